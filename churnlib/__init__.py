@@ -1,0 +1,52 @@
+"""The churn workbook: one declared definition of churn -> counts -> statistics -> a story -> a report to be trusted.
+
+Verbs, in the order in which data flow (each is loaded when it is first used):
+
+- data: `open_dataset`, `set_language`
+- counts: `period_counts`, `tracking_counts`, `tenure_counts`, `cohort_counts`, `reason_counts`, `response_counts`
+- results: `tracking_table`, `customer_ledger`, `churn_trend`, `segment_rates`; `kaplan_meier` ...; `cohort_retention`;
+  `stated_reasons`, `follow_up`; `files_read`, `rules_applied`, `what_is_counted`
+"""
+
+from importlib import import_module
+
+_VERBS = {
+    "text": ["set_language"],
+    "dataset": ["open_dataset"],
+    "definitions": ["excluded"],
+    "counts": [
+        "period_counts",
+        "tracking_counts",
+        "tenure_counts",
+        "cohort_counts",
+        "reason_counts",
+        "response_counts",
+    ],
+    "trend": ["churn_trend"],
+    "segmentrates": ["segment_rates"],
+    "ledger": ["tracking_table", "customer_ledger"],
+    "survival": ["kaplan_meier"],
+    "milestones": ["survival_table", "tenure_quantiles"],
+    "logrank": ["logrank_test"],
+    "tenure_risk": ["hazard_by_tenure", "conditional_survival"],
+    "incidence": ["cumulative_incidence"],
+    "gray": ["gray_test"],
+    "restricted": ["months_stayed"],
+    "hazard": ["proportional_hazards"],
+    "cohort": ["cohort_retention"],
+    "reasons": ["stated_reasons", "follow_up"],
+    "quality": ["files_read", "rules_applied", "what_is_counted"],
+}
+_HOME = {verb: module for module, verbs in _VERBS.items() for verb in verbs}
+
+__all__ = sorted(_HOME)  # noqa: PLE0604
+
+
+def __getattr__(name: str):
+    if name in _HOME:
+        return getattr(import_module(f"churnlib.{_HOME[name]}"), name)
+    raise AttributeError(f"churnlib has no verb {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return __all__

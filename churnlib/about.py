@@ -1,0 +1,191 @@
+"""What a number is about: periods, segments and the definition note (口径) that go with every count to the report."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+
+from churnlib.text import Label, UsageError
+
+UNITS = ("week", "month", "quarter", "year")
+YEAR = {"week": 52, "month": 12, "quarter": 4, "year": 1}  # periods of a year
+_MONTHS_IN = {"month": 1, "quarter": 3, "year": 12}
+_SHAPES = {
+    "week": re.compile(r"(\d{4})-W(\d{2})"),
+    "month": re.compile(r"(\d{4})-(\d{2})"),
+    "quarter": re.compile(r"(\d{4})-Q([1-4])"),
+    "year": re.compile(r"(\d{4})"),
+}
+
+
+@dataclass(frozen=True, order=True)
+class Period:
+    """A week (Monday to Sunday), month, quarter or year.
+
+    Attributes
+    ----------
+    first : date
+        Its first day.
+    unit : {"week", "month", "quarter", "year"}
+    """
+
+    first: date
+    unit: str = "month"
+
+    @classmethod
+    def parse(cls, text: str) -> Period:
+        """Read "2025-12", "2025-Q4", "2025" or "2025-W49"; raises UsageError for anything else."""
+        for unit, shape in _SHAPES.items():
+            if match := shape.fullmatch(text.strip()):
+                year, step = int(match[1]), int(match[2]) if match.lastindex == 2 else 1
+                try:
+                    if unit == "week":
+                        return cls(date.fromisocalendar(year, step, 1), unit)
+                    return cls(date(year, (step - 1) * _MONTHS_IN[unit] + 1 if unit != "year" else 1, 1), unit)
+                except ValueError:
+                    break
+        raise UsageError("about.bad_period", period=text)
+
+    @classmethod
+    def containing(cls, day: date, unit: str = "month") -> Period:
+        """Give the period of a unit in which a day lies."""
+        if unit == "week":
+            return cls(day - timedelta(days=day.weekday()), unit)
+        size = _MONTHS_IN[unit]
+        return cls(date(day.year, (day.month - 1) // size * size + 1, 1), unit)
+
+    @property
+    def last(self) -> date:
+        """Its last day."""
+        if self.unit == "week":
+            return self.first + timedelta(days=6)
+        month = self.first.month + _MONTHS_IN[self.unit] - 1
+        return date(self.first.year, month, calendar.monthrange(self.first.year, month)[1])
+
+    @property
+    def days(self) -> int:
+        """Its length in days."""
+        return (self.last - self.first).days + 1
+
+    def shift(self, steps: int) -> Period:
+        """Give the period that many steps later (earlier if negative)."""
+        if self.unit == "week":
+            return Period(self.first + timedelta(weeks=steps), self.unit)
+        months = self.first.year * 12 + self.first.month - 1 + steps * _MONTHS_IN[self.unit]
+        return Period(date(months // 12, months % 12 + 1, 1), self.unit)
+
+    def year_before(self) -> Period:
+        """Give the same period a year earlier (for weeks: 52 weeks)."""
+        return self.shift(-YEAR[self.unit])
+
+    def __str__(self) -> str:
+        if self.unit == "week":
+            year, week, _ = self.first.isocalendar()
+            return f"{year:04d}-W{week:02d}"
+        if self.unit == "quarter":
+            return f"{self.first.year:04d}-Q{(self.first.month + 2) // 3}"
+        return f"{self.first.year:04d}" + (f"-{self.first.month:02d}" if self.unit == "month" else "")
+
+    def say(self, language: str) -> str:
+        """Name the period as readers write it."""
+        year, month = self.first.year, self.first.month
+        if self.unit == "week":
+            year, week, _ = self.first.isocalendar()
+            return f"{year} 年第 {week} 周" if language == "zh" else f"week {week} of {year}"
+        if self.unit == "quarter":
+            quarter = (month + 2) // 3
+            return f"{year} 年第 {quarter} 季度" if language == "zh" else f"Q{quarter} {year}"
+        if self.unit == "year":
+            return f"{year} 年" if language == "zh" else str(year)
+        return f"{year} 年 {month} 月" if language == "zh" else f"{calendar.month_name[month]} {year}"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A way to divide customers.
+
+    Attributes
+    ----------
+    name : str
+        Canonical name, such as "region"; "" stands for all customers together.
+    label : Label
+    levels : tuple of str
+        Level codes in their order of listing.
+    labels : tuple of Label
+        The levels' names, in the same order.
+    """
+
+    name: str = ""
+    label: Label = Label("全部客户", "All customers")
+    levels: tuple[str, ...] = ()
+    labels: tuple[Label, ...] = ()
+
+    def label_of(self, level: str) -> Label:
+        """Name one level in both languages."""
+        names = dict(zip(self.levels, self.labels, strict=True))
+        return names.get(level) or Label.of(level)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A company event drawn on the time axis: first day, last day (or None), kind, name, what it touched."""
+
+    date: date
+    label: Label
+    kind: str = ""
+    end: date | None = None
+    scope: str = ""
+
+
+@dataclass(frozen=True)
+class About:
+    """What every count and result carries to the reader.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of the data set's folder.
+    title : Label
+        Name of the data set for readers.
+    as_of, observed_from : date
+        Last day covered; since when ends were recorded.
+    period : Period
+        The report's period, always complete.
+    definition : str
+        Name of the churn definition; `definition_label` and `definition_note` (口径) are its words.
+    segment : Segment
+    filters : tuple of (Label, Label)
+        Attribute and value of each restriction made by `where`.
+    min_denominator, privacy_k : int
+        Customers under which a rate is not shown; count under which a cell is hidden.
+    """
+
+    dataset: str
+    title: Label
+    as_of: date
+    observed_from: date
+    period: Period
+    definition: str = "contract_end"
+    definition_label: Label = Label("合约终止", "contract end")
+    definition_note: Label = Label("", "")
+    currency: str = "CNY"
+    time_unit: str = "day"
+    snapshot: bool = False
+    simulated: bool = False
+    segment: Segment = field(default_factory=Segment)
+    filters: tuple[tuple[Label, Label], ...] = ()
+    events: tuple[Event, ...] = ()
+    targets: tuple[tuple[str, float], ...] = ()
+    min_denominator: int = 30
+    privacy_k: int = 5
+    conf_level: float = 0.95
+
+    def by(self, segment: Segment) -> About:
+        """Give the same with another segment."""
+        return replace(self, segment=segment)
+
+    def target(self, kpi: str) -> float | None:
+        """Give the declared target (目标值) of a figure, if there is one."""
+        return dict(self.targets).get(kpi)

@@ -1,0 +1,88 @@
+"""Functions that run in a process of their own: memory is given back, a crash stays theirs, and they die with us."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from churnlib import text
+
+# forked where that is safe: a child then has what the parent has imported
+CONTEXT = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+
+
+class ChildDied(text.ChurnError):
+    """A child that ended without an answer: killed, for instance, by a machine out of memory."""
+
+
+class Child:
+    """A function at work in its own process.
+
+    Parameters
+    ----------
+    function : callable
+        Of a module (it must be importable by name).
+    *args
+        What it is called with.
+
+    Attributes
+    ----------
+    pipe : multiprocessing.connection.Connection
+        Becomes readable when the answer is there or the child is dead.
+    """
+
+    def __init__(self, function: Callable[..., Any], *args: Any):
+        self.pipe, theirs = CONTEXT.Pipe(duplex=False)
+        self._process = CONTEXT.Process(target=_body, args=(theirs, function, args))
+        self._process.start()
+        theirs.close()  # so that the pipe ends when the child does
+
+    def result(self) -> Any:
+        """Wait for what the function returns; its ChurnError is raised here."""
+        try:
+            answer, problem = self.pipe.recv()
+        except EOFError:
+            self._process.join()
+            raise ChildDied("run.died", code=self._process.exitcode) from None
+        finally:
+            self.pipe.close()
+        self._process.join()
+        if problem is not None:
+            kind, key, values = problem
+            raise kind(key, **values)
+        return answer
+
+    def stop(self, patience: float = 10) -> None:
+        """End the process: asked first, then killed."""
+        self._process.terminate()
+        self._process.join(patience)
+        self._process.kill()
+        self._process.join()
+
+
+def _body(pipe, function: Callable[..., Any], args: tuple) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # control-C reaches the whole group; the parent stops us
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    try:
+        message = (function(*args), None)
+    except text.ChurnError as problem:
+        message = (None, (type(problem), problem.key, problem.values))
+    except Exception:
+        traceback.print_exc()
+        os._exit(1)
+    pipe.send(message)
+
+
+def _die_with_parent() -> None:
+    """Stop when the run was killed: nobody would read what we make. A kernel notices the same way."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(143)

@@ -1,0 +1,29 @@
+"""Counting: spells, activity, surveys in; small additive frames out. The only place that knows SQL beside the
+definitions.
+
+`periods`: the ledger of every period; `states`: who is at risk at its end; `tenure`: who left at which tenure;
+`cohorts`: who stayed, by start; `reasons`: what the lost said; `tracking`: satisfaction, conversion, campaigns.
+"""
+
+from churnlib.counts.base import Counts
+from churnlib.counts.cohorts import cohort_counts
+from churnlib.counts.periods import period_counts
+from churnlib.counts.reasons import lost_to_counts, reason_counts, reason_pair_counts, response_counts
+from churnlib.counts.states import state_counts
+from churnlib.counts.tenure import tenure_counts
+from churnlib.counts.tracking import campaign_counts, companion_counts, tracking_counts
+
+__all__ = [
+    "Counts",
+    "campaign_counts",
+    "cohort_counts",
+    "companion_counts",
+    "lost_to_counts",
+    "period_counts",
+    "reason_counts",
+    "reason_pair_counts",
+    "response_counts",
+    "state_counts",
+    "tenure_counts",
+    "tracking_counts",
+]

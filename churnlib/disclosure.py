@@ -1,0 +1,71 @@
+"""The one gate before findings, plots and files: what is too small to be reliable, and what would give a person away.
+
+Two thresholds, declared in dataset.yml: `min_denominator` (a rate of fewer customers is not shown: it says nothing) and
+`privacy_k` (a count of 1 to k - 1 is hidden). Where one hidden cell could be had by subtraction from its total, a
+second one is hidden with it (secondary suppression; Hundepool et al. 2012, Statistical Disclosure Control, ch. 4).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from churnlib.about import About
+
+SHOWN, SMALL, HIDDEN = "", "small", "hidden"
+
+
+def protect(
+    table: pd.DataFrame,
+    about: About,
+    *,
+    count: str,
+    base: str,
+    hides: tuple[str, ...],
+    within: tuple[str, ...] = (),
+) -> pd.DataFrame:
+    """Hide what may not be shown.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row per cell.
+    count, base : str
+        Columns with the cell's count (the events) and its denominator, in customers.
+    hides : tuple of str
+        Columns from which the count could be told (the count, its rate, the interval).
+    within : tuple of str
+        Columns within which the cells add up to a published total; empty when no total is published.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same rows; `flag` is "" (shown), "small" (below the minimum denominator) or "hidden" (privacy), and the
+        columns `hides` are missing wherever it is not "".
+    """
+    out = table.copy()
+    n, d = out[base].to_numpy(float), out[count].to_numpy(float)
+    risky = ((d > 0) & (d < about.privacy_k)) | ((n > 0) & (n < about.privacy_k))
+    # the complement gives a person away just as well: all but one of the customers left
+    risky |= (n - d > 0) & (n - d < about.privacy_k) & (d > 0)
+    hidden = _with_partners(risky, n, d, [out[c] for c in within]) if within else risky
+    flag = np.where(hidden, HIDDEN, np.where(n < about.min_denominator, SMALL, SHOWN))
+    out["flag"] = flag
+    for column in hides:
+        if column in out.columns:
+            out[column] = out[column].astype(float).where(flag == SHOWN)
+    return out
+
+
+def _with_partners(risky: np.ndarray, n: np.ndarray, d: np.ndarray, keys: list[pd.Series]) -> np.ndarray:
+    """Hide a second cell wherever exactly one is hidden in a total: the one with the smallest count."""
+    hidden = risky.copy()
+    groups = pd.DataFrame({str(i): key.to_numpy() for i, key in enumerate(keys)}).groupby(
+        [str(i) for i in range(len(keys))]
+    )
+    for rows in groups.indices.values():
+        lone = [i for i in rows if risky[i]]
+        others = [i for i in rows if not risky[i] and n[i] > 0]
+        if len(lone) == 1 and others:
+            hidden[min(others, key=lambda i: (d[i] == 0, d[i], n[i]))] = True
+    return hidden

@@ -1,0 +1,205 @@
+"""The exact Cox partial likelihood with tied tenures and late entry, from counts per covariate pattern and tenure.
+
+Customers with the same covariates are alike to the likelihood, so counts per pattern and tenure hold all that it needs;
+to collapse rows with frequency weights would not: Efron's correction depends on how many customers are tied.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+
+class RiskCounts(NamedTuple):
+    """Who left and who was at risk, by tenure (T) and covariate pattern (P).
+
+    Attributes
+    ----------
+    tenure : numpy.ndarray, shape (T,)
+        Ascending.
+    net : scipy.sparse array, shape (T, P)
+        Left (churned or censored) at the tenure less entered late at it: summed from a tenure to the end it is the
+        number at risk, #{exit >= t} - #{entry >= t}.
+    dead : scipy.sparse array, shape (T, P)
+        Churned at the tenure.
+    """
+
+    tenure: np.ndarray
+    net: sparse.csr_array
+    dead: sparse.csr_array
+
+    @classmethod
+    def of(cls, pattern, tenure, n_entered, n_events, n_censored, n_patterns: int) -> RiskCounts:
+        """Arrange counts: one row per pattern (a number from 0) and tenure."""
+        times, row = np.unique(np.asarray(tenure, float), return_inverse=True)
+        shape, at = (len(times), n_patterns), (row, np.asarray(pattern))
+        # observed from the first day: at risk at tenure 0 already
+        late = np.where(times[row] > 0, n_entered, 0)
+        left = np.asarray(n_events) + np.asarray(n_censored)
+        net = sparse.coo_array(((left - late).astype(float), at), shape=shape).tocsr()
+        dead = sparse.coo_array((np.asarray(n_events, float), at), shape=shape).tocsr()
+        return cls(times, net, dead)
+
+    def within(self, first: float, last: float) -> RiskCounts:
+        """Keep the events of tenures in (first, last]; the risk sets stay as they are."""
+        inside = ((self.tenure > first) & (self.tenure <= last)).astype(float)
+        return self._replace(dead=sparse.csr_array(self.dead.multiply(inside[:, None])))
+
+
+class Fit(NamedTuple):
+    """A maximised partial likelihood.
+
+    Attributes
+    ----------
+    beta, std_error : numpy.ndarray, shape (K,)
+        Log hazard ratios; a separated one is as far as the iterations went and has no standard error.
+    covariance : numpy.ndarray, shape (K, K)
+    loglik, loglik_null : float
+        At `beta` and at 0.
+    n_iterations : int
+    separated : numpy.ndarray of bool, shape (K,)
+        Coefficients that grow without end: no (or every) customer with the covariate left before the others.
+    converged : bool
+        Whether all the others stand still.
+    """
+
+    beta: np.ndarray
+    std_error: np.ndarray
+    covariance: np.ndarray
+    loglik: float
+    loglik_null: float
+    n_iterations: int
+    separated: np.ndarray
+    converged: bool
+
+
+class PartialLikelihood:
+    """Efron's (or Breslow's) partial likelihood of one set of counts, its gradient and information.
+
+    At a tenure with d churned customers, let R be those at risk and D the churned, each with r_i = exp(x_i beta), and
+
+        S0 = sum_R r,  S1 = sum_R r x,  S2 = sum_R r x x',   D0, D1, D2 the same over the churned,
+        f_l = l / d,   phi_l = S0 - f_l D0,                  l = 0 .. d - 1        (Breslow: f_l = 0).
+
+    The tenure adds
+
+        to the log likelihood   sum_D x beta - sum_l log phi_l
+        to the gradient         sum_D x      - sum_l (S1 - f_l D1) / phi_l
+        to the information      sum_l (S2 - f_l D2) / phi_l - (S1 - f_l D1)(S1 - f_l D1)' / phi_l^2.
+
+    S0 and S1 come from one product of the sparse counts with (r, r x), summed from the last tenure back. The sums over
+    S2 need no matrix a tenure: sum_t w(t) N_p(t) of every pattern is one product with the running sum of w.
+
+    References
+    ----------
+    Efron, B. (1977). The efficiency of Cox's likelihood function for censored data. JASA 72, 557-565.
+    Therneau, T. M. and Grambsch, P. M. (2000). Modeling Survival Data, sections 3.1 and 3.3.
+    """
+
+    def __init__(self, counts: RiskCounts, design: np.ndarray, ties: str = "efron"):
+        self.design, self.counts = design, counts
+        n_dead = np.asarray(counts.dead.sum(axis=1)).ravel()
+        self.times = np.flatnonzero(n_dead > 0)
+        self.d = n_dead[self.times].astype(int)
+        self.dead = counts.dead[self.times]
+        self.total = self.dead.sum(axis=0) @ design  # the churned customers' covariates, summed
+        first = np.cumsum(self.d) - self.d
+        self.first = first
+        place = np.arange(self.d.sum()) - np.repeat(first, self.d)
+        self.fraction = place / np.repeat(self.d, self.d) if ties == "efron" else np.zeros(len(place))
+
+    def at(self, beta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Give log likelihood, gradient (K,) and information (K, K) at a coefficient vector."""
+        x = self.design
+        # a constant in x beta cancels; without it exp() could overflow
+        eta = x @ beta
+        r = np.exp(eta - eta.max(initial=0.0))
+        risk_sums, dead_sums = self._sums(r)
+        w = self._weights(risk_sums[:, 0], dead_sums[:, 0])
+        s1, d1 = risk_sums[:, 1:], dead_sums[:, 1:]
+        loglik = float(self.total @ beta - w["log"].sum() - eta.max(initial=0.0) * self.d.sum())
+        gradient = self.total - s1.T @ w["1"] + d1.T @ w["f"]
+        outer = (s1 * w["2"][:, None]).T @ s1 + (d1 * w["ff"][:, None]).T @ d1
+        cross = (s1 * w["2f"][:, None]).T @ d1
+        information = x.T @ (self._second_moments(r, w)[:, None] * x) - outer + cross + cross.T
+        return loglik, gradient, information
+
+    def by_tenure(self, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give what each tenure with events adds to gradient (E, K) and information (E, K, K)."""
+        x, k = self.design, self.design.shape[1]
+        r = np.exp(x @ beta - (x @ beta).max(initial=0.0))
+        risk_sums, dead_sums = self._sums(r)
+        w = self._weights(risk_sums[:, 0], dead_sums[:, 0])
+        s1, d1 = risk_sums[:, 1:], dead_sums[:, 1:]
+        products = (r[:, None, None] * x[:, :, None] * x[:, None, :]).reshape(len(x), k * k)
+        s2 = (self.counts.net @ products)[::-1].cumsum(axis=0)[::-1][self.times]
+        d2 = self.dead @ products
+        second = (s2 * w["1"][:, None] - d2 * w["f"][:, None]).reshape(-1, k, k)
+        score = self.dead @ x - s1 * w["1"][:, None] + d1 * w["f"][:, None]
+        cross = np.einsum("e,ei,ej->eij", w["2f"], s1, d1)
+        squares = np.einsum("e,ei,ej->eij", w["2"], s1, s1) + np.einsum("e,ei,ej->eij", w["ff"], d1, d1)
+        return score, second - squares + cross + cross.transpose(0, 2, 1)
+
+    def _sums(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(S0, S1) and (D0, D1) at the tenures with events: shape (E, 1 + K) each."""
+        columns = np.column_stack([r, r[:, None] * self.design])
+        moved = self.counts.net @ columns
+        return moved[::-1].cumsum(axis=0)[::-1][self.times], self.dead @ columns
+
+    def _weights(self, s0: np.ndarray, d0: np.ndarray) -> dict[str, np.ndarray]:
+        """Sums over l of log phi, 1/phi, f/phi, 1/phi^2, f/phi^2 and f^2/phi^2, one a tenure."""
+        f = self.fraction
+        phi = np.repeat(s0, self.d) - f * np.repeat(d0, self.d)
+        v = 1 / phi
+        terms = {"log": np.log(phi), "1": v, "f": f * v, "2": v * v, "2f": f * v * v, "ff": f * f * v * v}
+        return {name: np.add.reduceat(term, self.first) for name, term in terms.items()}
+
+    def _second_moments(self, r: np.ndarray, w: dict[str, np.ndarray]) -> np.ndarray:
+        """r_p times the sum over tenures of w1 N_p - wf D_p: what every pattern's x x' counts in sum S2, D2."""
+        running = np.zeros(len(self.counts.tenure))
+        running[self.times] = w["1"]
+        return r * (self.counts.net.T @ running.cumsum() - self.dead.T @ w["f"])
+
+
+def maximise(likelihood: PartialLikelihood, tolerance: float = 1e-9, most: int = 25) -> Fit:
+    """Maximise a partial likelihood by Newton's method, halving steps that go too far.
+
+    Parameters
+    ----------
+    likelihood : PartialLikelihood
+    tolerance : float
+        Largest step at which the coefficients stand still.
+    most : int
+        Iterations; a separated coefficient grows by about 1 in each, while the likelihood stands still.
+
+    Returns
+    -------
+    Fit
+    """
+    k = likelihood.design.shape[1]
+    beta, step, n = np.zeros(k), np.full(k, np.inf), 0
+    loglik, gradient, information = likelihood.at(beta)
+    null = loglik
+    while k and np.abs(step).max() > tolerance and n < most:
+        step, n = np.linalg.lstsq(information, gradient, rcond=None)[0], n + 1
+        candidate = likelihood.at(beta + step)
+        while not candidate[0] >= loglik - 1e-9 * abs(loglik) and np.abs(step).max() > tolerance:
+            step = step / 2
+            candidate = likelihood.at(beta + step)
+        beta, (loglik, gradient, information) = beta + step, candidate
+    separated = (np.abs(step) > 1e-3) if n == most else np.zeros(k, bool)
+    covariance = _inverse(information, separated)
+    std_error = np.where(separated, np.nan, np.sqrt(np.diag(covariance)))
+    converged = bool(n < most or separated.any())
+    return Fit(beta, std_error, covariance, loglik, null, n, separated, converged)
+
+
+def _inverse(information: np.ndarray, separated: np.ndarray) -> np.ndarray:
+    """Invert the information of the coefficients that are not separated; NaN for the others."""
+    covariance = np.full(information.shape, np.nan)
+    kept = np.flatnonzero(~separated)
+    if len(kept):
+        covariance[np.ix_(kept, kept)] = np.linalg.pinv(information[np.ix_(kept, kept)], hermitian=True)
+    return covariance

@@ -1,0 +1,117 @@
+"""Intervals for a share: of one group, between two, and when months vary by more than chance."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import beta
+
+
+def wilson(events, n, conf_level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Give the Wilson score interval of a share.
+
+    Parameters
+    ----------
+    events, n : array-like
+        Customers with the event and customers in all, the same shape.
+    conf_level : float
+
+    Returns
+    -------
+    lower, upper : numpy.ndarray
+        The shape of the input, in [0, 1]; NaN where n is 0.
+
+    References
+    ----------
+    Wilson, E. B. (1927). Probable inference. JASA 22, 209-212.
+    """
+    d, n = np.asarray(events, float), np.asarray(n, float)
+    z2 = ndtri((1 + conf_level) / 2) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = d / n
+        centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+        half = np.sqrt(z2 * p * (1 - p) / n + z2**2 / (4 * n**2)) / (1 + z2 / n)
+    # rounding must not take the bound past a share of exactly 0 or 1
+    lower = np.where(d == 0, 0.0, centre - half)
+    upper = np.where(d == n, 1.0, centre + half)
+    return np.where(n > 0, lower, np.nan), np.where(n > 0, upper, np.nan)
+
+
+def jeffreys(events, n, conf_level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Give the Jeffreys interval of a share (equal-tailed, closed at 0 and at n).
+
+    References
+    ----------
+    Brown, L. D., Cai, T. T. and DasGupta, A. (2001). Interval estimation for a binomial proportion. Statistical
+    Science 16, 101-133, section 3.1.2.
+    """
+    d, n = np.asarray(events, float), np.asarray(n, float)
+    tail = (1 - conf_level) / 2
+    lower = np.where(d == 0, 0.0, beta.ppf(tail, d + 0.5, n - d + 0.5))
+    upper = np.where(d == n, 1.0, beta.ppf(1 - tail, d + 0.5, n - d + 0.5))
+    return np.where(n > 0, lower, np.nan), np.where(n > 0, upper, np.nan)
+
+
+def overdispersion(events, n) -> float:
+    """Measure how much more a series of shares varies than chance alone would make it vary.
+
+    The standard deviation of the series' z-scores about its pooled share, never below 1: the sigma_z of Laney's p'
+    chart, from the standard deviation instead of the moving range (which calls false alarms when neighbouring months
+    are alike).
+
+    Parameters
+    ----------
+    events, n : array-like, shape (n_periods,)
+        A baseline of periods without a known disturbance.
+
+    Returns
+    -------
+    float
+        1 for pure chance; 1 too when fewer than 6 periods are there to tell.
+
+    References
+    ----------
+    Laney, D. B. (2002). Improved control charts for attributes. Quality Engineering 14, 531-537.
+    """
+    d, n = np.asarray(events, float), np.asarray(n, float)
+    used = n > 0
+    if used.sum() < 6:
+        return 1.0
+    d, n = d[used], n[used]
+    p = d.sum() / n.sum()
+    if p in (0.0, 1.0):
+        return 1.0
+    z = (d / n - p) / np.sqrt(p * (1 - p) / n)
+    return float(max(1.0, z.std(ddof=1)))
+
+
+def difference(d1, n1, d0, n0, sigma: float = 1.0, conf_level: float = 0.95):
+    """Give the interval of a difference of two shares, share 1 less share 0.
+
+    Newcombe's score interval, both halves widened by the overdispersion `sigma`.
+
+    Parameters
+    ----------
+    d1, n1, d0, n0 : array-like
+        Events and customers of the later and of the earlier group.
+    sigma : float
+        See `overdispersion`; 1 for two groups of the same period.
+
+    Returns
+    -------
+    lower, upper : numpy.ndarray
+        In [-1, 1]; NaN where a group is empty.
+
+    References
+    ----------
+    Newcombe, R. G. (1998). Interval estimation for the difference between independent proportions. Statistics in
+    Medicine 17, 873-890, method 10.
+    """
+    d1, n1, d0, n0 = (np.asarray(x, float) for x in (d1, n1, d0, n0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p1, p0 = d1 / n1, d0 / n0
+    (l1, u1), (l0, u0) = wilson(d1, n1, conf_level), wilson(d0, n0, conf_level)
+    gap = p1 - p0
+    lower = gap - sigma * np.sqrt((p1 - l1) ** 2 + (u0 - p0) ** 2)
+    upper = gap + sigma * np.sqrt((u1 - p1) ** 2 + (p0 - l0) ** 2)
+    return np.maximum(lower, -1.0), np.minimum(upper, 1.0)

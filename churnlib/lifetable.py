@@ -1,0 +1,176 @@
+"""Who could leave and who left, tenure by tenure: from the engine's counts to the arrays of every survival estimator.
+
+Marginal counts are enough, because a risk set only needs who has entered and who has left: at risk at tenure t are the
+customers with entry < t <= exit. Ties are as in R: at one tenure, churn comes before censoring, and a customer who
+enters at t can leave from the next tenure on. Who was observed from the first day is at risk from tenure 0, 0 included,
+so that customers who leave in their first (completed) month are not lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from churnlib.about import About
+
+OUTCOMES = ("voluntary", "involuntary", "natural", "unknown")
+DAYS_PER_MONTH = 365.25 / 12
+ALL = ""  # the level that stands for all customers together
+
+
+@dataclass(frozen=True)
+class LifeTable:
+    """Counts by level and tenure.
+
+    Attributes
+    ----------
+    levels : tuple of str
+        The G levels of the segment, in their order of listing.
+    tenure : numpy.ndarray, shape (T,)
+        Every tenure at which somebody entered or left, ascending; days, or completed months (`unit`).
+    n_entered, n_events, n_censored : numpy.ndarray, shape (G, T)
+        Customers who came under observation at the tenure, churned at it, were last seen at it.
+    n_at_risk : numpy.ndarray, shape (G, T)
+        Customers with entry < tenure <= exit.
+    outcomes : dict of str to numpy.ndarray, shape (G, T)
+        `n_events` by outcome.
+    unit : {"day", "month"}
+    """
+
+    levels: tuple[str, ...]
+    tenure: np.ndarray
+    n_entered: np.ndarray
+    n_events: np.ndarray
+    n_censored: np.ndarray
+    n_at_risk: np.ndarray
+    outcomes: dict[str, np.ndarray] = field(default_factory=dict)
+    unit: str = "day"
+
+    def total(self) -> LifeTable:
+        """Add the levels up: all customers together, as one level."""
+        names = ("n_entered", "n_events", "n_censored", "n_at_risk")
+        sums = {name: getattr(self, name).sum(axis=0, keepdims=True) for name in names}
+        outcomes = {name: d.sum(axis=0, keepdims=True) for name, d in self.outcomes.items()}
+        return replace(self, levels=(ALL,), outcomes=outcomes, **sums)
+
+    def months(self, tenure) -> np.ndarray:
+        """Give tenures in months, for axes and sentences: whole at the anniversaries, with a fraction between them."""
+        tenure = np.asarray(tenure, float)
+        exact = tenure / DAYS_PER_MONTH if self.unit == "day" else tenure
+        whole = np.ceil(exact)
+        return np.where(anniversary(whole, self.unit) == tenure, whole, exact)
+
+    def at(self, values: np.ndarray, tenure, before: float = 0.0) -> np.ndarray:
+        """Read step functions (one row a level) just after given tenures; ahead of the first step they are `before`."""
+        steps = np.searchsorted(self.tenure, np.asarray(tenure, float), side="right") - 1
+        padded = np.concatenate([np.full((len(values), 1), before), values], axis=1)
+        return padded[:, steps + 1]
+
+    def at_risk_after(self, tenure) -> np.ndarray:
+        """Count those still at risk just after given tenures, late entrants of that very tenure included.
+
+        These are the numbers under a survival figure: at tenure 0 all customers observed from their start (less those
+        who left at tenure 0 itself).
+        """
+        entered, left = self.n_entered.cumsum(axis=1), (self.n_events + self.n_censored).cumsum(axis=1)
+        return self.at(entered - left, tenure)
+
+
+def life_table(counts) -> LifeTable:
+    """Arrange tenure counts as arrays.
+
+    Parameters
+    ----------
+    counts : Counts
+        From `tenure_counts(data, by=...)`: one row per level and tenure with `n_entered`, `n_events`, `n_censored` and
+        the events by outcome.
+
+    Returns
+    -------
+    LifeTable
+    """
+    about = counts.about
+    return arrange(counts.frame, level_order(counts.frame, about), about.time_unit)
+
+
+def arrange(frame: pd.DataFrame, levels: tuple[str, ...], unit: str = "day", prefix: str = "n") -> LifeTable:
+    """Arrange the rows of these levels as arrays; several rows of a level and tenure (strata, blocks) are added.
+
+    The prefix chooses what is added: customers (n), their weights (w) or the squares of these (w2).
+    """
+    tenure = np.unique(frame["tenure"].to_numpy(float))
+    cell = (pd.Index(levels).get_indexer(frame["level"]), np.searchsorted(tenure, frame["tenure"].to_numpy(float)))
+
+    def grid(column: str) -> np.ndarray:
+        out = np.zeros((len(levels), len(tenure)))
+        np.add.at(out, cell, frame[column].to_numpy(float))
+        return out
+
+    entered, events, censored = (grid(f"{prefix}_{what}") for what in ("entered", "events", "censored"))
+    outcomes = {o: grid(f"{prefix}_{o}") for o in OUTCOMES if f"{prefix}_{o}" in frame}
+    at_risk = risk_set(tenure, entered, events + censored)
+    return LifeTable(levels, tenure, entered, events, censored, at_risk, outcomes, unit)
+
+
+def level_order(frame: pd.DataFrame, about: About) -> tuple[str, ...]:
+    """Order the levels that occur as the data set lists them, then the others as they come."""
+    present = dict.fromkeys(frame["level"])
+    return tuple(
+        [v for v in about.segment.levels if v in present] + [v for v in present if v not in about.segment.levels]
+    )
+
+
+def risk_set(tenure: np.ndarray, entered: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Count who is at risk at each tenure: entered before it, not left before it.
+
+    Parameters
+    ----------
+    tenure : numpy.ndarray, shape (T,)
+    entered, left : numpy.ndarray, shape (..., T)
+
+    Returns
+    -------
+    numpy.ndarray, shape (..., T)
+    """
+    net = entered.cumsum(axis=-1) - left.cumsum(axis=-1)
+    before = net - entered + left  # the sums up to the tenure before
+    # observed from the first day: at risk at tenure 0 already
+    return before + np.where(tenure <= 0, entered, 0)
+
+
+def reliable_run(n_at_risk: np.ndarray, n_events: np.ndarray, minimum: int) -> tuple[int, int]:
+    """Find where one level's curve can be trusted: a run of tenures with at least `minimum` customers at risk.
+
+    With late entry the first risk sets can be tiny, or empty for a while: one early event among two customers would
+    halve the curve for good. So the curve is the first run without such a gap in which at least `minimum` customers
+    left (or, if there is none, the run with most of them). Beginning later than tenure 0, it is conditional on having
+    stayed so long; it ends where the risk set falls under the minimum.
+
+    Parameters
+    ----------
+    n_at_risk, n_events : numpy.ndarray, shape (T,)
+    minimum : int
+
+    Returns
+    -------
+    first, stop : int
+        Positions, `stop` excluded; equal when the level is too small throughout.
+    """
+    edges = np.flatnonzero(np.diff(np.r_[False, n_at_risk >= minimum, False].astype(int)))
+    runs = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    if not runs:
+        return 0, 0
+    lost = [n_events[first:stop].sum() for first, stop in runs]
+    enough = [run for run, n in zip(runs, lost, strict=True) if n >= minimum]
+    return enough[0] if enough else max(zip(lost, [stop - first for first, stop in runs], runs, strict=True))[2]
+
+
+def anniversary(months, unit: str) -> np.ndarray:
+    """Give the tenure at which a month count is complete: whole days, or the months themselves.
+
+    The convention is printed with every table: day floor(365.25 / 12 x months), so 12 months are 365 days.
+    """
+    months = np.asarray(months, float)
+    return np.floor(DAYS_PER_MONTH * months) if unit == "day" else months

@@ -1,0 +1,360 @@
+"""Figures over calendar time: one line with its band, and small multiples with one scale."""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+
+from churnlib import text
+from churnlib.about import Event, Period
+from churnlib.plots.canvas import (
+    LINE,
+    SIZE,
+    SMALL,
+    WIDTH,
+    end_labels,
+    lanes,
+    numbers,
+    put,
+    said,
+    scale,
+    sheet,
+    span,
+    styled,
+    value_axis,
+    widest,
+    width,
+    wrap,
+)
+from churnlib.plots.palette import PALETTE, SAID, TONES
+
+MONTH_STEPS = (1, 2, 3, 6, 12)
+
+
+@styled
+def line(
+    periods: Sequence[Period],
+    values: Sequence[float | None],
+    *,
+    lower: Sequence[float | None] | None = None,
+    upper: Sequence[float | None] | None = None,
+    year_ago: Sequence[float | None] | None = None,
+    complete: Sequence[bool] | None = None,
+    current: int | None = None,
+    tone: str = "actual",
+    signals: Sequence[int] = (),
+    target: float | None = None,
+    events: Sequence[Event] = (),
+    limits: bool = False,
+    fitted: Sequence[float | None] | None = None,
+    spans: Sequence[tuple[int, int]] = (),
+    projected: int | None = None,
+    kind: str = "pct",
+    digits: int | None = None,
+    zero: bool = False,
+    height: float = 300,
+    ax=None,
+):
+    """Draw a series with its interval band, the same periods a year before, company events and a target.
+
+    Parameters
+    ----------
+    periods : sequence of Period
+        Consecutive.
+    values, lower, upper : sequence of float
+        As long as `periods`; missing ones leave a gap.
+    year_ago : sequence of float, optional
+        The value of the same period a year before, drawn in grey under this period.
+    complete : sequence of bool, optional
+        Incomplete periods are hatched and their values not drawn.
+    current : int, optional
+        Index of the report's period, labelled with its value; the last complete one if not given.
+    tone : {"actual", "better", "worse", "steady"}
+        Colour of the current period's point.
+    signals : sequence of int
+        Indices of periods marked with a ring (beyond a control limit).
+    target : float, optional
+    events : sequence of Event
+    limits : bool
+        The band is made of control limits: they are named at its right end.
+    fitted : sequence of float, optional
+        A fitted course, drawn as a thin line over the series.
+    spans : sequence of (int, int)
+        First and last index of stretches to shade, such as the interval of a date.
+    projected : int, optional
+        Index from which on the values are forecasts: drawn dashed, under a label.
+    zero : bool
+        Begin the axis at zero.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    n = len(periods)
+    done = np.ones(n, bool) if complete is None else np.asarray(complete, bool)
+    y, low, high, before = (np.where(done, numbers(v, n), np.nan) for v in (values, lower, upper, year_ago))
+    cut = n if projected is None else projected
+    known = np.flatnonzero(np.isfinite(y[:cut]))
+    now = current if current is not None else int(known[-1]) if known.size else None
+    axis = scale([*y, *low, *high, *before, *numbers(fitted, n), target], kind, zero=zero)
+    labels = _line_labels(y, before, now, target, kind, digits, tone)
+    labels += _edge_labels(low, high, kind, digits) if limits else _end_label(y[cut:], kind, digits)
+    notes = _notes(periods, done, events, projected)
+    top = 12 + LINE * max((note.row + 1 for note in notes), default=0)
+    right = max(widest([label for _, label, *_ in labels], SIZE, bold=True) + 18, 24)
+    ax = sheet(height + top, axis.room, right, top, 46, ax)
+    ax.set_xlim(-0.6, n - 0.4)
+    value_axis(ax, axis)
+    time_axis(ax, periods)
+    _hatch(ax, np.flatnonzero(~done))
+    _draw_notes(ax, notes)
+    x = np.arange(n)
+    for first, last in spans:
+        ax.axvspan(first - 0.5, last + 0.5, color=PALETTE["shade"], linewidth=0, zorder=0)
+    ax.fill_between(x, low, high, color=PALETTE["band"], linewidth=0, zorder=2)
+    ax.plot(x, before, color=PALETTE["previous"], linewidth=1.4, zorder=3)
+    if target is not None:
+        ax.axhline(target, color=PALETTE["mute"], linewidth=1, linestyle=(0, (5, 3)), zorder=3)
+    ax.plot(x[:cut], y[:cut], color=PALETTE["ink"], linewidth=2.2, zorder=4)
+    ax.plot(x[max(cut - 1, 0) :], y[max(cut - 1, 0) :], color=PALETTE["ink"], linewidth=1.8, ls=(0, (2, 2)), zorder=4)
+    ax.plot(x, numbers(fitted, n), color=PALETTE["c1"], linewidth=1.6, zorder=5)
+    ax.plot(list(signals), y[list(signals)], "o", ms=9, mfc="none", mec=PALETTE["worse"], mew=1.6, zorder=5)
+    if now is not None and np.isfinite(y[now]):
+        ax.plot([now], [y[now]], "o", ms=8, color=PALETTE[TONES[tone]], mec=PALETTE["paper"], mew=1.5, zorder=6)
+    end_labels(ax, labels)
+    return ax
+
+
+def _line_labels(y, before, now, target, kind, digits, tone) -> list[tuple[float, str, str, bool]]:
+    """The labels at the right end: the current value, the year before, the target."""
+    labels = []
+    if now is not None and np.isfinite(y[now]):
+        labels.append((y[now], said(y[now], kind, digits), PALETTE[SAID[tone]], True))
+        if np.isfinite(before[now]):
+            words = text.say("plots.year_ago", value=said(before[now], kind, digits))
+            labels.append((before[now], words, PALETTE["mute"], False))
+    if target is not None:
+        words = text.say("plots.target", value=said(target, kind, digits))
+        labels.append((target, words, PALETTE["mute"], False))
+    return labels
+
+
+def _edge_labels(low, high, kind, digits) -> list[tuple[float, str, str, bool]]:
+    """The names of the limits at the right end of their band."""
+    ends = [(key, edge[np.isfinite(edge)]) for key, edge in (("upper_limit", high), ("lower_limit", low))]
+    return [
+        (edge[-1], text.say(f"plots.{key}", value=said(edge[-1], kind, digits)), PALETTE["mute"], False)
+        for key, edge in ends
+        if edge.size
+    ]
+
+
+def _end_label(projected, kind, digits) -> list[tuple[float, str, str, bool]]:
+    """The last forecast at the right end."""
+    known = projected[np.isfinite(projected)]
+    words = [text.say("plots.forecast_value", value=said(v, kind, digits)) for v in known[-1:]]
+    return [(known[-1], word, PALETTE["mute"], False) for word in words]
+
+
+def place_of(periods: Sequence[Period], day: date) -> float | None:
+    """Give where a day lies on the axis of periods (0 is the middle of the first); None outside it."""
+    for i, period in enumerate(periods):
+        if period.first <= day <= period.last:
+            return i - 0.5 + (day - period.first).days / period.days
+    return None
+
+
+@dataclass(frozen=True)
+class _Note:
+    """A label above the axes: its place, side and row; with or without a line below it."""
+
+    place: float
+    label: str
+    side: str
+    row: int = 0
+    has_line: bool = True
+
+
+def _notes(
+    periods: Sequence[Period], done: np.ndarray, events: Sequence[Event], projected: int | None = None
+) -> list[_Note]:
+    """The events and the words for incomplete and forecast periods, laid out in rows for the whole content width."""
+    step, room = (WIDTH - 160) / max(len(periods), 1), WIDTH - 160
+    found = [(place_of(periods, event.date), wrap(str(event.label), 190, SMALL, 1)[0]) for event in events]
+    notes = []
+    for place, label in found:
+        if place is not None:
+            fits = (place + 0.5) * step + width(label, SMALL) <= room
+            notes.append(_Note(place, label, "left" if fits else "right"))
+    if not done.all():
+        notes.append(_Note(np.flatnonzero(~done)[-1] + 0.5, text.say("plots.incomplete"), "right", has_line=False))
+    if projected is not None:
+        notes.append(_Note(len(periods) - 0.5, text.say("plots.forecast"), "right", has_line=False))
+    notes.sort(key=lambda note: note.place)
+    marks = [(note.place + 0.5) * step for note in notes]
+    sizes = [width(note.label, SMALL) + 4 for note in notes]
+    starts = [x - w if note.side == "right" else x for x, w, note in zip(marks, sizes, notes, strict=True)]
+    rows = lanes(marks, starts, [x + w for x, w in zip(starts, sizes, strict=True)])
+    return [replace(note, row=row) for note, row in zip(notes, rows, strict=True)]
+
+
+def _draw_notes(ax, notes: Sequence[_Note]) -> None:
+    height = span(ax)[1]
+    for note in notes:
+        above = 5 + LINE * note.row
+        if note.has_line:
+            top = 1 + (above + SMALL - 2) / height
+            how = {"color": PALETTE["mute"], "linewidth": 0.9, "linestyle": (0, (3, 3)), "clip_on": False, "zorder": 1}
+            ax.plot([note.place] * 2, [0, top], transform=ax.get_xaxis_transform(), **how)
+        dx = (4 if note.side == "left" else -4) if note.has_line else 0
+        how = {"fontsize": SMALL, "color": PALETTE["mute"], "va": "bottom", "ha": note.side}
+        put(ax, note.label, note.place, 1, "x", dx=dx, dy=above, **how)
+
+
+def _hatch(ax, incomplete: np.ndarray) -> None:
+    """Hatch the incomplete periods."""
+    for i in incomplete:
+        ax.axvspan(i - 0.5, i + 0.5, facecolor="none", edgecolor=PALETTE["axis"], hatch="////", linewidth=0, zorder=1)
+
+
+def time_axis(ax, periods: Sequence[Period], room: float | None = None) -> None:
+    """Label a time axis: months or quarters in one line, years once in the line below."""
+    at, labels, years = _time_ticks(periods, room or span(ax)[0])
+    ax.set_xticks(at, labels=[""] * len(at))
+    for place, label in zip(at, labels, strict=True):
+        put(ax, label, place, 0, "x", dy=-8, va="top", ha="center", fontsize=SMALL, color=PALETTE["mute"])
+    for place, year in years:
+        put(ax, year, place, 0, "x", dy=-8 - LINE, va="top", ha="center", fontsize=SMALL, color=PALETTE["mute"])
+
+
+def _time_ticks(periods: Sequence[Period], room: float) -> tuple[list[int], list[str], list[tuple[int, str]]]:
+    unit, n = periods[0].unit, len(periods)
+    names = [_short(period) for period in periods]
+    fitting = max(1, int(room / (widest(names, SMALL) + 40)))
+    step = next((s for s in MONTH_STEPS if n / s <= fitting), -(-n // fitting)) if unit == "month" else -(-n // fitting)
+    at = [i for i in range(n) if _counts_from(periods[i], i, unit) % step == 0] or [0]
+    years, told = [], None
+    for i in at:
+        if unit != "year" and periods[i].first.year != told:
+            told = periods[i].first.year
+            years.append((i, text.say("plots.year", year=str(told))))
+    return at, [names[i] for i in at], years
+
+
+def _counts_from(period: Period, i: int, unit: str) -> int:
+    """Months are counted from January, so that the ticks of every figure stand on the same months."""
+    return period.first.month - 1 if unit == "month" else i
+
+
+def _short(period: Period) -> str:
+    """Name a period within its year."""
+    if period.unit == "month":
+        month = period.first.month
+        return f"{month} 月" if text.language() == "zh" else calendar.month_abbr[month]
+    return str(period) if period.unit == "year" else str(period).partition("-")[2]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One of the small multiples.
+
+    Attributes
+    ----------
+    title : str
+    values, lower, upper : sequence of float
+        `lower` and `upper` bound the shaded band: an interval, or control limits.
+    said : str
+        Written after the title, such as the current value.
+    tone : {"actual", "better", "worse", "steady"}
+        Colour of what is said and of the last point.
+    signals : sequence of int
+        Indices of the marked periods.
+    """
+
+    title: str
+    values: Sequence[float | None]
+    lower: Sequence[float | None] | None = None
+    upper: Sequence[float | None] | None = None
+    said: str = ""
+    tone: str = "actual"
+    signals: Sequence[int] = ()
+
+
+@styled
+def small_multiples(
+    panels: Sequence[Panel],
+    periods: Sequence[Period],
+    *,
+    reference: Sequence[float | None] | None = None,
+    reference_label: str = "",
+    kind: str = "pct",
+    zero: bool = False,
+    columns: int = 4,
+    height: float = 128,
+    ax=None,
+):
+    """Draw one small line chart a panel, in the order given, all on one scale.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+    periods : sequence of Period
+        The same for all panels.
+    reference : sequence of float, optional
+        A series drawn in grey in every panel (the whole, to compare with), named by `reference_label` in the first.
+    columns : int
+        Panels in a row, at most.
+    height : float
+        Of one panel's plotting area, in pixels.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The frame that holds the panels (`child_axes`).
+    """
+    everything = [v for p in panels for series in (p.values, p.lower, p.upper) if series is not None for v in series]
+    axis = scale([*everything, *(reference if reference is not None else ())], kind, zero=zero, ticks=4)
+    rows = -(-len(panels) // columns)
+    columns = -(-len(panels) // max(rows, 1))  # rows of the same length
+    head, foot, gap, key = 30, 26, 24, LINE + 6 if reference_label else 0
+    frame = sheet(rows * (height + head + foot) + key, axis.room, 12, key, 0, ax)
+    frame.set_axis_off()
+    w, h = span(frame)
+    each = (w - gap * (columns - 1)) / max(columns, 1)
+    for k, panel in enumerate(panels):
+        row, column = divmod(k, columns)
+        bottom = 1 - ((row + 1) * (h / rows) - foot) / h
+        inner = frame.inset_axes((column * (each + gap) / w, bottom, each / w, (h / rows - head - foot) / h))
+        _draw_panel(inner, panel, periods, axis, reference, each, labelled=column == 0)
+    if reference_label:
+        how = {"transform": frame.transAxes, "color": PALETTE["previous"], "linewidth": 1.4, "clip_on": False}
+        frame.plot([0, 18 / w], [1 + (key - 10) / h] * 2, **how)
+        put(frame, reference_label, 0, 1, "axes", dx=24, dy=key - 10, ha="left", fontsize=SMALL, color=PALETTE["mute"])
+    return frame
+
+
+def _draw_panel(ax, panel: Panel, periods, axis, reference, room: float, labelled: bool) -> None:
+    x, n = np.arange(len(periods)), len(periods)
+    y, marks = numbers(panel.values, n), list(panel.signals)
+    ax.set_xlim(-0.6, n - 0.4)
+    value_axis(ax, axis, labelled)
+    ax.fill_between(x, numbers(panel.lower, n), numbers(panel.upper, n), color=PALETTE["band"], linewidth=0, zorder=2)
+    if reference is not None:
+        ax.plot(x, numbers(reference, n), color=PALETTE["previous"], linewidth=1.2, zorder=3)
+    ax.plot(x, y, color=PALETTE["ink"], linewidth=1.8, zorder=4)
+    ax.plot(marks, y[marks], "o", ms=8, mfc="none", mec=PALETTE["worse"], mew=1.5, zorder=5)
+    known = np.flatnonzero(np.isfinite(y))
+    if known.size:
+        color = PALETTE[TONES[panel.tone]]
+        ax.plot([known[-1]], [y[known[-1]]], "o", ms=7, color=color, mec=PALETTE["paper"], mew=1.2, zorder=6)
+    title = wrap(panel.title, room - width(panel.said, SIZE, bold=True) - 8, SIZE, 1)[0]
+    how = {"dy": 8, "va": "bottom", "fontweight": "bold"}
+    put(ax, title, 0, 1, "axes", ha="left", **how)
+    put(ax, panel.said, 1, 1, "axes", ha="right", color=PALETTE[SAID[panel.tone]], **how)
+    ax.set_xticks([0, n - 1], labels=["", ""])
+    for place, side in ((0, "left"), (n - 1, "right")):
+        put(ax, str(periods[place]), place, 0, "x", dy=-7, va="top", ha=side, fontsize=SMALL, color=PALETTE["mute"])

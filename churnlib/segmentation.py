@@ -1,0 +1,237 @@
+"""Finding when a series changed: steps and changes of slope, one by one or in pairs, on any overdispersed series.
+
+The series is modelled as base + steps + hinges by weighted least squares. Terms are added while the best one (or the
+best pair: a change and its return) gains more than chance could, places are moved until none improves, and what no
+longer earns its place is dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+SINGLE, PAIR = 14.0, 38.0  # gain, in units of the noise, that a change (a pair) has to bring
+MOST = 6  # changes in a series
+BEFORE, AFTER = 3, 2  # periods that have to lie before and from a change on
+LAG_BIAS = 1.2  # terms that a fit spends lower the lag-1 correlation of its residuals by about so many n-ths each
+LIMIT = -2 * np.log(1 - np.sqrt(0.95))  # 7.35: the 95 % bound of the likelihood ratio for the place of a change
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of the series.
+
+    Attributes
+    ----------
+    kind : {"step", "slope"}
+        A new level, or a new slope, from `at` on.
+    at, lower, upper : int
+        Index of the first period under the new rule, and its 95 % interval.
+    size : float
+        Height of the step, or change of the slope per period.
+    """
+
+    kind: str
+    at: int
+    lower: int
+    upper: int
+    size: float
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Changes of a series in order of time, and what is left.
+
+    Attributes
+    ----------
+    changes : tuple of Change
+    level : numpy.ndarray, shape (n,)
+        The fitted course without the further columns of the base (the season).
+    slope, slope_error : numpy.ndarray, shape (n,)
+        The fitted slope in force at each period, and its standard error.
+    noise : float
+        Variance of a unit of weight: overdispersion times the factor for correlated neighbours.
+    drift : float
+        Slope of the whole series; 0 when it has none to speak of.
+    """
+
+    changes: tuple[Change, ...]
+    level: np.ndarray
+    slope: np.ndarray
+    slope_error: np.ndarray
+    noise: float
+    drift: float
+
+
+@lru_cache(maxsize=256)
+def candidates(n: int) -> tuple[np.ndarray, tuple[tuple[str, int], ...]]:
+    """Give the columns that a series of n periods may be explained by, and their names.
+
+    Returns
+    -------
+    columns : numpy.ndarray, shape (n, k)
+        Steps (1 from a period on), hinges (1, 2, 3 ... from a period on), and one straight line: ("slope", 0).
+    names : tuple of (kind, at)
+    """
+    i = np.arange(n)
+    steps = [("step", t) for t in range(BEFORE, n - AFTER + 1)]
+    slopes = [("slope", 0)] + [("slope", t) for t in range(BEFORE, n - AFTER)]
+    columns = [(i >= t) * 1.0 for _, t in steps] + [np.clip(i - t + 1.0, 0, None) for _, t in slopes]
+    return np.column_stack(columns), tuple(steps + slopes)
+
+
+def segment(y: np.ndarray, weights: np.ndarray, base: np.ndarray, least: float = 1.0) -> Segmentation:
+    """Find the changes of a series.
+
+    Penalty. A change has to gain 14 and a pair 38 units of noise. Both were chosen by simulation of series without any
+    change (36 to 60 months; 2,000, 20,000 and 2,000,000 customers; month-to-month logit noise of 0.1, independent and
+    AR(.5)): at most 5 % of them show a change, about 1 % when the noise is independent; a lasting +25 % of 20,000
+    customers or more is found within six months in over four cases of five. A penalty of 2 log n (BIC), about 8, would
+    call one calm series in ten a change.
+
+    Noise. Months vary by more than chance and are like their neighbours. The variance of a unit of weight is the mean
+    square of the residuals, at least chance (`least`), times (1 + r) / (1 - r), the factor by which the variance of a
+    mean grows when neighbours correlate by r: the residuals' own lag-1 correlation, corrected for the terms fitted,
+    from 0 to 0.6.
+
+    Parameters
+    ----------
+    y, weights : numpy.ndarray, shape (n,)
+        The series, and 1 / the variance that chance alone would give.
+    base : numpy.ndarray, shape (n, k)
+        Columns that belong to the series anyway: the first all ones, then the season.
+    least : float
+        Smallest variance of a unit of weight: 1 for counts, 0 for measurements whose scale is not known.
+
+    Returns
+    -------
+    Segmentation
+
+    References
+    ----------
+    Bai, J. and Perron, P. (1998). Estimating and testing linear models with multiple structural changes. Econometrica
+    66, 47-78. Eo, Y. and Morley, J. (2015). Likelihood-ratio-based confidence sets for the timing of structural breaks.
+    Quantitative Economics 6, 463-497 (the interval of a step).
+    """
+    columns, names = candidates(len(y))
+    root = np.sqrt(weights)
+    work = _Work(y * root, base * root[:, None], columns * root[:, None], least)
+    chosen = _prune(work, _grow(work))
+    changes = tuple(
+        Change(*names[j], *_interval(work, chosen, j, names), work.size(chosen, j))
+        for j in sorted(chosen, key=lambda j: names[j][1])
+        if names[j] != ("slope", 0)
+    )
+    level, slope, error = _course(work, chosen, columns, names)
+    drift = next((work.size(chosen, j) for j in chosen if names[j] == ("slope", 0)), 0.0)
+    return Segmentation(changes, level, slope, error, work.noise(chosen), drift)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The weighted series, base and candidate columns."""
+
+    y: np.ndarray
+    base: np.ndarray
+    columns: np.ndarray
+    least: float
+
+    def design(self, chosen: list[int]) -> np.ndarray:
+        return np.column_stack([self.base, self.columns[:, chosen]])
+
+    def project(self, chosen: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Residuals of the series, and of all candidates, on what is chosen."""
+        q, _ = np.linalg.qr(self.design(chosen))
+        return self.y - q @ (q.T @ self.y), self.columns - q @ (q.T @ self.columns)
+
+    def gains(self, chosen: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """What each further column, and each pair of them, would take from the residual sum of squares."""
+        r, z = self.project(chosen)
+        gram, b = z.T @ z, z.T @ r
+        own = np.diag(gram).copy()
+        usable = own > 1e-6 * (self.columns**2).sum(0)
+        own[~usable] = 1.0
+        single = np.where(usable, b**2 / own, 0.0)
+        determinant = np.outer(own, own) - gram**2
+        both = (np.outer(b**2, own) + np.outer(own, b**2) - 2 * np.outer(b, b) * gram) / np.where(
+            determinant > 1e-3 * np.outer(own, own), determinant, np.inf
+        )
+        return single, np.where(np.outer(usable, usable), both, 0.0)
+
+    def noise(self, chosen: list[int]) -> float:
+        r, n = self.project(chosen)[0], len(self.y)
+        spent = self.base.shape[1] + 2 * len(chosen)  # a change has a size and a place
+        total = float(r @ r)
+        lag = float(r[1:] @ r[:-1]) / total if total > 0 else 0.0
+        lag = min(max(lag + LAG_BIAS * (spent + 1 + 3 * lag) / n, 0.0), 0.6)
+        return max(self.least, total / max(n - spent, 1), 1e-300) * (1 + lag) / (1 - lag)
+
+    def size(self, chosen: list[int], j: int) -> float:
+        found = np.linalg.lstsq(self.design(chosen), self.y, rcond=None)[0]
+        return float(found[self.base.shape[1] + chosen.index(j)])
+
+
+def _grow(work: _Work) -> list[int]:
+    """Add the best change or pair while it gains enough, moving all places after each addition."""
+    chosen: list[int] = []
+    while len(chosen) < MOST:
+        single, both = work.gains(chosen)
+        one = [int(single.argmax())]
+        two = [int(k) for k in np.unravel_index(int(both.argmax()), both.shape)]
+        alone = single.max() / work.noise(chosen + one) - SINGLE
+        paired = both.max() / work.noise(chosen + two) - PAIR
+        if max(alone, paired) <= 0:
+            break
+        chosen = _move(work, chosen + (one if alone > 0 and alone >= paired - SINGLE else two))
+    return chosen
+
+
+def _move(work: _Work, chosen: list[int]) -> list[int]:
+    """Move each change to its best place and kind, given the others, until none moves."""
+    for _ in range(4):
+        before = list(chosen)
+        for k in range(len(chosen)):
+            single, _ = work.gains(chosen[:k] + chosen[k + 1 :])
+            best = int(single.argmax())
+            if single[best] > single[chosen[k]] * (1 + 1e-9):
+                chosen[k] = best
+        if chosen == before:
+            break
+    return chosen
+
+
+def _prune(work: _Work, chosen: list[int]) -> list[int]:
+    """Drop the change that matters least while it does not earn its place."""
+    while chosen:
+        noise = work.noise(chosen)
+        worth = [work.gains([c for c in chosen if c != j])[0][j] / noise for j in chosen]
+        if min(worth) >= SINGLE:
+            break
+        chosen = [c for c in chosen if c != chosen[int(np.argmin(worth))]]
+    return chosen
+
+
+def _interval(work: _Work, chosen: list[int], j: int, names) -> tuple[int, int]:
+    """The places between its neighbours where a change, as a step or a new slope, fits as well as noise allows."""
+    single, _ = work.gains([c for c in chosen if c != j])
+    limit, at = LIMIT * work.noise(chosen), names[j][1]
+    others = [names[c][1] for c in chosen if c != j and names[c][1] > 0]
+    low, high = max([t for t in others if t < at], default=0), min([t for t in others if t > at], default=len(work.y))
+    fitting = [t for k, (_, t) in enumerate(names) if low < t < high and single[j] - single[k] <= limit]
+    return min(fitting), max(fitting)
+
+
+def _course(work: _Work, chosen: list[int], columns: np.ndarray, names) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The fitted level, and the slope in force with its standard error, at every period."""
+    design, k = work.design(chosen), work.base.shape[1]
+    found = np.linalg.lstsq(design, work.y, rcond=None)[0]
+    n, terms = len(work.y), columns[:, chosen]
+    slopes = np.zeros((n, len(chosen)))
+    for c, j in enumerate(chosen):
+        if names[j][0] == "slope":
+            slopes[:, c] = np.arange(n) >= names[j][1]
+    covariance = np.linalg.pinv(design.T @ design)[k:, k:] * work.noise(chosen)
+    error = np.sqrt(np.einsum("ij,jk,ik->i", slopes, covariance, slopes)) if chosen else np.zeros(n)
+    return found[0] + terms @ found[k:], slopes @ found[k:], error

@@ -1,0 +1,74 @@
+"""What an operator sees of a run: one line a step with seconds and peak memory, and a progress bar on a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TextIO
+
+from churnlib import text
+
+BAR = 24  # characters
+
+
+class Steps:
+    """Tells the steps of one run on a stream (standard error, so that standard output ends with the report's path).
+
+    Attributes
+    ----------
+    seconds : dict of str to float
+        Seconds of each step, for the manifest.
+    """
+
+    def __init__(self, stream: TextIO | None = None):
+        self.stream = stream or sys.stderr
+        self.seconds: dict[str, float] = {}
+        self._start = time.monotonic()
+
+    @contextmanager
+    def step(self, name: str, **values) -> Iterator[dict]:
+        """Time a step and tell it when it is done; the fields of its line may be added while it runs."""
+        start = time.monotonic()
+        yield values
+        self.seconds[name] = round(time.monotonic() - start, 2)
+        self.tell(text.say(f"run.step.{name}", **values), self.seconds[name], peak_memory())
+
+    def tell(self, line: str, seconds: float, megabytes: float) -> None:
+        """Write one line: the time of day, what was done, seconds and peak memory."""
+        cost = text.say("run.cost", seconds=seconds, megabytes=megabytes)
+        clear = "\r\x1b[K" if self.is_terminal else ""
+        print(f"{clear}{datetime.now().astimezone():%H:%M:%S} {line} {cost}", file=self.stream, flush=True)
+
+    def bar(self, done: int, total: int, name: str = "") -> None:
+        """Draw the progress bar, on a terminal only: cron would mail it."""
+        if self.is_terminal:
+            full = BAR * done // max(total, 1)
+            print(
+                f"\r\x1b[K[{'#' * full}{'.' * (BAR - full)}] {done}/{total} {name}",
+                end="",
+                file=self.stream,
+                flush=True,
+            )
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody is looking."""
+        return self.stream.isatty()
+
+    @property
+    def total(self) -> float:
+        """Seconds since the run began."""
+        return round(time.monotonic() - self._start, 2)
+
+
+def peak_memory() -> float:
+    """Give the largest memory (MB) that this process or one of its finished children has held."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
+    used = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return max(used) / (1024**2 if sys.platform == "darwin" else 1024)

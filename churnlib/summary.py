@@ -1,0 +1,240 @@
+"""The executive summary: a verdict, the figures, three findings and the decisions, chosen by the rules below.
+
+The rules look at keys, grades, weights and intervals, never at words; the words are the catalogue's, in both languages.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from churnlib import text
+from churnlib.about import Period
+from churnlib.collect import Chapter
+from churnlib.notes import Decision
+from churnlib.text import LANGUAGES, Money
+
+HEADLINES = ("churn_rate", "share_churned")  # the figure that the verdict is about: the first that there is
+TOLD = ("trend.rate",)  # findings that say what the verdict says
+WHERE = ("trend.segment.highest", "trend.segment.alike")  # the finding that says where, the second half of the verdict
+GRADES = ("strong", "moderate", "weak", "descriptive")  # the order of churnlib.results.GRADES, without its imports
+N_FINDINGS, N_DECISIONS, FEWEST_TILES, MOST_TILES = 3, 3, 4, 6
+LAST_TILES = ("rows_set_aside",)  # about the data: tiles only where others are few
+
+Words = dict[str, str]  # one text in each language
+
+
+@dataclass(frozen=True)
+class Told:
+    """A finding and where it stands.
+
+    Attributes
+    ----------
+    key, text, grade, tone, weight
+        As in `churnlib.results.Finding`; `text` in both languages.
+    chapter, block : str
+        Ids of the chapter and of the block that proves it.
+    """
+
+    key: str
+    text: Words
+    grade: str
+    tone: str
+    weight: float
+    chapter: str
+    block: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The first page of the report.
+
+    Attributes
+    ----------
+    verdict : dict
+        One text in each language.
+    tone : {"better", "worse", "steady"}
+    kpis : list of dict
+        The figures for the tiles.
+    findings : list of Told
+    decisions : list of (Words, Decision)
+        What is asked for, with its owner and due date (blank until somebody fills them in).
+    """
+
+    verdict: Words
+    tone: str
+    kpis: list[dict[str, Any]]
+    findings: list[Told]
+    decisions: list[tuple[Words, Decision]] = field(default_factory=list)
+
+
+def summarise(chapters: list[Chapter], period: Period, decided: Iterable[tuple[Words, Decision]] = ()) -> Summary:
+    """Make the executive summary from the chapters' findings and figures.
+
+    Parameters
+    ----------
+    chapters : list of Chapter
+        In the report's order.
+    period : Period
+    decided : iterable of (Words, Decision)
+        What the analyst's notes ask for: comes first.
+
+    Returns
+    -------
+    Summary
+    """
+    kpis, told = all_kpis(chapters), all_findings(chapters)
+    where = next((f for f in told if f.key in WHERE), None)
+    verdict, tone = _verdict(kpis, period, where)
+    ranked = ranking([f for f in told if f is not where and not _below(f.key, TOLD)])
+    findings = one_a_chapter(ranked)[:N_FINDINGS]
+    grounds = [f for f in told if _below(f.key, TOLD)] + [where] * (where is not None) + findings
+    return Summary(verdict, tone, tiles(kpis), findings, [*decided, *decisions(grounds)])
+
+
+def all_kpis(chapters: Iterable[Chapter]) -> list[dict[str, Any]]:
+    """Give every figure once, in the report's order."""
+    kpis: dict[str, dict[str, Any]] = {}
+    for chapter in chapters:
+        for block in chapter.blocks:
+            for kpi in block.get("kpis", ()):
+                kpis.setdefault(kpi["id"], kpi)
+    return list(kpis.values())
+
+
+def all_findings(chapters: Iterable[Chapter]) -> list[Told]:
+    """Give every finding in the report's order."""
+    return [
+        Told(f["key"], f["text"], f["grade"], f["tone"], _number(f["weight"]), chapter.id, block["id"])
+        for chapter in chapters
+        for block in chapter.blocks
+        for f in block["findings"]
+    ]
+
+
+def ranking(findings: Iterable[Told]) -> list[Told]:
+    """Order findings by the evidence, then by the customers concerned; a plain count about nobody is no finding."""
+    said = [f for f in findings if f.weight > 0 or f.grade != "descriptive"]
+    return sorted(said, key=lambda f: (GRADES.index(f.grade), -f.weight))  # stable: else the report's order
+
+
+def one_a_chapter(findings: Iterable[Told]) -> list[Told]:
+    """Keep the first finding of each chapter."""
+    first: dict[str, Told] = {}
+    for finding in findings:
+        first.setdefault(finding.chapter, finding)
+    return list(first.values())
+
+
+def tiles(kpis: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Choose four to six figures: those that can be shown, in the report's order, figures about the data if need be."""
+    shown = [kpi for kpi in kpis if not math.isnan(_number(kpi["value"], math.nan))]
+    headline = _headline(kpis)
+    if headline is not None and headline not in shown:
+        shown.insert(0, headline)  # a rate that may not be shown says so in its tile
+    first = [kpi for kpi in shown if kpi["id"] not in LAST_TILES]
+    spare = [kpi for kpi in shown if kpi["id"] in LAST_TILES]
+    return first[:MOST_TILES] if len(first) >= FEWEST_TILES else (first + spare)[:FEWEST_TILES]
+
+
+def direction(kpi: dict[str, Any]) -> str:
+    """Say in which way a figure changed on the previous period.
+
+    Returns
+    -------
+    {"not_shown", "first", "same", "flat", "rise", "fall", "untested"}
+        "rise" and "fall" only beyond the interval; "flat" within it; "same" for no difference to be seen.
+    """
+    now, before = (_number(kpi[name], math.nan) for name in ("value", "previous"))
+    if math.isnan(now):
+        return "not_shown"
+    if math.isnan(before):
+        return "first"
+    if now == before or (kpi["unit"] == "share" and round(now, 4) == round(before, 4)):
+        return "same"  # to a reader, who sees hundredths of a per cent
+    if kpi["change_clear"] is None:
+        return "untested"
+    return ("rise" if now > before else "fall") if kpi["change_clear"] else "flat"
+
+
+def tone_of(kpi: dict[str, Any]) -> str:
+    """Say what a clear change means for the company; steady for any other."""
+    moved, good = direction(kpi), kpi["rise_is"]
+    if moved not in ("rise", "fall") or good == "steady":
+        return "steady"
+    return good if moved == "rise" else {"better": "worse", "worse": "better"}[good]
+
+
+def _headline(kpis: list[dict[str, Any]]) -> dict[str, Any] | None:
+    named = (kpi for headline in HEADLINES for kpi in kpis if kpi["id"] == headline)
+    return next(named, kpis[0] if kpis else None)
+
+
+def _verdict(kpis: list[dict[str, Any]], period: Period, where: Told | None) -> tuple[Words, str]:
+    kpi = _headline(kpis)
+    if kpi is None:
+        return {lang: text.say("summary.verdict.no_figure", lang, period=period) for lang in LANGUAGES}, "steady"
+    words = {lang: _sentence(kpi, period, lang) for lang in LANGUAGES}
+    if where is not None:
+        words = {"zh": words["zh"] + where.text["zh"], "en": words["en"] + " " + where.text["en"]}
+    return words, tone_of(kpi)
+
+
+def _sentence(kpi: dict[str, Any], period: Period, lang: str) -> str:
+    moved = direction(kpi)
+    values = {
+        "period": period,
+        "label": text.Label.of(kpi["label"]),
+        "value": amount(kpi, kpi["value"], lang),
+        "previous": amount(kpi, kpi["previous"], lang),
+        "change": change(kpi, lang),
+        "n": kpi["n"],
+    }
+    return text.say(f"summary.verdict.{moved}", lang, **values)
+
+
+def amount(kpi: dict[str, Any], value: float | None, lang: str) -> str:
+    """Write a figure with its unit."""
+    if value is None:
+        return text.MISSING
+    if kpi["unit"] == "money":
+        return text.show(Money(value, kpi.get("currency", "CNY")), "money", lang)
+    if kpi["unit"] == "share":
+        return text.show(value, "pct", lang)
+    number = text.show(value, "count" if kpi["unit"] == "customers" else "number", lang)
+    return text.say(f"summary.unit.{kpi['unit']}", lang, number=number)
+
+
+def change(kpi: dict[str, Any], lang: str) -> str:
+    """Write the size of a change without its sign: shares in points, the rest in their unit."""
+    now, before = (_number(kpi[name], math.nan) for name in ("value", "previous"))
+    if math.isnan(now) or math.isnan(before):
+        return text.MISSING
+    return text.show(now - before, "size", lang) if kpi["unit"] == "share" else amount(kpi, abs(now - before), lang)
+
+
+def decisions(grounds: Iterable[Told]) -> list[tuple[Words, Decision]]:
+    """Ask for what the findings on the page call for: `summary.decision.<key>` of the catalogue is the list of rules.
+
+    Owner and due date are blank: somebody has to fill them in.
+    """
+    rules = dict.fromkeys(rule for f in grounds if f.tone != "better" and (rule := _rule(f.key)))
+    asked = [{lang: text.say(rule, lang) for lang in LANGUAGES} for rule in rules]
+    return [(words, Decision(words["zh"])) for words in asked[:N_DECISIONS]]
+
+
+def _rule(key: str) -> str | None:
+    """Give the rule for a finding: its own, or that of the family of keys that it belongs to."""
+    parts = key.split(".")
+    names = (".".join(["summary.decision", *parts[:n]]) for n in range(len(parts), 0, -1))
+    return next((name for name in names if text.known(name)), None)
+
+
+def _below(key: str, families: Iterable[str]) -> bool:
+    return any(key == family or key.startswith(family + ".") for family in families)
+
+
+def _number(value: Any, missing: float = 0.0) -> float:
+    return missing if value is None or value != value else float(value)

@@ -1,0 +1,54 @@
+"""The pages under test: the sample report, and with CHURN_PAGES=<folder> a real one instead."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.browser.look import ARGS, pages
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory) -> dict[str, Path]:
+    """The report's HTML file in each language."""
+    folder = os.environ.get("CHURN_PAGES")
+    if folder:
+        return {path.stem.rpartition(".")[2]: path for path in sorted(Path(folder).glob("*.html"))}
+    return pages(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="session")
+def browser(chromium):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=chromium, args=ARGS)
+        yield made
+        made.close()
+
+
+@pytest.fixture(params=["zh", "en"])
+def lang(request, report) -> str:
+    if request.param not in report:
+        pytest.skip(f"the report has no {request.param} page")
+    return request.param
+
+
+@pytest.fixture
+def open_page(browser, report, lang):
+    """Open the page with some options of the browser's context; everything is closed after the test."""
+    contexts = []
+
+    def opened(**options):
+        contexts.append(browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options)))
+        tab = contexts[-1].new_page()
+        tab.seen = []
+        tab.on("request", lambda r: r.url.startswith(("data:", "file:")) or tab.seen.append(r.url))
+        tab.on("console", lambda m: tab.seen.append(m.text))
+        tab.on("pageerror", lambda e: tab.seen.append(str(e)))
+        tab.goto(report[lang].resolve().as_uri())
+        return tab
+
+    yield opened
+    for context in contexts:
+        context.close()

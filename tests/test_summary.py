@@ -1,0 +1,181 @@
+"""The executive summary says what the numbers say, whatever they are, and the same in both languages."""
+
+import math
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_home import block, both, finding, kpi
+
+from churnlib import results, summary, text
+from churnlib.about import Period
+from churnlib.collect import Chapter
+from churnlib.notes import Decision, Notes
+from churnlib.text import LANGUAGES, Label
+
+DECEMBER = Period.parse("2025-12")
+NEVER = re.compile(r"nan|inf|None|-0\.00|−0\.00%|\{|\}")
+
+
+def chapter(name, *blocks):
+    return Chapter(name, Label(name, name), name, [{"block": b} for b in blocks])
+
+
+def verdict(**given_):
+    made = summary.summarise([chapter("trend", block(findings=[], kpis=[kpi(**given_)]))], DECEMBER)
+    return made.verdict, made.tone
+
+
+POINTS = "percentage points"
+CASES = {
+    "rise": ((0.0231, 0.0180, True), "上升 0.51 个百分点", f"up 0.51 {POINTS}", "worse"),
+    "fall": ((0.0150, 0.0180, True), "下降 0.30 个百分点", f"down 0.30 {POINTS}", "better"),
+    "flat": ((0.0181, 0.0180, False), "没有明显变化", "no clear change", "steady"),
+    "same": ((0.0180, 0.0180, False), "与上期相同", "the same as", "steady"),
+    "clear but invisible": ((0.018001, 0.0180, True), "与上期相同", "the same as", "steady"),
+    "rise from zero": ((0.0100, 0.0, True), "上升 1.00 个百分点", f"up 1.00 {POINTS}", "worse"),
+    "nobody left": ((0.0, 0.0180, True), "0.00%", "0.00%", "better"),
+    "first report ever": ((0.0231, None, None), "没有可比的上期", "no previous period", "steady"),
+    "cannot be told": ((0.0231, 0.018, None), "不足以判断", "cannot tell", "steady"),
+    "too few": ((None, None, None), "不予显示", "not shown", "steady"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_verdict_follows_the_numbers(case):
+    (value, previous, clear), zh, en, tone = CASES[case]
+    said, meant = verdict(value=value, previous=previous, clear=clear)
+    assert zh in said["zh"] and en in said["en"] and meant == tone
+
+
+SHARES = st.one_of(st.none(), st.floats(0, 1))
+CLEAR = st.sampled_from([True, False, None])
+COUNTS = st.one_of(st.none(), st.integers(0, 10**9).map(float))
+
+
+@given(SHARES, SHARES, CLEAR, st.sampled_from(["better", "worse", "steady"]))
+def test_direction_comes_from_the_sign_and_certainty_from_the_interval(value, previous, clear, good):
+    figure = kpi(value=value, previous=previous, clear=clear, rise_is=good)
+    said, tone = verdict(value=value, previous=previous, clear=clear, rise_is=good)
+    moved = summary.direction(figure)
+    assert ("signal" in said["en"]) == ("信号" in said["zh"]) == (moved in ("rise", "fall"))
+    assert ("**up " in said["en"]) == ("**上升" in said["zh"]) == (moved == "rise")
+    assert ("**down " in said["en"]) == ("**下降" in said["zh"]) == (moved == "fall")
+    if moved in ("rise", "fall"):
+        assert clear and (value > previous) == (moved == "rise")
+        assert tone == good if moved == "rise" or good == "steady" else {tone, good} == {"better", "worse"}
+    else:
+        assert tone == "steady"
+
+
+@given(COUNTS, COUNTS, st.sampled_from(["customers", "months", "money"]), CLEAR)
+def test_no_verdict_shows_a_broken_number(value, previous, unit, clear):
+    said, _ = verdict(value=value, previous=previous, unit=unit, clear=clear)
+    for language in LANGUAGES:
+        assert not NEVER.search(said[language])
+
+
+def test_every_number_of_the_verdict_is_the_figure_at_its_rounding():
+    said, _ = verdict(value=0.023149, previous=0.018011, clear=True)
+    for language in LANGUAGES:
+        assert re.findall(r"\d+\.\d+", said[language]) in (["2.31", "1.80", "0.51"], ["2.31", "0.51", "1.80"])
+
+
+def test_the_verdict_says_where():
+    where = finding("trend.segment.highest", both("**华南**最高。", "**South** is highest."))
+    made = summary.summarise([chapter("trend", block(findings=[where], kpis=[kpi()]))], DECEMBER)
+    assert made.verdict["zh"].endswith("**华南**最高。") and made.verdict["en"].endswith(" **South** is highest.")
+    assert made.findings == []  # told once
+
+
+def test_a_report_without_figures_has_a_verdict_all_the_same():
+    made = summary.summarise([chapter("quality", block(findings=[]))], DECEMBER)
+    assert "December 2025" in made.verdict["en"] and made.kpis == [] and made.findings == []
+
+
+def test_a_snapshot_is_judged_by_its_share_churned():
+    share = kpi("share_churned", 0.2654, None, None, label=both("已流失占比", "Share churned"))
+    figures = [kpi("retention_12", 0.8), share]
+    made = summary.summarise([chapter("survival", block(findings=[], kpis=figures))], DECEMBER)
+    assert made.verdict["en"].startswith("Share churned in December 2025: **26.54%**")
+
+
+def of(key, grade="moderate", weight=10.0, tone="worse"):
+    return finding(key, both(key, key), grade, tone, weight)
+
+
+def test_findings_are_ranked_by_evidence_then_by_customers_and_come_from_different_chapters():
+    chapters = [
+        chapter("trend", block("a", [of("trend.rate.rise", weight=999), of("trend.year.rise", weight=20)])),
+        chapter("reasons", block("b", [of("reasons.top", "weak", 500), of("reasons.rise", "weak", 30)])),
+        chapter("survival", block("c", [of("survival.rank.clear", weight=80), of("survival.early.high", weight=70)])),
+        chapter("cohort", block("d", [of("cohort.newest.fall", "strong", 5)])),
+    ]
+    told = summary.summarise(chapters, DECEMBER).findings
+    assert [f.key for f in told] == ["cohort.newest.fall", "survival.rank.clear", "trend.year.rise"]
+    assert [(f.chapter, f.block) for f in told] == [("cohort", "d"), ("survival", "c"), ("trend", "a")]
+
+
+def test_a_plain_count_about_nobody_is_no_finding():
+    chapters = [chapter("reasons", block("b", [of("reasons.too_few", "descriptive", 0.0, "steady")]))]
+    assert summary.summarise(chapters, DECEMBER).findings == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(results.GRADES), st.sampled_from([None, math.nan, 0.0, 1.0, 7.5, 1e9])), max_size=8
+    ),
+    st.randoms(),
+)
+def test_the_ranking_does_not_depend_on_the_order_within_a_chapter(findings, random):
+    made = [of(f"survival.x{i}", grade, weight) for i, (grade, weight) in enumerate(findings)]
+    best = summary.summarise([chapter("survival", block("c", made))], DECEMBER).findings
+    random.shuffle(made)
+    again = summary.summarise([chapter("survival", block("c", made))], DECEMBER).findings
+    assert [(f.grade, f.weight) for f in best] == [(f.grade, f.weight) for f in again] and len(best) <= 1
+
+
+def test_the_order_of_grades_is_that_of_the_results():
+    assert summary.GRADES == results.GRADES
+
+
+def test_at_most_six_tiles_and_figures_about_the_data_last():
+    figures = [kpi(f"k{i}") for i in range(6)]
+    chapters = [chapter("quality", block("q", [], [kpi("rows_set_aside")])), chapter("trend", block("t", [], figures))]
+    assert [k["id"] for k in summary.summarise(chapters, DECEMBER).kpis] == [f"k{i}" for i in range(6)]
+    assert [k["id"] for k in summary.tiles([kpi("rows_set_aside"), kpi("churn_rate")])] == [
+        "churn_rate",
+        "rows_set_aside",
+    ]
+
+
+def test_a_rate_that_may_not_be_shown_keeps_its_tile():
+    assert [k["id"] for k in summary.tiles([kpi("churn_rate", None), kpi("other", None)])] == ["churn_rate"]
+
+
+def test_decisions_follow_from_the_keys_of_findings():
+    chapters = [chapter("trend", block("t", [of("trend.segment.highest"), of("trend.rate.rise", weight=99.0)]))]
+    asked = summary.summarise(chapters, DECEMBER).decisions
+    rules = ["summary.decision.trend.rate.rise", "summary.decision.trend.segment.highest"]
+    assert [words["en"] for words, _ in asked] == [text.say(rule, "en") for rule in rules]
+    assert all(d.owner == d.due == "" for _, d in asked)
+
+
+def test_nothing_is_asked_for_when_things_got_better():
+    chapters = [chapter("trend", block("t", [of("trend.segment.highest", tone="better")]))]
+    assert summary.summarise(chapters, DECEMBER).decisions == []
+
+
+def test_the_decisions_of_the_notes_come_first_with_owner_and_date():
+    notes = Notes(sections={"决定": "- 华南续约专项 | 王五 | 2026-02-15\n- 复核口径"})
+    assert notes.decisions == [Decision("华南续约专项", "王五", "2026-02-15"), Decision("复核口径")]
+    decided = [(both(d.text, d.text), d) for d in notes.decisions]
+    chapters = [chapter("trend", block("t", [of("trend.segment.highest")]))]
+    asked = summary.summarise(chapters, DECEMBER, decided).decisions
+    assert [d.owner for _, d in asked] == ["王五", "", ""]
+
+
+def test_every_rule_for_decisions_speaks_both_languages():
+    rules = [key for key in text.catalogue() if key.startswith("summary.decision.")]
+    assert rules and all(text.say(rule, language) for rule in rules for language in LANGUAGES)

@@ -1,0 +1,108 @@
+"""Kaplan-Meier, its intervals and quantiles, and log-rank tests are those of R's survival package."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from survival_cases import case, counts, oracle
+
+from churnlib.curves import level_curves
+from churnlib.estimators import nelson_aalen, quantile_tenure
+from churnlib.lifetable import life_table
+from churnlib.logrank import logrank_test, pairwise_tests
+from churnlib.tenure_risk import conditional_survival
+
+CASES = ["veteran", "lung", "heart", "ties", "untied", "months"]
+EXACT = {"rtol": 1e-8, "atol": 1e-10}
+
+
+def level_oracle(name, case_name, level):
+    answers = oracle(name)
+    return answers[(answers["case"] == case_name) & (answers["level"] == level)]
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("kind", ["log-log", "plain"])
+def test_curves_and_intervals_are_those_of_survfit(name, kind):
+    for curve in level_curves(life_table(case(name)), kind=kind):
+        r = level_oracle("survival_curves", name, curve.level)
+        read = curve.read(r["tenure"])
+        at = np.isin(curve.tenure, r["tenure"])
+        np.testing.assert_array_equal(curve.n_at_risk[at], r["n_at_risk"])
+        np.testing.assert_array_equal(curve.n_events[at], r["n_events"])
+        np.testing.assert_allclose(read["survival"], r["survival"], **EXACT)
+        alive = r["survival"].to_numpy() > 0
+        np.testing.assert_allclose(np.sqrt(read["log_variance"])[alive], r["log_std_error"][alive], **EXACT)
+        stem = kind.replace("-", "")
+        np.testing.assert_allclose(read["ci_lower"], r[f"{stem}_lower"], **EXACT)
+        np.testing.assert_allclose(read["ci_upper"], r[f"{stem}_upper"], **EXACT)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("kind", ["log-log", "plain"])
+def test_quantiles_follow_the_rules_of_survfit(name, kind):
+    for curve in level_curves(life_table(case(name)), kind=kind):
+        r = level_oracle("survival_quantiles", name, curve.level)
+        for row in r[r["kind"] == kind].itertuples():
+            ours = [
+                quantile_tenure(curve.tenure, 1 - y, row.p) for y in (curve.steps.survival, curve.lower, curve.upper)
+            ]
+            np.testing.assert_allclose(ours, [row.tenure, row.lower, row.upper], **EXACT)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_logrank_test_is_that_of_r(name):
+    test, r = logrank_test(case(name, min_denominator=1)), oracle("survival_logrank")
+    r = r[r["case"] == name].set_index("level")
+    np.testing.assert_allclose(test.statistic, r["statistic"].iloc[0], **EXACT)
+    np.testing.assert_allclose(test.p_value, r["p_value"].iloc[0], **EXACT)
+    assert test.df == r["df"].iloc[0]
+    ours = test.table.set_index("level")
+    np.testing.assert_allclose(ours["n_events"], r["observed"].loc[ours.index], **EXACT)
+    np.testing.assert_allclose(ours["expected"], r["expected"].loc[ours.index], **EXACT)
+
+
+# ---- weighted, stratified and pairwise tests -------------------------------------------------------------------------
+
+
+def logrank_oracle(case_name, test):
+    answers = oracle("logrank_tests")
+    return answers[(answers["case"] == case_name) & (answers["test"] == test)].iloc[0]
+
+
+@pytest.mark.parametrize("name", ["veteran", "ties"])
+def test_fleming_harrington_weights_are_those_of_survdiff(name):
+    test, r = logrank_test(case(name), rho=1), logrank_oracle(name, "rho")
+    np.testing.assert_allclose([test.statistic, test.p_value], [r["statistic"], r["p_value"]], **EXACT)
+
+
+def test_the_stratified_test_is_that_of_survdiff():
+    rows = oracle("logrank_rows").drop(columns="case")
+    parts = [counts(part.drop(columns="stratum")).frame.assign(stratum=s) for s, part in rows.groupby("stratum")]
+    both = counts(rows.drop(columns="stratum"))
+    both.frame = pd.concat(parts, ignore_index=True)
+    r = logrank_oracle("veteran", "strata")
+    np.testing.assert_allclose(logrank_test(both).statistic, r["statistic"], **EXACT)
+
+
+def test_pairwise_tests_are_adjusted_for_their_number():
+    for pair in pairwise_tests(case("veteran")).itertuples():
+        r = logrank_oracle("veteran", f"{pair.level_a} {pair.level_b}")
+        ours = [pair.statistic, pair.p_value, pair.p_holm]
+        np.testing.assert_allclose(ours, r[["statistic", "p_value", "p_holm"]].astype(float), **EXACT)
+
+
+# ---- what follows for those who have stayed --------------------------------------------------------------------------
+
+
+def test_conditional_survival_and_cumulative_hazard_are_those_of_a_later_start_in_r():
+    life, answers = life_table(case("ties")), oracle("conditional")
+    monthly = conditional_survival(case("ties", unit="month"), months=12, given=(0, 6, 13)).table
+    for g, level in enumerate(life.levels):
+        r = answers[answers["level"] == level].set_index("given")
+        ours = monthly[monthly["level"] == level].set_index("given")[["survival", "std_error", "ci_lower", "ci_upper"]]
+        np.testing.assert_allclose(ours, r[["survival", "std_error", "lower", "upper"]], **EXACT)
+        for given in r.index:
+            later = (life.tenure > given) & (life.tenure <= given + 12)
+            cumulative, variance = nelson_aalen(life.n_events[g, later], life.n_at_risk[g, later])
+            answer = r.loc[given, ["cumulative", "cumulative_std_error"]].astype(float)
+            np.testing.assert_allclose([cumulative[-1], variance[-1] ** 0.5], answer, **EXACT)

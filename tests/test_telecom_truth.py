@@ -1,0 +1,171 @@
+"""The simulated operator: its files say exactly what its truth says, and its story is the one that is told about it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import churnlib as churn
+
+TELECOM = Path(__file__).parent.parent / "data" / "telecom"
+CAUSES = ("outage", "complaint_wave", "competitor", "outdated", "price_rise")
+RULES = {  # rule of the reader -> what the simulation calls the same rows
+    ("customers", "duplicate_customer"): "duplicate customers",
+    ("customers", "end_before_start"): "customers that end before they start",
+    ("contracts", "end_before_start"): "contracts that end before they start",
+    ("activity", "unknown_customer"): "bills of unknown customers",
+    ("activity", "duplicate_activity"): "duplicate bills",
+    ("contacts", "wrong_field_count"): "contact lines with a field too many",
+    ("contacts", "future_date"): "contacts in the future",
+}
+
+
+def simulate(folder: Path, **environment: str) -> None:
+    """Simulate a tenth of the market into a folder."""
+    command = [sys.executable, str(TELECOM / "simulate.py"), "7", "0.1"]
+    subprocess.run(command, cwd=folder, env=os.environ | environment, check=True)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A tenth of the operator: the data set as the workbook reads it, and the truth behind it."""
+    folder = tmp_path_factory.mktemp("telecom")
+    simulate(folder)
+    spec = yaml.safe_load((TELECOM / "dataset.yml").read_text("utf-8"))
+    del spec["make"]
+    (folder / "dataset.yml").write_text(yaml.safe_dump(spec, allow_unicode=True, sort_keys=False), "utf-8")
+    return churn.open_dataset(folder), json.loads((folder / "truth.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def truth(small):
+    return small[1]
+
+
+def months(truth: dict, first: str, last: str) -> slice:
+    return slice(truth["months"].index(first), truth["months"].index(last) + 1)
+
+
+def rates(truth: dict) -> np.ndarray:
+    """The churn rate of each month as the hazards have it, without the month's own noise."""
+    all_ = truth["expected"]["all"]["all"]
+    return np.divide(all_["expected_without_noise"], all_["n_opening"])
+
+
+def test_the_same_seed_gives_the_same_bytes_anywhere(small, tmp_path):
+    simulate(tmp_path, PYTHONHASHSEED="5", TZ="America/Lima", LC_ALL="C")
+    made = sorted(path for path in tmp_path.iterdir() if path.is_file())
+    assert len(made) == 10
+    assert all(path.read_bytes() == (small[0].folder / path.name).read_bytes() for path in made)
+
+
+def test_the_ledger_counted_from_the_files_is_the_one_that_happened(small):
+    data, truth = small
+    counted = churn.period_counts(data).frame
+    for column, happened in truth["ledger"].items():
+        if column != "month":
+            assert counted[column].tolist() == happened, column
+
+
+@pytest.mark.parametrize("segment", ["region", "age", "plan", "payment", "contract", "contactable", "tenure"])
+def test_the_opening_base_and_its_losses_of_every_segment_are_the_ones_that_happened(small, segment):
+    data, truth = small
+    counted = churn.period_counts(data, by=segment).frame
+    for level, happened in truth["expected"][segment].items():
+        rows = counted[counted["level"] == level]
+        assert rows["n_opening"].tolist() == happened["n_opening"], level
+        assert rows["n_churned_opening"].tolist() == happened["n_churned_opening"], level
+
+
+def test_every_planted_defect_is_met_by_its_rule_and_nothing_else_is_set_aside(small):
+    data, truth = small
+    met = data.rules[(data.rules["severity"] == "set_aside") & (data.rules["rule"] != "footer")]
+    found = {(row.table, row.rule): row.n_rows for row in met.itertuples()}
+    assert found == {rule: truth["dirt"][name] for rule, name in RULES.items()}
+    assert data.tables["customers"] == truth["n_customers"] + truth["dirt"]["test accounts"]
+
+
+def test_survival_with_late_entry_recovers_the_hazards_that_were_simulated(small):
+    data, truth = small
+    for segment in ("payment", "contract", "region"):
+        curve = churn.kaplan_meier(churn.tenure_counts(data, by=segment)).table
+        for level, expected in truth["survival"][segment].items():
+            rows = curve[curve["level"] == level]
+            for month, survival in zip(expected["at_months"], expected["survival"], strict=True):
+                read = rows[rows["tenure"] <= np.floor(month * 365.25 / 12)].iloc[-1]
+                chance = np.sqrt(survival * (1 - survival) / read["n_at_risk"])  # nobody may have left yet
+                assert abs(read["survival"] - survival) < 4 * max(read["std_error"], chance), (level, month)
+
+
+def test_losses_differ_from_the_expected_ones_by_chance_alone(truth):
+    for level, row in ((name, row) for levels in truth["expected"].values() for name, row in levels.items()):
+        expected, happened = sum(row["expected"]), sum(row["n_churned_opening"])
+        assert abs(happened - expected) < 4 * np.sqrt(expected + 1), level
+
+
+def test_opening_plus_new_plus_returned_less_churned_is_closing(truth):
+    book = {column: np.array(values) for column, values in truth["ledger"].items() if column != "month"}
+    closing = book["n_opening"] + book["n_new"] + book["n_reactivated"] - book["n_churned"]
+    assert (closing == book["n_closing"]).all()
+    assert (book["n_opening"][1:] == closing[:-1]).all()
+
+
+def test_the_causes_add_up_to_the_expected_losses(truth):
+    row = truth["expected"]["all"]["all"]
+    counts = ("n_opening", "n_churned_opening", "expected", "expected_without_noise")
+    causes = [values for name, values in row.items() if name not in counts]
+    assert np.allclose(np.sum(causes, axis=0), row["expected"], atol=0.01)
+
+
+def test_churn_is_steady_to_march_rises_from_april_tops_in_july_and_is_back_in_december(truth):
+    year = rates(truth)[months(truth, "2025-01", "2025-12")]
+    steady = year[:3].mean()
+    assert np.ptp(year[:3]) < 0.2 * steady  # February is short
+    assert year[3] > 1.08 * steady
+    assert year.argmax() == 6
+    assert (year[4:10] > 1.15 * steady).all()
+    assert (year[10:] < 1.08 * steady).all()
+
+
+def test_each_cause_reaches_its_own_segment_only(truth):
+    year, expected = months(truth, "2025-01", "2025-12"), truth["expected"]
+    reached = {
+        "outage": ("region", {"华南"}),
+        "complaint_wave": ("region", {"华南"}),
+        "competitor": ("age", {"25-35"}),
+        "outdated": ("plan", {"旧4G套餐"}),
+        "price_rise": ("payment", {"预付费"}),
+    }
+    for cause, (segment, levels) in reached.items():
+        lost = {level: sum(row[cause][year]) for level, row in expected[segment].items()}
+        assert {level for level, n in lost.items() if n > 0} == levels, cause
+    courted = {level for level, row in expected["region"].items() if sum(row["competitor"][year]) > 0}
+    assert courted == {"华东", "西南"}
+
+
+def test_taking_a_cause_away_saves_about_the_customers_attributed_to_it(truth):
+    row, since = truth["expected"]["all"]["all"], truth["months"].index(truth["excess"]["from_month"])
+    attributed = sum(sum(row[cause][since:]) for cause in CAUSES)
+    saved = sum(truth["excess"]["n_churned"]["all_four"])
+    assert abs(saved - attributed) < 0.35 * attributed  # some of the saved leave later for another reason
+
+
+def test_who_answers_depends_on_why_they_left_so_stated_shares_are_biased(truth):
+    said = truth["reasons"]["all"]
+    bias = {
+        reason: said["among_respondents_expected"][reason] - share
+        for reason, share in said["if_all_answered_expected"].items()
+    }
+    assert bias["service.complaint_unresolved"] < 0 < bias["natural.moved"]
+    assert said["n_answered"] < 0.6 * said["n_asked"] < said["n_left"]
+
+
+def test_some_lines_fall_silent_and_some_customers_decline_while_they_stay(truth):
+    silent = list(truth["zero_usage_lines"].values())
+    assert silent[0] < silent[-2]
+    assert sum(truth["value_declines"].values()) > 50
