@@ -14,6 +14,7 @@ _VERBS = {
     "text": ["set_language"],
     "dataset": ["open_dataset"],
     "definitions": ["excluded"],
+    "inactivity": ["gap_evidence"],
     "counts": [
         "period_counts",
         "tracking_counts",
@@ -21,6 +22,7 @@ _VERBS = {
         "cohort_counts",
         "reason_counts",
         "response_counts",
+        "repeat_counts",
     ],
     "trend": ["churn_trend"],
     "segmentrates": ["segment_rates"],
@@ -31,10 +33,14 @@ _VERBS = {
     "tenure_risk": ["hazard_by_tenure", "conditional_survival"],
     "incidence": ["cumulative_incidence"],
     "gray": ["gray_test"],
+    "moneysurvival": ["money_survival"],
     "restricted": ["months_stayed"],
     "hazard": ["proportional_hazards"],
     "cohort": ["cohort_retention"],
     "reasons": ["stated_reasons", "follow_up"],
+    "rivals": ["rival_definitions", "rival_rankings"],
+    "limits": ["limit_evidence"],
+    "buying": ["still_active"],
     "quality": ["files_read", "rules_applied", "what_is_counted"],
 }
 _HOME = {verb: module for module, verbs in _VERBS.items() for verb in verbs}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import signal
 import sys
@@ -24,10 +23,11 @@ class _Parser(argparse.ArgumentParser):
 
     def check_known(self, rest: Sequence[str]) -> None:
         """Refuse what is left over."""
+        from churnlib import yamlfile
+
         for word in rest:
             options = [option for action in self._actions for option in action.option_strings]
-            near = difflib.get_close_matches(word.partition("=")[0], options, n=1)
-            hint = text.say("report.did_you_mean", name=near[0]) if near else ""
+            hint = yamlfile.hint(word.partition("=")[0], options)
             raise text.UsageError("report.unknown_option", name=word, hint=hint)
 
 
@@ -120,9 +120,10 @@ def _report(given: argparse.Namespace) -> int:
 
 def _check(given: argparse.Namespace) -> int:
     from churnlib import schema
-    from churnlib.request import find_dataset, speak
+    from churnlib.places import find_folder
+    from churnlib.request import speak
 
-    folder = find_dataset(given.dataset)
+    folder = find_folder(given.dataset)
     speak(schema.load(folder / "dataset.yml"))
 
     from churnlib.dataset import check_text, open_dataset
@@ -132,9 +133,9 @@ def _check(given: argparse.Namespace) -> int:
 
 
 def _new(given: argparse.Namespace) -> int:
-    from churnlib.propose import propose
+    from churnlib.propose import propose, what_to_check
 
-    print(propose(given.dataset, Path(given.folder)))
+    print(what_to_check(propose(given.dataset, Path(given.folder))))
     return 0
 
 

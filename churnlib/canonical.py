@@ -199,12 +199,14 @@ def _customers_sql(listed: Intake | None) -> str:
 
 
 def _settled(table: str, name: str) -> str:
-    """A column as it is stored: ends after the last day covered have not happened, an end has an outcome."""
+    """A column as it is stored: an end after the last day covered has not happened yet."""
     column = f"t.{quote(name)}"
     if not {"end_date", "outcome"} <= set(TABLES[table]) or name not in ("end_date", "outcome"):
         return f"{column} AS {quote(name)}"
     is_open = "t.end_date IS NULL OR t.end_date > CAST($as_of AS DATE)"
-    ended = "greatest(t.end_date, t.start_date)" if name == "end_date" else "coalesce(t.outcome, 'unknown')"
+    # a contract that ended without an outcome may have been transferred: only a customer's end must have one
+    outcome = "coalesce(t.outcome, 'unknown')" if table == "customers" else "t.outcome"
+    ended = "greatest(t.end_date, t.start_date)" if name == "end_date" else outcome
     return f"CASE WHEN {is_open} THEN NULL ELSE {ended} END AS {name}"
 
 
@@ -264,10 +266,16 @@ def _observed_from(engine: Engine, spec: Spec, taken: dict[str, Intake]) -> date
     """
     if spec.observed_from:
         return spec.observed_from
-    ends = [f"SELECT min(end_date) AS day FROM typed_{table}" for table in ("customers", "contracts") if table in taken]  # noqa: S608
-    activity = ["SELECT min(date) AS day FROM typed_activity"] if "activity" in taken else []
-    for queries in (ends, activity, ["SELECT min(start_date) AS day FROM people"]):
-        day = engine.value(f"SELECT min(day) FROM ({' UNION ALL '.join(queries)})") if queries else None  # noqa: S608
-        if day is not None and day <= spec.as_of:
-            return day
+    # a closed contract of a customer who stayed may be older than the record of customers who left
+    shown = (
+        ("people", "end_date"),
+        ("typed_contracts", "end_date"),
+        ("typed_activity", "date"),
+        ("people", "start_date"),
+    )
+    for table, column in shown:
+        if table.removeprefix("typed_") in (*taken, "people"):
+            day = engine.value(f"SELECT min({column}) FROM {table} WHERE {column} <= $as_of", {"as_of": spec.as_of})  # noqa: S608
+            if day is not None:
+                return day
     return spec.as_of

@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
 
 from churnlib import text
 
+PATIENCE = 10  # seconds in which a child that is asked to end may clear its things away
 # forked where that is safe: a child then has what the parent has imported
 CONTEXT = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 
@@ -58,10 +60,10 @@ class Child:
             raise kind(key, **values)
         return answer
 
-    def stop(self, patience: float = 10) -> None:
+    def stop(self) -> None:
         """End the process: asked first, then killed."""
         self._process.terminate()
-        self._process.join(patience)
+        self._process.join(PATIENCE)
         self._process.kill()
         self._process.join()
 
@@ -81,8 +83,10 @@ def _body(pipe, function: Callable[..., Any], args: tuple) -> None:
 
 
 def _die_with_parent() -> None:
-    """Stop when the run was killed: nobody would read what we make. A kernel notices the same way."""
+    """Stop when the run was killed: nobody would read what we make."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)  # so that kernels end and temporary files go
+        time.sleep(PATIENCE)
         os._exit(143)

@@ -147,7 +147,7 @@ class CohortRetention(Result):
 
     def plot(self, ax=None):
         shown = self.shown[self.shown["age"] <= PLOTTED_AGES]
-        recent = sorted(shown["cohort"].unique())[-PLOTTED_COHORTS:]
+        recent = sorted(shown.loc[shown["retention"].notna(), "cohort"].unique())[-PLOTTED_COHORTS:]
         shown = shown[shown["cohort"].isin(recent)]
         values = shown.pivot(index="cohort", columns="age", values="retention")
         states = shown.pivot(index="cohort", columns="age", values="state").reindex_like(values)

@@ -64,8 +64,8 @@ def aalen_johansen(d: np.ndarray, n: np.ndarray) -> Incidence:
     after = product_limit(d.sum(axis=0), n).survival
     before = np.r_[1.0, after[:-1]]
     incidence = np.where(d > 0, before * d / np.where(n > 0, n, 1.0), 0.0).cumsum(axis=1)
-    variance = np.stack([_incidence_variance(d, n, k, before, after, incidence[k]) for k in range(len(d))])
-    return Incidence(after, incidence, variance)
+    variance = [_incidence_variance(d, n, k, before, after, incidence[k]) for k in range(len(d))]
+    return Incidence(after, incidence, np.array(variance).reshape(d.shape))
 
 
 def _incidence_variance(d, n, k, before, after, incidence) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Is it unusual: control charts on a frozen baseline, and the verdict, even churn (均匀流失) or patterned (规律性流失)."""
+"""Is it unusual: control charts on a frozen baseline; the verdict, even churn (均匀流失) or patterned (规律性流失)."""
 
 from __future__ import annotations
 
@@ -270,7 +270,11 @@ class _Part:
 
 
 def _shift(counts, table: pd.DataFrame) -> tuple[str, str]:
-    """Whether the last lasting change lies after the baseline and leads away from what was usual, and since when."""
+    """Whether the last lasting change lies after the baseline, leads away from what was usual and still holds.
+
+    A rate that is nearer to the usual again than to the new level holds no longer: the change's own end is dated later,
+    when more periods have followed it.
+    """
     changes = change_points(counts).table
     usual = table["churn_rate"][table["in_baseline"].astype(bool)].mean()
     if not len(changes):
@@ -278,6 +282,8 @@ def _shift(counts, table: pd.DataFrame) -> tuple[str, str]:
     last = changes.iloc[0]
     is_new = last["period"] > _names(table)[-1]
     leads_away = abs(last["after"] - usual) > abs(last["before"] - usual)
-    if not (is_new and leads_away):
+    rate = table["churn_rate"].iloc[-1]
+    holds = abs(rate - last["after"]) <= abs(rate - usual)
+    if not (is_new and leads_away and holds):
         return "", ""
     return ("high" if last["change"] > 0 else "low"), last["period"]

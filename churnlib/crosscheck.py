@@ -45,7 +45,7 @@ def _problems_of_tables(spec: Spec, file: YamlFile, folder: Path) -> Iterator[te
 def _problems_of_columns(table: str, source: Source, file: YamlFile, where: tuple) -> Iterator[text.DataError]:
     known = TABLES[table]
     for name in source.columns:
-        close = hint(name, known) if table != "customers" or _is_slip(name, known) else None
+        close = hint(name, known) if table != "customers" or is_slip(name, known) else None
         if name not in known and close:
             yield file.problem((*where, name), "schema.unknown_column", table=table, key=name, hint=close)
     for name, column in known.items():
@@ -126,8 +126,8 @@ def _leaves(declared: str) -> bool:
     return absolute or ".." in posix.parts or ".." in windows.parts or "\0" in declared
 
 
-def _is_slip(name: str, known: Iterable[str]) -> bool:
-    """A customer attribute may have any name, but `strat_date` is no attribute."""
+def is_slip(name: str, known: Iterable[str]) -> bool:
+    """Tell whether an attribute's name is a canonical one mistyped: any name will do, but not `strat_date`."""
     return name not in known and bool(difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.85))
 
 

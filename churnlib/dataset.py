@@ -19,6 +19,7 @@ from churnlib import cache, origins, schema, text
 from churnlib.about import About, Event, Period
 from churnlib.checktable import check_text
 from churnlib.engine import Engine, quote
+from churnlib.places import choose_period, find_folder
 from churnlib.segments import matching_customers
 from churnlib.text import Label
 from churnlib.vocabulary import TABLES
@@ -26,7 +27,7 @@ from churnlib.yamlfile import hint
 
 __all__ = ["Dataset", "check_text", "choose_period", "find_folder", "open_dataset"]
 
-_IMPORT = re.compile(r"^\s*(?:from churnlib import (.+)|(?:from|import) churnlib\.(\w+))", re.MULTILINE)
+_IMPORT = re.compile(r"^\s*(?:from churnlib import (\([^)]*\)|.+)|(?:from|import) churnlib\.(\w+))", re.MULTILINE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,6 +242,7 @@ def open_dataset(
     if definition and definition not in spec.definitions:
         raise text.UsageError("dataset.unknown_definition", name=definition, hint=hint(definition, spec.definitions))
     asked = Period.parse(period) if period else None  # before any file is read
+    choose_period(spec, asked, spec.observed_from)
     stored = store(folder, spec, is_refreshed)
     con, _ = _opened(stored.path, spec, ())
     observed = date.fromisoformat(json.loads((stored.path / "meta.json").read_text("utf-8"))["observed_from"])
@@ -262,8 +264,7 @@ def store(folder: Path, spec: schema.Spec, is_refreshed: bool = False) -> cache.
     def make(into: Path) -> None:
         from churnlib.canonical import write_canonical  # only needed when something has changed
 
-        outside = [path.resolve().parent for path in files] if spec.allow_outside else []
-        engine = Engine([folder, into, *outside])
+        engine = Engine([into])  # SQL never opens a file of the user's: `reading` hands over columns
         try:
             write_canonical(engine, spec, folder, into)
         finally:
@@ -283,42 +284,6 @@ def _code() -> dict[str, str]:
                 todo += [one] if one else re.findall(r"\w+", several)
     words = package / "catalogue" / "reasons.yml"  # a reason may be written by its name in the catalogue
     return found | {words.name: cache.digest(words)}
-
-
-def find_folder(name: str | Path) -> Path:
-    """Find a data set by name under data/ or by path; raises UsageError with the list of data sets."""
-    data = Path(os.environ.get("CHURN_HOME") or Path(__file__).parent.parent).resolve() / "data"
-    for folder in (data / str(name), Path(name)):
-        if str(name) and (folder / "dataset.yml").is_file():
-            return folder.resolve()
-    known = sorted(path.parent.name for path in data.glob("*/dataset.yml"))
-    raise text.UsageError("dataset.unknown", name=str(name), known=known or [text.MISSING], hint=hint(str(name), known))
-
-
-def choose_period(spec: schema.Spec, asked: Period | None, observed_from: date) -> Period:
-    """Give the report's period: the one asked for, or the last complete month.
-
-    Raises
-    ------
-    PeriodError
-        The period asked for, or every month so far, is incomplete.
-    UsageError
-        The period lies before the data.
-    """
-    if spec.snapshot:  # one extract: its period is the one in which it was taken
-        taken = Period.containing(spec.as_of)
-        if asked not in (None, taken):
-            raise text.UsageError("dataset.only_period", period=str(asked), only=str(taken))
-        return taken
-    newest = Period.containing(spec.as_of, asked.unit if asked else "month")
-    last = newest if newest.last <= spec.as_of else newest.shift(-1)
-    if asked and asked.first > last.first:
-        raise text.PeriodError("dataset.period_open", period=str(asked), as_of=spec.as_of, last=str(last))
-    if (asked or last).first < observed_from:
-        if asked and last.first >= observed_from:
-            raise text.UsageError("dataset.period_too_early", period=str(asked), since=observed_from)
-        raise text.PeriodError("dataset.no_complete_period", since=observed_from, as_of=spec.as_of)
-    return asked or last
 
 
 def _opened(path: Path, spec: schema.Spec, chosen: Iterable[tuple[str, tuple[str, ...]]]) -> tuple[Engine, list]:

@@ -4,7 +4,8 @@ Amounts are read by complete calendar months, months without any count as zero. 
 months before the fall, and stays frozen from then on; the fall must last for the declared number of months. It is dated
 on the last day of the month in which it has lasted long enough, a recovery on the last day of the month that shows it,
 so that what a period shows never changes afterwards. Customers whose base is too low to fall are not at risk: they
-enter when it is not.
+enter when it is not. Who has left brings nothing any more and is lost to this definition too, as soon as that has
+lasted.
 """
 
 from __future__ import annotations
@@ -53,17 +54,22 @@ LEFT JOIN sums AS s ON s.customer = f.customer AND s.month = m.month
 # fallen; `falls`: this month and the following ones, as many as declared, are all below it.
 BASES = """
 CREATE OR REPLACE TEMP TABLE bases AS
-WITH around AS (
-  SELECT customer, month, sum(amount) OVER base AS before, count(*) OVER base AS n_before,
-    max(amount) OVER ahead AS highest, count(*) OVER ahead AS n_ahead
+WITH running AS (
+  SELECT customer, month, amount, sum(amount) OVER (PARTITION BY customer ORDER BY month NULLS LAST
+    ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS total
   FROM monthly
-  WINDOW base AS (PARTITION BY customer ORDER BY month NULLS LAST ROWS BETWEEN {base} PRECEDING AND 1 PRECEDING),
-    ahead AS (PARTITION BY customer ORDER BY month NULLS LAST ROWS BETWEEN CURRENT ROW AND {others} FOLLOWING)
+),
+around AS (
+  SELECT customer, month, row_number() OVER ordered AS number,
+    CAST(lag(total, 1) OVER ordered - coalesce(lag(total, 1 + {base}) OVER ordered, 0) AS BIGINT) AS before,
+    {highest} AS highest, lead(amount, {others}) OVER ordered AS last
+  FROM running
+  WINDOW ordered AS (PARTITION BY customer ORDER BY month NULLS LAST)
 ),
 judged AS (
-  SELECT customer, month, {threshold} AS threshold, highest, n_ahead FROM around WHERE n_before = {base} AND before > 0
+  SELECT customer, month, {threshold} AS threshold, highest, last FROM around WHERE number > {base} AND before > 0
 )
-SELECT customer, month, threshold, n_ahead = 1 + {others} AND highest < threshold AS falls
+SELECT customer, month, threshold, last IS NOT NULL AND highest < threshold AS falls
 FROM judged WHERE threshold IS NOT NULL
 """
 
@@ -125,7 +131,8 @@ def candidates(data: Any, name: str, declared: Any) -> None:
         raise text.DataError("definitions.needs_amounts", name=name)
     sizes = {"base": declared.base_months, "others": months_in(declared.sustained) - 1}
     _monthly(data, declared)
-    con.run(BASES.format(threshold=_threshold(declared), **sizes))
+    ahead = ["amount", *(f"lead(amount, {step}) OVER ordered" for step in range(1, sizes["others"] + 1))]
+    con.run(BASES.format(threshold=_threshold(declared), highest=f"greatest({', '.join(ahead)})", **sizes))
     con.run(FIRST_SPELLS)
     con.run(
         "CREATE OR REPLACE TEMP TABLE candidates (customer INTEGER, spell INTEGER, start_date DATE, entry_date DATE,"

@@ -227,41 +227,50 @@ def _damaged(block: Block, data: np.ndarray, feeds: np.ndarray, lines: np.ndarra
 
 def _split_carefully(block: Block, shape: Shape, rejects: Rejects, final: bool) -> tuple[Records, Block]:
     """Cut a block into records line by line: the slow twin of `split`, for blocks whose quotes break the rules."""
-    lines, bad = block.data.split(b"\n")[:-1], set(block.bad_lines)
-    kept, numbers, i, doubtful = [], [], 0, -1
+    lines, kept, numbers, i, doubtful = block.data.split(b"\n")[:-1], [], [], 0, -1
+    rest = Block(b"", block.first_line + len(lines), [])
     while i < len(lines):
-        (last, is_open), first_line = _end_of_record(lines, i, shape.delimiter), block.first_line + i
+        last, is_open = _end_of_record(lines, i, shape.delimiter)
         if is_open and last == len(lines) - 1 and not final and _may_go_on(lines[i:]):
-            return _gathered(kept, numbers, shape.delimiter), Block(
-                b"\n".join(lines[i:]) + b"\n", first_line, sorted(bad)
-            )
+            rest = Block(b"\n".join(lines[i:]) + b"\n", block.first_line + i, block.bad_lines)
+            break
         record = _record(lines[i : last + 1], shape, lenient=i > doubtful)
         if record is None and last > i:  # the quote that opened here was a stray one: this line alone is set aside
             last, doubtful = i, max(doubtful, last)
-        written = b"\n".join(lines[i : last + 1]).decode("utf-8", "replace")
-        damage = "undecodable" if bad.intersection(range(first_line, block.first_line + last + 1)) else None
-        damage = damage or ("nul_bytes" if b"\0" in b"".join(lines[i : last + 1]) else None)
-        if record is None and not damage:
-            rejects.add(first_line, "wrong_field_count", "stray_quote", written)
-        elif damage or len(record or ()) != shape.n_fields:
-            _set_aside(rejects, first_line, written, damage, len(record or ()), shape)
-        else:
+        if _is_good(record, block, i, lines[i : last + 1], shape, rejects):
             kept.append(record)
-            numbers.append(first_line)
+            numbers.append(block.first_line + i)
         i = last + 1
-    return _gathered(kept, numbers, shape.delimiter), Block(b"", block.first_line + len(lines), [])
+    return _gathered(kept, numbers, shape.delimiter), rest
+
+
+def _is_good(
+    record: list[str] | None, block: Block, i: int, lines: list[bytes], shape: Shape, rejects: Rejects
+) -> bool:
+    """Tell whether a record can be used; set it aside if it cannot and is none of nothing but delimiters."""
+    first, whole = block.first_line + i, b"\n".join(lines)
+    is_undecoded = any(first <= line < first + len(lines) for line in block.bad_lines)
+    damage = "undecodable" if is_undecoded else "nul_bytes" if b"\0" in whole else None
+    written = whole.decode("utf-8", "replace")
+    if record is None and not damage:
+        rejects.add(first, "wrong_field_count", "stray_quote", written)
+    elif damage or len(record or ()) != shape.n_fields:
+        _set_aside(rejects, first, written, damage, len(record or ()), shape)
+    else:
+        return bool(whole.strip(shape.delimiter.encode()))
+    return False
 
 
 def _record(lines: list[bytes], shape: Shape, lenient: bool) -> list[str] | None:
     """The cells of one record; None if its quotes make no sense."""
     whole = b"\n".join(lines)
     if not re.fullmatch(_strict_form(shape.delimiter), whole):
-        if not lenient or len(lines) > 1:
-            return None
-    elif len(lines) > 1 and shape.n_fields > 2:
-        if all(line.count(shape.delimiter.encode()) == shape.n_fields - 1 for line in lines):
-            return None
-    return _cells(whole, shape.delimiter)
+        return _cells(whole, shape.delimiter) if lenient and len(lines) == 1 else None
+    # lines that would each be a whole record: two stray quotes have swallowed them
+    whole_lines = all(line.count(shape.delimiter.encode()) == shape.n_fields - 1 for line in lines)
+    if len(lines) > 1 and shape.n_fields > 2 and whole_lines:
+        return None
+    return _cells(whole, shape.delimiter, strict=True)
 
 
 @cache
@@ -271,11 +280,11 @@ def _strict_form(delimiter: str) -> re.Pattern[bytes]:
     return re.compile(cell + rb"(?:" + cut + cell + rb")*")
 
 
-def _cells(record: bytes, delimiter: str) -> list[str] | None:
-    """Parse one record; a blank before an opening quote is allowed, text after a closing one is not."""
+def _cells(record: bytes, delimiter: str, strict: bool = False) -> list[str] | None:
+    """Parse one record; unless it has to be strict, a blank may stand before an opening quote."""
     written = record.decode("utf-8", "replace").replace("\0", "\ufffd")
     try:
-        return next(csv.reader([written], delimiter=delimiter, strict=True, skipinitialspace='"' in written), [])
+        return next(csv.reader([written], delimiter=delimiter, strict=True, skipinitialspace=not strict), [])
     except csv.Error:
         return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ NUMERIC = ("count", "whole", "pct", "points", "change", "ratio", "number", "sign
 # what a column's numbers are, for the notes beside a CSV: the catalogue's "results.unit.<unit>"
 UNITS = {"pct": "share", "points": "points", "change": "share", "count": "count", "whole": "count", "money": "money"}
 UNITS |= {"number": "number", "ratio": "number", "p": "p", "date": "date", "period": "period"}
+
+_NUMBER = re.compile(rf"[{text.MINUS}+<¥$€]?\d[\d,.]*[^\d]*$|{text.MISSING}$|·$")
 
 Words = dict[str, str]
 
@@ -114,23 +117,30 @@ def _picture(figure) -> str:
 
 
 def _table(result: results.Result) -> dict[str, Any]:
-    """The table for readers; very long ones are cut, and say so."""
-    tables = {lang: result.summary(lang) for lang in LANGUAGES}
-    kinds = [(column.name, column.kind) for column in result.shown_columns()]
-    if len(kinds) != tables["zh"].shape[1]:  # a summary of its own making
-        kinds = [(f"c{i}", _guess(tables["zh"].iloc[:, i])) for i in range(tables["zh"].shape[1])]
+    """The table for readers: without empty columns; a very long one is cut, and says so."""
+    tables = {lang: result.summary(lang).astype(str) for lang in LANGUAGES}
+    zh, en = (tables[lang] for lang in LANGUAGES)
+    names = [column.name for column in result.read_columns()]
+    kinds = [column.kind for column in result.read_columns()]
+    if len(names) != zh.shape[1]:  # a summary of its own making
+        names, kinds = [f"c{i}" for i in range(zh.shape[1])], ["text"] * zh.shape[1]
+    told = [i for i in range(zh.shape[1]) if zh.iloc[:, i].str.strip().any()]
     columns = [
-        {"name": name, "label": {"zh": str(zh), "en": str(en)}, "kind": "number" if kind in NUMERIC else "text"}
-        for (name, kind), zh, en in zip(kinds, *(tables[lang].columns for lang in LANGUAGES), strict=True)
+        {
+            "name": names[i],
+            "label": {"zh": str(zh.columns[i]), "en": str(en.columns[i])},
+            "kind": _kind(kinds[i], zh.iloc[:, i], is_first=i == 0),
+        }
+        for i in told
     ]
-    rows = {lang: [[str(v) for v in row] for row in table.head(MAX_ROWS).to_numpy()] for lang, table in tables.items()}
-    more = max(0, len(tables["zh"]) - MAX_ROWS)
-    return {"columns": columns, "rows": rows, "folded": result.folded, "more": more}
+    rows = {lang: table.iloc[:MAX_ROWS, told].to_numpy().tolist() for lang, table in tables.items()}
+    return {"columns": columns, "rows": rows, "folded": result.folded, "more": max(0, len(zh) - MAX_ROWS)}
 
 
-def _guess(cells) -> str:
-    """Numbers begin with a digit or a sign, or are missing."""
-    return "number" if all(str(cell)[:1] in f"0123456789+{text.MISSING}{text.MINUS}<·" for cell in cells) else "text"
+def _kind(kind: str, cells, is_first: bool) -> str:
+    """Numbers stand at the right; so does text that reads as numbers, but for the first column."""
+    reads_as_number = kind in ("text", "label") and not is_first and cells.str.match(_NUMBER).all()
+    return "number" if kind in NUMERIC or reads_as_number else "text"
 
 
 def _data(result: results.Result) -> dict[str, Any]:

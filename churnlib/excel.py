@@ -107,10 +107,11 @@ def _chosen(workbook: Any, shown: str, declared: str | None) -> Any:
         if len(alike) != 1:
             raise text.DataError("reading.no_sheet", file=shown, sheet=declared, sheets=names)
         return workbook.get_sheet_by_name(alike[0])
-    visible = [
-        s.name for s in workbook.sheets_metadata if s.typ in kinds and s.visible == calamine.SheetVisibleEnum.Visible
-    ]
+    shown_state = calamine.SheetVisibleEnum.Visible
+    visible = [s.name for s in workbook.sheets_metadata if s.typ in kinds and s.visible == shown_state]
+    hidden = [name for name in names if name not in visible]
     filled = [sheet for name in visible if _is_filled(sheet := workbook.get_sheet_by_name(name))]
+    filled = filled or [sheet for name in hidden if _is_filled(sheet := workbook.get_sheet_by_name(name))]
     if not filled:
         raise text.DataError("reading.empty_file", file=shown)
     if len(filled) > 1:

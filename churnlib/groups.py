@@ -1,4 +1,4 @@
-"""Where it is unusual: a control chart for every group of customers, ordered by deviation, with false-discovery control."""
+"""Where it is unusual: a control chart for every group of customers, with false-discovery control."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from churnlib import disclosure, plots
+from churnlib import disclosure, plots, text
 from churnlib.about import About
 from churnlib.changepoint import complete_periods
 from churnlib.limits import control_limits
@@ -71,9 +71,8 @@ class GroupCharts(Result):
         return int(self.table["deviation"].notna().sum())
 
     def named(self, most: int) -> list[Label]:
-        """Name the groups that stand out, with the most customers beyond the usual first."""
-        found = self.signals
-        return found.loc[found["excess"].abs().sort_values(ascending=False, kind="stable").index, "group"].tolist()[:most]
+        """Name the groups that stand out, the largest departure first."""
+        return self.signals["group"].tolist()[:most]
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -87,7 +86,7 @@ class GroupCharts(Result):
         found = self.signals[self.signals["beyond"] == side]
         if not len(found):
             return None
-        top = found.loc[found["excess"].abs().idxmax()]
+        top = found.iloc[0]
         values = {
             "n": len(found),
             "all": self.n_judged,
@@ -96,7 +95,7 @@ class GroupCharts(Result):
             "lower": top.lower,
             "upper": top.upper,
             "excess": abs(top.excess),
-            "others": [g for g in self.named(6) if g in set(found["group"]) and g != top.group] or [text_none()],
+            "others": found["group"].tolist()[1:5],
         }
         side_name, tone = ("high", "worse") if side > 0 else ("low", "better")
         key = f"control.groups.{side_name}" + (".one" if len(found) == 1 else "")
@@ -114,7 +113,9 @@ class GroupCharts(Result):
 
     @property
     def subtitle(self) -> Statement:
-        return Statement("control.groups.subtitle", {"period": self.about.period, "n": min(len(self._panels()), PANELS)})
+        return Statement(
+            "control.groups.subtitle", {"period": self.about.period, "n": min(len(self._panels()), PANELS)}
+        )
 
     @property
     def notes(self) -> tuple[Statement, ...]:
@@ -142,20 +143,10 @@ class GroupCharts(Result):
             own["churn_rate"].tolist(),
             own["lower"].tolist(),
             own["upper"].tolist(),
-            said=_percent(row.churn_rate),
+            said=text.show(row.churn_rate, "pct"),
             tone=tone,
             signals=[i for i, beyond in enumerate(own["beyond"]) if beyond in (1, -1)],
         )
-
-
-def _percent(rate: float) -> str:
-    from churnlib import text
-
-    return text.show(rate, "pct")
-
-
-def text_none() -> Label:
-    return Label("无", "none")
 
 
 def group_charts(groups: Sequence, baseline: list[str], about: About, screen: bool = True) -> GroupCharts:

@@ -16,10 +16,11 @@ from scipy.stats import chi2
 
 from churnlib import disclosure, plots, text
 from churnlib.efron import Fit, PartialLikelihood, RiskCounts, maximise
-from churnlib.lifetable import anniversary
+from churnlib.lifetable import ALL, anniversary
 from churnlib.results import Column, Finding, Statement
 from churnlib.survival import SurvivalResult
 
+MOVES = ("tenure", "n_entered", "n_events", "n_censored")
 WINDOWS = (0, 3, 12, 24)  # months: where the hazard ratios of the check begin
 
 
@@ -141,11 +142,13 @@ def proportional_hazards(counts, covariates: tuple[str, ...] = ("level",), *, ti
     """
     about, names = counts.about, list(covariates)
     frame = counts.frame.astype({name: str for name in names})
+    if frame.empty:  # nobody: one level without customers, so that the result can say so
+        frame = pd.DataFrame([dict.fromkeys(names, ALL) | dict.fromkeys(MOVES, 0)])
     patterns = frame[names].drop_duplicates().reset_index(drop=True)
     terms = _terms(frame, names)
     design = np.column_stack([patterns[c] == level for c, level in terms]) if terms else np.zeros((len(patterns), 0))
     pattern = frame[names].merge(patterns.reset_index(), on=names, how="left")["index"]
-    moves = (frame[c] for c in ("tenure", "n_entered", "n_events", "n_censored"))
+    moves = (frame[c] for c in MOVES)
     risk = RiskCounts.of(pattern, *moves, len(patterns))
     likelihood = PartialLikelihood(risk, design.astype(float), ties)
     fit = maximise(likelihood)
@@ -227,6 +230,8 @@ def proportionality_test(likelihood: PartialLikelihood, fit: Fit, covariates: li
     Biometrika 81, 515-526; the exact score test as in cox.zph of R's survival 3.
     """
     kept = np.flatnonzero(~fit.separated)
+    if not len(kept) or not len(likelihood.times):
+        return pd.DataFrame([{"covariate": "", "statistic": np.nan, "df": 0, "p_value": np.nan}])
     named = [covariates[k] for k in kept]
     rows = [(name, np.flatnonzero([c == name for c in named])) for name in dict.fromkeys(named)]
     rows.append(("", np.arange(len(kept))))

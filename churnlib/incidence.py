@@ -103,6 +103,8 @@ class CumulativeIncidence(SurvivalResult):
     @property
     def shown(self) -> pd.DataFrame:
         """For all customers every month that may be shown; by segment the months of the survival table."""
+        if self.table.empty:
+            return self.table
         table = self.table if self.is_whole else self.table[self.table["months"].isin(MONTHS)]
         known = table["incidence"].notna() & (table["n_at_risk"] >= self.about.min_denominator)
         curves = table["level"].nunique() * max(len(self.outcomes), 1)

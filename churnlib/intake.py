@@ -13,7 +13,7 @@ from churnlib import reading, rowbook, rules, text
 from churnlib.engine import Engine, quote
 from churnlib.schema import Column, Source, Spec
 from churnlib.typed import Typed, remarks, typed
-from churnlib.vocabulary import OUTCOMES, STILL_HERE, TABLES
+from churnlib.vocabulary import OUTCOMES, STILL_HERE, TABLES, TICKS
 
 TICK = "\x1f"  # marks columns of our own and stands between ticked reasons: no header and no cell holds it
 
@@ -110,7 +110,7 @@ def take_in(engine: Engine, spec: Spec, folder: Path, table: str) -> Intake:
 
 def _with_ticks(spec: Spec, source: Source) -> Source:
     """The source of a form with its ticked reason columns, so that the reader looks for them, too."""
-    ticks = {f"{TICK}{header}": Column(column=header, type="flag") for header in spec.reasons.columns}
+    ticks = {f"{TICK}{header}": Column(column=header, values=dict(TICKS)) for header in spec.reasons.columns}
     return source.model_copy(update={"columns": source.columns | ticks})
 
 

@@ -100,7 +100,7 @@ def arrange(frame: pd.DataFrame, levels: tuple[str, ...], unit: str = "day", pre
 
     The prefix chooses what is added: customers (n), their weights (w) or the squares of these (w2).
     """
-    tenure = np.unique(frame["tenure"].to_numpy(float))
+    tenure = np.unique(frame["tenure"].to_numpy(float)) if len(frame) else np.zeros(1)
     cell = (pd.Index(levels).get_indexer(frame["level"]), np.searchsorted(tenure, frame["tenure"].to_numpy(float)))
 
     def grid(column: str) -> np.ndarray:
@@ -117,9 +117,9 @@ def arrange(frame: pd.DataFrame, levels: tuple[str, ...], unit: str = "day", pre
 def level_order(frame: pd.DataFrame, about: About) -> tuple[str, ...]:
     """Order the levels that occur as the data set lists them, then the others as they come."""
     present = dict.fromkeys(frame["level"])
-    return tuple(
-        [v for v in about.segment.levels if v in present] + [v for v in present if v not in about.segment.levels]
-    )
+    listed = [level for level in about.segment.levels if level in present]
+    # nobody at all: one empty level, so that every result can say so
+    return (*listed, *(level for level in present if level not in listed)) or (ALL,)
 
 
 def risk_set(tenure: np.ndarray, entered: np.ndarray, left: np.ndarray) -> np.ndarray:

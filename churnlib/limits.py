@@ -1,178 +1,148 @@
-"""Limits of usual variation: a frozen baseline, its own spread, and what a further period may show without meaning anything.
-
-One level of customers at a time; `churnlib.control` makes charts and a verdict of it.
-"""
+"""How long a silence is churn: what the customers' own gaps say about an inactivity limit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
-from churnlib.results import period_values
-from churnlib.season import YEAR, YEARS, lengths, season_terms
+from churnlib import disclosure, plots, text
+from churnlib.intervals import wilson
+from churnlib.results import Column, Finding, Result, Statement
 
-SHORTEST = 6  # periods of a baseline
-LONGEST = 60
-FALSE_ALARM = 0.0027  # of one period beyond the limits, both sides together: the three sigma of the book
-OUTLIER = 0.01  # chance, over the whole baseline, of setting a usual period aside
+TOLERATED = 0.10  # of the silences called churn, how many may end with a return: the recommendation's yardstick
+PERCENTILES = (0.5, 0.9, 0.95)
 
 
-@dataclass(frozen=True)
-class Usual:
-    """What a baseline says is usual.
+@dataclass(frozen=True, kw_only=True)
+class LimitEvidence(Result):
+    """What each inactivity limit would have called churn, and how often wrongly.
 
     Attributes
     ----------
-    inside : numpy.ndarray of bool, shape (n,)
-        The periods of the baseline.
-    sigma : float
-        How many times as much as by chance they vary, at least 1 (Laney's sigma z).
-    freedom : int
-        Periods less what was estimated from them.
-    seasonal : bool
-    """
-
-    inside: np.ndarray
-    sigma: float
-    freedom: int
-    seasonal: bool
-
-
-def laney_limits(expected, n, sigma, factor=3.0) -> tuple[np.ndarray, np.ndarray]:
-    """Give the limits of Laney's p' chart.
-
-    Parameters
-    ----------
-    expected : array-like
-        Usual rate of each period, in [0, 1].
-    n : array-like
-        Customers at its start.
-    sigma : float or array-like
-        Overdispersion: the standard deviation of the baseline's z-scores.
-    factor : float or array-like
-        Standard deviations from the centre.
-
-    Returns
-    -------
-    lower, upper : numpy.ndarray
-        In [0, 1].
-
-    References
-    ----------
-    Laney, D. B. (2002). Improved control charts for attributes. Quality Engineering 14, 531-537.
-    """
-    p, n = np.asarray(expected, float), np.asarray(n, float)
-    half = np.asarray(factor) * np.asarray(sigma) * np.sqrt(p * (1 - p) / n)
-    return np.clip(p - half, 0, 1), np.clip(p + half, 0, 1)
-
-
-def control_limits(series: pd.DataFrame, inside: np.ndarray, time_unit: str = "day", screen: bool = True):
-    """Hold every period of a level against what its baseline says is usual.
-
-    The centre follows the length of the periods and, from three years of baseline on, the season with the Spring
-    Festival. The spread is the baseline's own standard deviation, not its moving range, which sees too little of it when
-    neighbouring months are alike. Limits are prediction limits: 0.27 % of further periods lie beyond them also when the
-    baseline is short, and they come down to Laney's three sigma as it grows. What months vary by beyond chance does not
-    shrink when the base of customers grows.
-
-    Parameters
-    ----------
-    series : pandas.DataFrame
-        One row per complete period in order, with `period`, `n_opening` (over 0), `n_churned_opening`.
-    inside : numpy.ndarray of bool
-        The periods of the baseline.
-    time_unit : {"day", "month"}
-    screen : bool
-        Set a baseline period aside that stands out from the others (a found baseline, not a declared one).
-
-    Returns
-    -------
     table : pandas.DataFrame
-        The same rows with `churn_rate`, `expected`, `lower`, `upper` (rates), `deviation` (standard deviations of a
-        further period), `p_value` (two-sided), `beyond` (-1, 0 or 1) and `in_baseline`; missing without a baseline.
-    usual : Usual or None
+        One row per limit, shortest first: `limit`, `n_judged` (silences longer than it that could be watched for
+        another limit-length), `n_confirmed_wrong` (of those ended by a return within it), `wrong` (their share, in
+        [0, 1], with `ci_lower`, `ci_upper`), `n_alive` (customers active in the last limit-length, who cannot have
+        churned), `n_alive_flagged` and `flagged`, the share of them that the limit once called churned.
+    percentiles : tuple of int
+        Days that 50, 90 and 95 % of all completed gaps do not exceed.
+    usual_gap : float
+        Median over customers of their own median gap, in days; NaN if nobody has enough gaps.
+    recommended : str
+        The shortest limit of those tried under which at most one silence in ten ended with a return; "" if none.
     """
-    table = series.assign(churn_rate=series["n_churned_opening"] / series["n_opening"], in_baseline=inside)
-    usual = None
-    if inside.sum() >= SHORTEST:
-        inside = _screened(series, inside, time_unit) if screen else inside
-        expected, deviation, spread, usual = _deviations(series, inside, time_unit)
-        factor = t.ppf(1 - FALSE_ALARM / 2, usual.freedom)
-        lower, upper = laney_limits(expected, series["n_opening"], spread, factor)
-        found = 2 * t.sf(np.abs(deviation), usual.freedom)
-        rate = table["churn_rate"].to_numpy()
-        beyond = np.where(inside, 0, (rate > upper).astype(int) - (rate < lower).astype(int))
-    else:
-        expected = deviation = lower = upper = found = np.full(len(table), np.nan)
-        beyond = np.zeros(len(table), int)
-    columns = {"expected": expected, "lower": lower, "upper": upper, "deviation": deviation, "p_value": found}
-    return table.assign(**columns, beyond=beyond, in_baseline=inside), usual
+
+    percentiles: tuple[int, int, int]
+    usual_gap: float
+    recommended: str
+    module: ClassVar[str] = "limits"
+    folded: ClassVar[bool] = False
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("limit", "length"),
+        Column("n_judged", "whole"),
+        Column("n_confirmed_wrong", "whole"),
+        Column("wrong", "pct", 1),
+        Column("ci_lower", "pct", 1),
+        Column("ci_upper", "pct", 1),
+        Column("n_alive", "whole"),
+        Column("flagged", "pct", 1),
+    )
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        hides = ("n_confirmed_wrong", "wrong", "ci_lower", "ci_upper")
+        return disclosure.protect(self.table, self.about, count="n_confirmed_wrong", base="n_judged", hides=hides)
+
+    def _cell_text(self, column: Column, value, language: str) -> str:
+        return say_length(value, language) if column.kind == "length" else super()._cell_text(column, value, language)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        half, ninety, most = self.percentiles
+        gaps = Finding("limits.gaps", {"half": half, "ninety": ninety, "most": most, "usual": self.usual_gap})
+        told = self.table[self.table["n_judged"] >= self.about.min_denominator]
+        if told.empty:
+            return (Finding("limits.too_short", {"n": int(self.table["n_judged"].max())}), gaps)
+        if not self.recommended:
+            best = told.iloc[-1]
+            return (Finding("limits.none", {"limit": length_label(best.limit), "wrong": best.wrong}), gaps)
+        row = told.set_index("limit").loc[self.recommended]
+        values = {
+            "limit": length_label(self.recommended),
+            "wrong": row.wrong,
+            "lower": row.ci_lower,
+            "upper": row.ci_upper,
+        }
+        return (Finding("limits.recommended", values | {"n": int(row.n_judged)}, grade="moderate"), gaps)
+
+    @property
+    def notes(self) -> tuple[Statement, ...]:
+        return (Statement("limits.note", {"tolerated": TOLERATED}),)
+
+    def plot(self, ax=None):
+        told = self.shown[self.shown["wrong"].notna()]
+        return plots.bars(
+            [say_length(limit) for limit in told["limit"]],
+            told["wrong"].tolist(),
+            lower=told["ci_lower"].tolist(),
+            upper=told["ci_upper"].tolist(),
+            reference=TOLERATED,
+            reference_label=text.say("limits.tolerated"),
+            columns=[
+                (text.say("limits.column.n_judged"), [text.show(n, "number", digits=0) for n in told["n_judged"]])
+            ],
+            digits=1,
+            ax=ax,
+        )
 
 
-def _deviations(series: pd.DataFrame, inside: np.ndarray, time_unit: str):
-    """Expected rates, deviations in standard deviations of a further period, and their spread in units of chance."""
-    lost, n = (series[c].to_numpy(float) for c in ("n_churned_opening", "n_opening"))
-    days, season, year = _calendar(tuple(series["period"]), time_unit)
-    seasonal = inside.sum() >= YEARS * year
-    design = season if seasonal else season[:, :1]
-    expected = np.clip(_expected(lost, n * days, design, inside) * days, 1e-9, 1 - 1e-9)
-    chance = np.sqrt(expected * (1 - expected) / n)
-    z = (lost / n - expected) / chance
-    freedom = int(inside.sum()) - design.shape[1]
-    sigma = float(max(1.0, np.sqrt(((z[inside] - z[inside].mean()) ** 2).sum() / freedom)))
-    # beyond chance, the variance of the rate stays what it is when the base grows: in units of chance it grows with n
-    at_size = np.sqrt(1 + (sigma**2 - 1) * n / n[inside].mean())
-    spread = at_size * np.sqrt(1 + _leverage(design * np.sqrt(n * expected)[:, None], inside))
-    return expected, z / spread, spread, Usual(inside, sigma, freedom, bool(seasonal))
+def say_length(limit: str, language: str | None = None) -> str:
+    """Say a limit such as "6 months" or "90 days" in words."""
+    n, _, unit = limit.partition(" ")
+    return text.say(f"limits.length.{unit.rstrip('s')}", language, n=n)
 
 
-def _expected(lost: np.ndarray, exposed: np.ndarray, design: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Usual rates by a Poisson regression on the baseline; without a season that is its pooled rate."""
-    pooled = lost[inside].sum() / exposed[inside].sum()
-    if design.shape[1] == 1 or pooled == 0:
-        return np.full(len(lost), pooled)
-    x, effect = design[inside], np.zeros(design.shape[1])
-    effect[0] = np.log(pooled)
-    for _ in range(25):  # Newton's steps: a dozen lines where a model object a group and month would take seconds
-        mean = exposed[inside] * np.exp(x @ effect)
-        step = np.linalg.lstsq(x.T @ (x * mean[:, None]), x.T @ (lost[inside] - mean), rcond=None)[0]
-        effect = effect + step
-        if np.abs(step).max() < 1e-10:
-            break
-    return np.exp(design @ effect)
+def length_label(limit: str) -> text.Label:
+    """Say a limit in both languages."""
+    return text.Label(*(say_length(limit, language) for language in text.LANGUAGES))
 
 
-@lru_cache(maxsize=64)
-def _calendar(names: tuple[str, ...], time_unit: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """The periods' lengths, their season beside a column of ones, and how many make a year."""
-    periods = period_values(names)
-    return lengths(periods, time_unit), np.column_stack([np.ones(len(names)), season_terms(periods)]), YEAR[
-        periods[0].unit
-    ]
+def limit_evidence(evidence, about) -> LimitEvidence:
+    """Judge the limits that were tried and recommend one, with its reason.
 
+    Parameters
+    ----------
+    evidence : GapEvidence
+        From `gap_evidence(data, limits)`, limits from the shortest to the longest.
+    about : About
 
-def _leverage(weighted: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """What the uncertainty of the centre adds to a further period's variance, as a multiple of its own."""
-    inverse = np.linalg.pinv(weighted[inside].T @ weighted[inside])
-    return np.einsum("ij,jk,ik->i", weighted, inverse, weighted)
-
-
-def _screened(series: pd.DataFrame, inside: np.ndarray, time_unit: str) -> np.ndarray:
-    """Set periods aside that stand out from all others of the baseline: what happened in them is not usual."""
-    kept = inside.copy()
-    for _ in range(3):
-        if kept.sum() <= max(SHORTEST, 2 * inside.sum() // 3):
-            break
-        _, deviation, spread, usual = _deviations(series, kept, time_unit)
-        residual = np.where(kept, np.abs(deviation) * spread / usual.sigma, 0.0)
-        worst, m = int(residual.argmax()), usual.freedom
-        r = min(residual[worst] ** 2 / m, 1 - 1e-9)  # share of the residual sum of squares
-        deleted = np.sqrt((m - 1) * r / (1 - r))
-        if usual.sigma <= 1.0 or t.sf(deleted, m - 1) * 2 * kept.sum() > OUTLIER:
-            break
-        kept[worst] = False
-    return kept
+    Returns
+    -------
+    LimitEvidence
+        One row per limit.
+    """
+    tried = evidence.limits.reset_index(drop=True)
+    judged, wrong = tried["n_judged"], tried["n_confirmed_wrong"]
+    lower, upper = wilson(wrong, judged, about.conf_level)
+    table = tried.assign(
+        wrong=wrong / judged.where(judged > 0),
+        ci_lower=lower,
+        ci_upper=upper,
+        flagged=tried["n_alive_flagged"] / tried["n_alive"].where(tried["n_alive"] > 0),
+    )
+    good = table[(table["wrong"] <= TOLERATED) & (judged >= about.min_denominator)]
+    medians = evidence.medians
+    usual = float(np.median(np.repeat(medians["days"], medians["n_customers"]))) if len(medians) else float("nan")
+    percentiles = tuple(evidence.percentile(share) for share in PERCENTILES) if len(evidence.gaps) else (0, 0, 0)
+    recommended = good["limit"].iloc[0] if len(good) else ""
+    return LimitEvidence(
+        about=about,
+        table=table,
+        name="limit_evidence",
+        percentiles=percentiles,
+        usual_gap=usual,
+        recommended=recommended,
+    )

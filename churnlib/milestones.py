@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from churnlib import disclosure
+from churnlib import disclosure, text
 from churnlib.curves import close_interval, level_curves, merge_small_steps, quantile_with_interval
 from churnlib.intervals import wilson
 from churnlib.lifetable import LifeTable, anniversary, life_table
@@ -40,6 +40,30 @@ class SurvivalTable(SurvivalResult):
         Column("flag", "term", prefix="results.flag"),
     )
     folded: ClassVar[bool] = False
+
+    @property
+    def is_wide(self) -> bool:
+        """Several groups are read one a row, a reading a column; kept they are one row per reading."""
+        return self.table["level"].nunique() > 1
+
+    def read_columns(self) -> list[Column]:
+        if not self.is_wide:
+            return super().read_columns()
+        return [Column("level", "level"), *(Column(f"month_{m}", "pct") for m in self.table["months"].unique())]
+
+    def summary(self, language: str | None = None) -> pd.DataFrame:
+        if not self.is_wide:
+            return super().summary(language)
+        language = language or text.language()
+        heading = Column("level", "level").label(self.module).to(language)
+        rows = []
+        for level, readings in self.shown.groupby("level", sort=False):
+            cells = {
+                text.say("survival.at_month", language, months=r.months): _reading(r, language)
+                for r in readings.itertuples()
+            }
+            rows.append({heading: self.level(level).to(language)} | cells)
+        return pd.DataFrame(rows)
 
     @property
     def shown(self) -> pd.DataFrame:
@@ -103,6 +127,15 @@ def survival_table(counts, *, months: tuple[int, ...] = MONTHS, kind: str = "log
 def _reading_rows(level, months, tenure, at_risk, lost, read) -> pd.DataFrame:
     frame = pd.DataFrame({"level": level, "months": months, "tenure": tenure, "n_at_risk": at_risk, "n_events": lost})
     return frame.assign(**{name: read[name] for name in ESTIMATES})
+
+
+def _reading(row, language: str) -> str:
+    """Write a reading with its interval: "78.1% (77.5–78.6)"."""
+    if pd.isna(row.survival):
+        return text.MISSING
+    lower, upper = (text.show(100 * bound, "number", language, 1) for bound in (row.ci_lower, row.ci_upper))
+    said = text.show(row.survival, "pct", language, 1)
+    return f"{said}（{lower}–{upper}）" if language == "zh" else f"{said} ({lower}–{upper})"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -138,12 +138,7 @@ def money_survival(counts) -> MoneySurvival:
         steps, gap_variance = _by_blocks(counts.frame, life, steps)
     months = np.arange(int(life.months(life.tenure.max(initial=0.0))) + 1)
     tenure = anniversary(months, life.unit)
-    lower, upper = survival_interval(*steps, about.conf_level)
-    read = {
-        "money_survival": life.at(steps.survival, tenure, 1.0),
-        "ci_lower": life.at(lower, tenure, np.nan),
-        "ci_upper": life.at(upper, tenure, np.nan),
-    }
+    read = _readings(life, steps, tenure, about.conf_level)
     half = ndtri((1 + about.conf_level) / 2) * np.sqrt(life.at(gap_variance, tenure))
     at_risk, lost = life.at_risk_after(tenure), life.at(life.n_events.cumsum(axis=1), tenure)
     tables = []
@@ -158,6 +153,13 @@ def money_survival(counts) -> MoneySurvival:
         tables.append(pd.DataFrame(row | {"gap": gap, "gap_lower": gap - half[g], "gap_upper": gap + half[g]}))
     name = f"money_survival_by_{about.segment.name}" if about.segment.name else "money_survival"
     return MoneySurvival(about=about, table=pd.concat(tables, ignore_index=True), name=name)
+
+
+def _readings(life: LifeTable, steps: StepCurve, tenure: np.ndarray, conf_level: float) -> dict[str, np.ndarray]:
+    """The money's curve and interval at given tenures, one row a level."""
+    lower, upper = survival_interval(*steps, conf_level)
+    columns = {"money_survival": (steps.survival, 1.0), "ci_lower": (lower, np.nan), "ci_upper": (upper, np.nan)}
+    return {name: life.at(values, tenure, before) for name, (values, before) in columns.items()}
 
 
 def _by_blocks(frame: pd.DataFrame, life: LifeTable, steps: StepCurve) -> tuple[StepCurve, np.ndarray]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from churnlib import cache, reading, text
 from churnlib.engine import Engine, quote
+from churnlib.files import find_files
 from churnlib.schema import Source, Spec
 
 
@@ -16,7 +17,7 @@ def source_files(folder: Path, spec: Spec) -> list[Path]:
     """Give all files of a data set; raises DataError for a declared file that is not there or not allowed."""
     found: dict[Path, None] = {}
     for source in _sources(spec):
-        found |= dict.fromkeys(reading.find_files(source.patterns, folder, spec.allow_outside))
+        found |= dict.fromkeys(find_files(source.patterns, folder, spec.allow_outside))
     return list(found)
 
 
@@ -72,7 +73,7 @@ def _fetched(folder: Path, spec: Spec, name: str, source: Source, is_refreshed: 
     if is_refreshed or not copy.is_file():
         with cache.lock(folder / ".cache"):
             copy.parent.mkdir(mode=0o700, exist_ok=True)
-            engine = Engine([folder])
+            engine = Engine([copy.parent])
             reading.read_source(engine, source, folder, "raw")
             for old in copy.parent.glob(f"{name}-*.parquet"):
                 old.unlink()

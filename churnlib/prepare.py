@@ -61,7 +61,7 @@ def prepare(request: Request, private: Path) -> Prepared:
         is_refreshed=request.is_forced,
     )
     try:
-        holds = {need: not data.about.snapshot if need == "history" else data.has(need) for need in needs}
+        holds = {need: _holds(data, need) for need in needs}
         files = data.files
         write_set_aside(data, private / "set-aside")
         return Prepared(
@@ -73,6 +73,15 @@ def prepare(request: Request, private: Path) -> Prepared:
         )
     finally:
         data.close()
+
+
+def _holds(data: Any, need: str) -> bool:
+    """Tell whether the data set serves a need: a table, a column, dates, several definitions, one by inactivity."""
+    if need == "history":
+        return not data.about.snapshot
+    if need == "silence":
+        return any(declared.kind == "inactivity" for declared in data.spec.definitions.values())
+    return len(data.spec.definitions) > 1 if need == "rivals" else data.has(need)
 
 
 def write_set_aside(data: Any, folder: Path) -> None:

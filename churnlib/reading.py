@@ -16,11 +16,11 @@ import pandas as pd
 import pyarrow as pa
 
 from churnlib import text
-from churnlib.delimited import Shape, find_delimiter, first_rows, records
+from churnlib.delimited import Row, Shape, find_delimiter, first_rows, records
 from churnlib.encoding import Block, blocks, find_encoding
 from churnlib.engine import Engine, quote
 from churnlib.files import find_files, kind_of, shown_name
-from churnlib.header import SEARCHED, Rejects, find_header, key, require, set_footers_aside
+from churnlib.header import SEARCHED, Rejects, find_header, key, require, score, set_footers_aside
 
 SHEET_ROWS = 20_000  # of a sheet, turned into columns at a time
 MOST_REJECTS = 100_000  # beyond it a file of which most rows do not fit is refused
@@ -162,6 +162,7 @@ def _open_text(path: Path, shown: str, source: Any, wanted: tuple[str, ...]) -> 
     if not rows:
         raise text.DataError("reading.empty_file", file=shown)
     cells = [row.cells for row in rows]
+    _refuse_undecodable_header(block, rows, wanted, shown, encoding.name)
     header = find_header(cells, wanted, shown, declared=_declared_row(source, [r.first_line for r in rows], shown))
     names = list(header.names)
     if _has_trailing_delimiter(cells[header.last :]):
@@ -171,6 +172,12 @@ def _open_text(path: Path, shown: str, source: Any, wanted: tuple[str, ...]) -> 
         shown, encoding.name, delimiter, None, rows[header.first].first_line, 0, 0, tuple(names), header.notes
     )
     return _Opened(found, tuple(names), lambda rejects: records(path, encoding, shape, rejects), header.cells)
+
+
+def _refuse_undecodable_header(block: Block, rows: list[Row], wanted: tuple[str, ...], shown: str, name: str) -> None:
+    """Tell a wrong encoding by its own name, before the headers that it spoiled are missed."""
+    if block.bad_lines and not any(score([row.cells], wanted) for row in rows):
+        raise text.DataError("reading.header_undecodable", file=shown, encoding=name, line=block.bad_lines[0])
 
 
 def _has_trailing_delimiter(rows: list[list[str]]) -> bool:

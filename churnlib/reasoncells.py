@@ -47,7 +47,7 @@ def known_words(spec: Any) -> dict[str, str]:
         key = f"reasons.code.{code}"
         if text.known(key):
             known |= {fold(text.say(key, language)): code for language in text.LANGUAGES}
-    return known | {fold(word): code for word, code in spec.reasons.values.items()}
+    return known | {fold(word): code for word, code in (spec.reasons.values if spec else {}).items()}
 
 
 def split_cell(cell: str, separator: str) -> list[str]:

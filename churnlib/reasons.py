@@ -79,17 +79,15 @@ class StatedReasons(Result):
             "lower": top.ci_lower,
             "upper": top.ci_upper,
             "n": self.n_respondents,
-            "churned": self.n_churned,
-            "answered": self.n_respondents / self.n_churned,
-            "bound_lower": top.bound_lower,
-            "bound_upper": top.bound_upper,
         }
         second = told.iloc[1] if len(told) > 1 else None
         alone = second is None or second.ci_upper < top.ci_lower
         key = "reasons.top" if alone else "reasons.top_together"
         values |= {} if alone else {"second": second.reason_label, "second_share": second.share}
         head = Finding(key, values, grade="weak", tone="worse", weight=float(top.n_named))
-        return (head, *self._moved(told))
+        bounds = {"reason": top.reason_label, "bound_lower": top.bound_lower, "bound_upper": top.bound_upper}
+        bounds["answered"] = self.n_respondents / self.n_churned
+        return (head, Finding("reasons.bounds", bounds), *self._moved(told))
 
     def _moved(self, told: pd.DataFrame) -> tuple[Finding, ...]:
         clear = told[told["change_clear"].astype(bool) & told["change"].notna()]
@@ -144,7 +142,7 @@ def stated_reasons(mentions, response, *, level: str = "group", window: int = 3)
     Parameters
     ----------
     mentions : Counts
-        From `reason_counts(data)`: one row per period and reason with `n_named` and `fee_lost`.
+        From `reason_counts(data)`: one row per period and reason with `n_named`, `n_mentions` and `fee_lost`.
     response : Counts
         From `response_counts(data)`: one row per period and follow-up outcome with `n_customers` and `n_respondents`.
     level : {"group", "reason"}
@@ -172,7 +170,7 @@ def stated_reasons(mentions, response, *, level: str = "group", window: int = 3)
         name=f"stated_{level}s",
         n_churned=now.n_churned,
         n_respondents=now.n_respondents,
-        n_mentions=int(now.mentions["n_named"].sum()),
+        n_mentions=int(now.mentions["n_mentions"].sum()),
         window=(first, last),
     )
 
@@ -189,7 +187,7 @@ def _window(mentions, response, level: str, first: Period, last: Period) -> _Win
     named = mentions.frame[(mentions.frame["level_of_list"] == level) & _within(mentions.frame, first, last)]
     asked = response.frame[_within(response.frame, first, last)]
     return _Window(
-        mentions=named.groupby("reason", as_index=False)[["n_named", "fee_lost"]].sum(),
+        mentions=named.groupby("reason", as_index=False)[["n_named", "n_mentions", "fee_lost"]].sum(),
         n_churned=int(asked["n_customers"].sum()),
         n_respondents=int(asked["n_respondents"].sum()),
     )
@@ -201,7 +199,7 @@ def _within(frame: pd.DataFrame, first: Period, last: Period) -> pd.Series:
 
 def _shares(window: _Window, conf_level: float) -> pd.DataFrame:
     """Shares of respondents and of mentions, and the worst and best case for those who did not answer."""
-    named, n = window.mentions["n_named"], window.n_respondents
+    named, n, mentions = window.mentions["n_named"], window.n_respondents, window.mentions["n_mentions"]
     lower, upper = wilson(named, np.full(len(named), n), conf_level)
     silent, churned = window.n_churned - n, max(window.n_churned, 1)
     return window.mentions.assign(
@@ -209,7 +207,7 @@ def _shares(window: _Window, conf_level: float) -> pd.DataFrame:
         share=named / n if n else np.nan,
         ci_lower=lower,
         ci_upper=upper,
-        share_mentions=named / named.sum() if named.sum() else np.nan,
+        share_mentions=mentions / mentions.sum() if mentions.sum() else np.nan,
         bound_lower=named / churned,
         bound_upper=(named + silent) / churned,
     )

@@ -142,8 +142,8 @@ def _commentary(markdown: str, language: str) -> str:
 def need_label(need: str) -> text.Label:
     """Name what a chapter would need: a table, a column of a table, or the history of ends."""
     first = need.split("|")[0]
-    if first == "history":
-        return text.label("render.need.history")
+    if first in ("history", "rivals", "silence"):
+        return text.label(f"render.need.{first}")
     table, _, column = first.partition(".")
     words = {}
     for lang in LANGUAGES:

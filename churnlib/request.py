@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,8 +11,10 @@ from typing import Any
 
 from churnlib import schema, text
 from churnlib.about import Period
+from churnlib.places import choose_period, find_folder, home
 from churnlib.run import Notebook, notebooks
 from churnlib.text import LANGUAGES
+from churnlib.yamlfile import hint
 
 FIXED = ("dataset", "period", "definition", "by", "language")  # parameters that have an option of their own
 
@@ -81,21 +82,6 @@ class Request:
         return {k: v for k, v in values.items() if k in notebook.parameters and not (k == "by" and v is None)}
 
 
-def home() -> Path:
-    """Give the folder above data/: CHURN_HOME, else the folder above this package."""
-    return Path(os.environ.get("CHURN_HOME") or Path(__file__).parent.parent).resolve()
-
-
-def find_dataset(given: str) -> Path:
-    """Give the folder of a data set by name (under data/) or path; raises UsageError with near misses."""
-    data = home() / "data"
-    for folder in (data / given, Path(given)):
-        if given and (folder / "dataset.yml").is_file():
-            return folder.resolve()
-    known = sorted(path.parent.name for path in data.glob("*/dataset.yml"))
-    raise unknown("report.unknown_dataset", given, known)
-
-
 def read_request(
     dataset: str,
     *,
@@ -127,21 +113,21 @@ def read_request(
     -------
     Request
     """
-    folder = find_dataset(dataset)
+    folder = find_folder(dataset)
     spec = schema.load(folder / "dataset.yml")
     speak(spec)
     books = tuple(notebooks(_notebook_folder()))
     if not books:
         raise text.UsageError("report.no_notebooks", folder=_notebook_folder().name)
     if definition is not None and definition not in spec.definitions:
-        raise unknown("report.unknown_definition", definition, spec.definitions)
+        raise _unknown("dataset.unknown_definition", definition, spec.definitions)
     if by is not None and by not in spec.segments:
-        raise unknown("report.unknown_segment", by, spec.segments)
+        raise _unknown("dataset.unknown_segment", by, spec.segments)
     return Request(
         home=home(),
         folder=folder,
         spec=spec,
-        period=choose_period(spec, period),
+        period=choose_period(spec, Period.parse(period) if period is not None else None, spec.observed_from),
         definition=definition or spec.definition,
         by=by,
         languages=_languages(languages),
@@ -157,26 +143,6 @@ def speak(spec: schema.Spec) -> None:
     text.set_language(wanted if wanted in LANGUAGES else spec.language)
 
 
-def choose_period(spec: schema.Spec, given: str | None) -> Period:
-    """Give the period of the report: the one asked for, or the last complete one; raises PeriodError if it is open."""
-    if spec.snapshot:  # one extract: its period is the one in which it was taken
-        taken = Period.containing(spec.as_of)
-        if given is not None and Period.parse(given) != taken:
-            raise text.UsageError("report.only_period", period=given, only=str(taken))
-        return taken
-    asked = Period.parse(given) if given is not None else None
-    unit = asked.unit if asked else "month"
-    newest = Period.containing(spec.as_of, unit)
-    last = newest if newest.last <= spec.as_of else newest.shift(-1)
-    if asked and asked.first > last.first:
-        raise text.PeriodError("report.period_open", period=given, as_of=spec.as_of, last=str(last))
-    if spec.observed_from and (asked or last).first < spec.observed_from:
-        if asked and last.first >= spec.observed_from:
-            raise text.UsageError("report.period_too_early", period=given, since=spec.observed_from)
-        raise text.PeriodError("report.no_complete_period", since=spec.observed_from, as_of=spec.as_of)
-    return asked or last
-
-
 def clock(given: str | None = None) -> datetime:
     """Give the time to print: the one asked for, that of SOURCE_DATE_EPOCH, or now."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
@@ -189,12 +155,8 @@ def clock(given: str | None = None) -> datetime:
         raise text.UsageError("report.bad_clock", value=given if given is not None else epoch) from None
 
 
-def unknown(key: str, given: str, known: Iterable[str]) -> text.UsageError:
-    """Make the error for a name that does not exist: what there is, and the nearest."""
-    names = list(known)
-    near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
-    hint = text.say("report.did_you_mean", name=near[0]) if near else ""
-    return text.UsageError(key, name=given, known=names or [text.MISSING], hint=hint)
+def _unknown(key: str, given: str, known: Iterable[str]) -> text.UsageError:
+    return text.UsageError(key, name=given, hint=hint(given, known))
 
 
 def _notebook_folder() -> Path:
@@ -206,7 +168,7 @@ def _languages(given: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in given.split(",") if part.strip()))
     for name in names or ("",):
         if name not in LANGUAGES:
-            raise unknown("report.unknown_language", name, LANGUAGES)
+            raise _unknown("report.unknown_language", name, LANGUAGES)
     return names
 
 
@@ -220,6 +182,6 @@ def _settings(given: Iterable[str], books: Iterable[Notebook]) -> dict[str, Any]
         if name in FIXED:
             raise text.UsageError("report.has_option", name=name)
         if name not in known:
-            raise unknown("report.unknown_parameter", name, known)
+            raise _unknown("report.unknown_parameter", name, known)
         values[name] = known[name].read(value)
     return values

@@ -53,7 +53,7 @@ class RestrictedMean(SurvivalResult):
         Column("ci_upper", "number", 2),
         Column("flag", "term", prefix="results.flag"),
     )
-    folded: ClassVar[bool] = False
+    folded: ClassVar[bool] = True
 
     @property
     def shown(self) -> pd.DataFrame:

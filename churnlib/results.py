@@ -165,6 +165,10 @@ class Result:
         """Give the columns that the table has."""
         return [column for column in self.columns if column.name in self.shown.columns]
 
+    def read_columns(self) -> list[Column]:
+        """Give the columns of `summary`: those of `shown`, unless a result is read in another shape than it is kept."""
+        return self.shown_columns()
+
     def summary(self, language: str | None = None) -> pd.DataFrame:
         """Give the table as readers see it: labelled, rounded, as text, in one language.
 

@@ -35,8 +35,8 @@ USED = "NOT EXISTS (SELECT 1 FROM broken AS b WHERE b.tbl = '{table}' AND b.at_r
 ASIDE = """
 CREATE OR REPLACE TABLE aside AS
 WITH first_rule AS (
-  SELECT tbl, at_row, min({{'place': place, 'rule': rule, 'severity': severity, 'col': col, 'value': coalesce(value, ''),
-    'reason': coalesce(reason, ''), 'who': who}}) AS f
+  SELECT tbl, at_row, min({{'place': place, 'rule': rule, 'severity': severity, 'col': col,
+    'value': coalesce(value, ''), 'reason': coalesce(reason, ''), 'who': who}}) AS f
   FROM broken GROUP BY tbl, at_row
 )
 SELECT r.tbl, c.source, c.file, r.at_row % {lines} AS line, f.place, f.rule, f.severity, f.col, f.reason,
@@ -84,7 +84,7 @@ def enter_files(engine: Engine, table: str, source: int, files: Iterable[str]) -
 
 def at(source: int, raw: str = "raw") -> str:
     """Give the SQL of a raw row's number: its file is an ENUM whose values are in the order of `enter_files`."""
-    return f"(({source << FILE_BITS} + enum_code({raw}._file)) << {LINE_BITS}) + {raw}._line"
+    return f"(({source << FILE_BITS} + CAST(enum_code({raw}._file) AS BIGINT)) << {LINE_BITS}) + {raw}._line"
 
 
 def set_aside_rejected(engine: Engine, spec: Any, table: str, source: int, rejected: pd.DataFrame) -> None:
@@ -93,10 +93,11 @@ def set_aside_rejected(engine: Engine, spec: Any, table: str, source: int, rejec
         return
     rows = rejected.assign(place=rejected["rule"].map(place), severity=rejected["rule"].map(spec.severity))
     engine.load("_rejected", rows)
-    engine.run(  # a whole line may hold names and numbers of people: file and line are enough to find it
+    # the line itself is not kept: it may hold names and numbers of people; file and line are enough to find it
+    engine.run(
         f"""INSERT INTO broken
-        SELECT $tbl, (c.code << {LINE_BITS}) + CAST(r.line AS BIGINT), r.place, r.rule, r.severity, '',
-          {masked("CAST(r.value AS VARCHAR)")}, r.detail, NULL
+        SELECT $tbl, (c.code << {LINE_BITS}) + CAST(r.line AS BIGINT), r.place, r.rule, r.severity, '', '', r.detail,
+          NULL
         FROM _rejected AS r JOIN file_codes AS c ON c.tbl = $tbl AND c.source = $source AND c.file = r.file""",  # noqa: S608
         {"tbl": table, "source": source},
     )

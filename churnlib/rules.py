@@ -52,11 +52,14 @@ FROM numbered WHERE nth > 1
 # One row per row of a customer who has no code: set aside with its customer, or never heard of.
 STRANGERS = """
 INSERT INTO broken
+WITH lost AS (
+  SELECT t._at, t.who FROM {typed} AS t
+  WHERE t.who IS NOT NULL AND NOT EXISTS (SELECT 1 FROM ids AS i WHERE i.who = t.who)
+)
 SELECT $tbl, t._at, CASE WHEN c.who IS NULL THEN $unknown_place ELSE $aside_place END,
   CASE WHEN c.who IS NULL THEN 'unknown_customer' ELSE 'customer_set_aside' END,
   CASE WHEN c.who IS NULL THEN $severity ELSE 'set_aside' END, 'customer_id', NULL, NULL, t.who
-FROM {typed} AS t LEFT JOIN (SELECT DISTINCT who FROM typed_customers) AS c ON c.who = t.who
-WHERE t.who IS NOT NULL AND NOT EXISTS (SELECT 1 FROM ids AS i WHERE i.who = t.who)
+FROM lost AS t LEFT JOIN (SELECT DISTINCT who FROM typed_customers) AS c ON c.who = t.who
 """
 
 

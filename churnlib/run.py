@@ -17,7 +17,8 @@ from churnlib.children import Child, ChildDied
 from churnlib.text import Label
 
 # Management's order of questions (how many, why, when, cohorts ...), whatever the files are called; data quality last.
-ORDER = ("trend", "reasons", "survival", "cohort", "value", "who", "warning", "winback", "definitions", "quality")
+ORDER = ("trend", "why", "reasons", "survival", "cohort", "value", "who", "warning", "winback")
+ORDER += ("definitions", "silence", "quality")
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,8 @@ class SegmentRates(Result):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
+        if not self.about.segment.name:
+            return (Finding("trend.segment.none"),)
         told = self.shown[self.shown["churn_rate"].notna()]
         if len(told) < 2:
             return (Finding("trend.segment.too_small", {"segment": self.about.segment.label}),)

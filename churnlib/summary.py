@@ -17,8 +17,11 @@ from churnlib.notes import Decision
 from churnlib.text import LANGUAGES, Money
 
 HEADLINES = ("churn_rate", "share_churned")  # the figure that the verdict is about: the first that there is
-TOLD = ("trend.rate",)  # findings that say what the verdict says
-WHERE = ("trend.segment.highest", "trend.segment.alike")  # the finding that says where, the second half of the verdict
+EXTRACTS = ("share_churned",)  # of one extract: a share, which has no period before it
+SIGNALS = ("control.patterned", "control.even")  # the control chart's answer: signal or not
+TOLD = ("trend.rate", *SIGNALS, "control.where")  # what the verdict says itself
+WHERE = ("trend.segment.highest", "trend.segment.alike")  # says where, when there is no control chart
+TESTS = ("survival.gray", "survival.logrank")  # that there is a difference; other findings say how large
 GRADES = ("strong", "moderate", "weak", "descriptive")  # the order of churnlib.results.GRADES, without its imports
 N_FINDINGS, N_DECISIONS, FEWEST_TILES, MOST_TILES = 3, 3, 4, 6
 LAST_TILES = ("rows_set_aside",)  # about the data: tiles only where others are few
@@ -55,7 +58,7 @@ class Summary:
     ----------
     verdict : dict
         One text in each language.
-    tone : {"better", "worse", "steady"}
+    tone : {"better", "worse", "steady", "none"}
     kpis : list of dict
         The figures for the tiles.
     findings : list of Told
@@ -86,12 +89,13 @@ def summarise(chapters: list[Chapter], period: Period, decided: Iterable[tuple[W
     Summary
     """
     kpis, told = all_kpis(chapters), all_findings(chapters)
-    where = next((f for f in told if f.key in WHERE), None)
-    verdict, tone = _verdict(kpis, period, where)
-    ranked = ranking([f for f in told if f is not where and not _below(f.key, TOLD)])
+    judged = _judgement(told)
+    verdict, tone = _verdict(kpis, period, judged)
+    ranked = ranking([f for f in told if f not in judged and not _below(f.key, (*TOLD, *TESTS))])
     findings = one_a_chapter(ranked)[:N_FINDINGS]
-    grounds = [f for f in told if _below(f.key, TOLD)] + [where] * (where is not None) + findings
-    return Summary(verdict, tone, tiles(kpis), findings, [*decided, *decisions(grounds)])
+    # a change that the control chart does not call a signal asks for nothing
+    grounds = judged if _has_signal(judged) else [f for f in told if _below(f.key, TOLD)] + judged
+    return Summary(verdict, tone, tiles(kpis), findings, [*decided, *decisions([*grounds, *findings])])
 
 
 def all_kpis(chapters: Iterable[Chapter]) -> list[dict[str, Any]]:
@@ -115,9 +119,9 @@ def all_findings(chapters: Iterable[Chapter]) -> list[Told]:
 
 
 def ranking(findings: Iterable[Told]) -> list[Told]:
-    """Order findings by the evidence, then by the customers concerned; a plain count about nobody is no finding."""
+    """Order findings: the better evidence, what got better or worse, more customers; a count about nobody is none."""
     said = [f for f in findings if f.weight > 0 or f.grade != "descriptive"]
-    return sorted(said, key=lambda f: (GRADES.index(f.grade), -f.weight))  # stable: else the report's order
+    return sorted(said, key=lambda f: (GRADES.index(f.grade), f.tone == "steady", -f.weight))  # stable
 
 
 def one_a_chapter(findings: Iterable[Told]) -> list[Told]:
@@ -144,12 +148,14 @@ def direction(kpi: dict[str, Any]) -> str:
 
     Returns
     -------
-    {"not_shown", "first", "same", "flat", "rise", "fall", "untested"}
+    {"not_shown", "extract", "first", "same", "flat", "rise", "fall", "untested"}
         "rise" and "fall" only beyond the interval; "flat" within it; "same" for no difference to be seen.
     """
     now, before = (_number(kpi[name], math.nan) for name in ("value", "previous"))
     if math.isnan(now):
         return "not_shown"
+    if kpi["id"] in EXTRACTS:
+        return "extract"
     if math.isnan(before):
         return "first"
     if now == before or (kpi["unit"] == "share" and round(now, 4) == round(before, 4)):
@@ -160,8 +166,10 @@ def direction(kpi: dict[str, Any]) -> str:
 
 
 def tone_of(kpi: dict[str, Any]) -> str:
-    """Say what a clear change means for the company; steady for any other."""
+    """Say what a change means for the company: steady within the interval, none when nothing can be compared."""
     moved, good = direction(kpi), kpi["rise_is"]
+    if moved in ("not_shown", "extract", "first", "untested"):
+        return "none"
     if moved not in ("rise", "fall") or good == "steady":
         return "steady"
     return good if moved == "rise" else {"better": "worse", "worse": "better"}[good]
@@ -172,17 +180,31 @@ def _headline(kpis: list[dict[str, Any]]) -> dict[str, Any] | None:
     return next(named, kpis[0] if kpis else None)
 
 
-def _verdict(kpis: list[dict[str, Any]], period: Period, where: Told | None) -> tuple[Words, str]:
+def _judgement(told: list[Told]) -> list[Told]:
+    """Give the findings that judge the headline: the control chart's and where; without a chart, where it is high."""
+    signal = next((f for f in told if _below(f.key, SIGNALS)), None)
+    if signal is None:
+        return [f for f in told if f.key in WHERE][:1]
+    return [signal, *[f for f in told if _below(f.key, ("control.where",)) and f.block == signal.block][:1]]
+
+
+def _has_signal(judged: list[Told]) -> bool:
+    return any(_below(f.key, SIGNALS) for f in judged)
+
+
+def _verdict(kpis: list[dict[str, Any]], period: Period, judged: list[Told]) -> tuple[Words, str]:
     kpi = _headline(kpis)
     if kpi is None:
-        return {lang: text.say("summary.verdict.no_figure", lang, period=period) for lang in LANGUAGES}, "steady"
-    words = {lang: _sentence(kpi, period, lang) for lang in LANGUAGES}
-    if where is not None:
-        words = {"zh": words["zh"] + where.text["zh"], "en": words["en"] + " " + where.text["en"]}
-    return words, tone_of(kpi)
+        return {lang: text.say("summary.verdict.no_figure", lang, period=period) for lang in LANGUAGES}, "none"
+    has_signal = _has_signal(judged)
+    sentences = {
+        lang: [_sentence(kpi, period, has_signal, lang), *[f.text[lang] for f in judged]] for lang in LANGUAGES
+    }
+    tone = judged[0].tone if has_signal else tone_of(kpi)
+    return {"zh": "".join(sentences["zh"]), "en": " ".join(sentences["en"])}, tone
 
 
-def _sentence(kpi: dict[str, Any], period: Period, lang: str) -> str:
+def _sentence(kpi: dict[str, Any], period: Period, has_signal: bool, lang: str) -> str:
     moved = direction(kpi)
     values = {
         "period": period,
@@ -192,6 +214,8 @@ def _sentence(kpi: dict[str, Any], period: Period, lang: str) -> str:
         "change": change(kpi, lang),
         "n": kpi["n"],
     }
+    if has_signal and moved in ("rise", "fall", "flat", "untested"):
+        moved = "judged"  # by the control chart, in the next sentence
     return text.say(f"summary.verdict.{moved}", lang, **values)
 
 

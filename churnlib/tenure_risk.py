@@ -7,12 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
+from scipy.stats import binom, chi2
 
 from churnlib import plots, text
 from churnlib.curves import level_curves
 from churnlib.estimators import survival_interval
 from churnlib.lifetable import DAYS_PER_MONTH, LifeTable, anniversary, life_table
+from churnlib.logrank import holm
 from churnlib.results import Column, Finding, Statement
 from churnlib.survival import LINES, SurvivalResult, tick_months
 
@@ -55,6 +56,32 @@ def rate_interval(events, exposure, conf_level: float = 0.95) -> tuple[np.ndarra
     return np.where(time > 0, lower, np.nan), np.where(time > 0, upper, np.nan)
 
 
+def spikes(events: np.ndarray, exposure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Set every month against its neighbours, the two before and the two after.
+
+    Parameters
+    ----------
+    events, exposure : numpy.ndarray, shape (M,)
+        Months in order.
+
+    Returns
+    -------
+    p_value : numpy.ndarray, shape (M,)
+        That so many, or more, of the events of the five months fall into this one: binomial, given their sum; NaN for
+        the first and last two.
+    usual : numpy.ndarray, shape (M,)
+        Rate of the neighbours.
+    """
+    near = np.array([1.0, 1, 0, 1, 1])
+    d, time = (np.convolve(x, near, mode="full")[2:-2] for x in (events, exposure))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share, usual = exposure / (exposure + time), d / time
+    p_value = binom.sf(events - 1, events + d, share)
+    # with neighbours on one side only, the usual fall of the first months would pass for a spike
+    p_value[:2], p_value[-2:] = np.nan, np.nan
+    return p_value, usual
+
+
 @dataclass(frozen=True, kw_only=True)
 class TenureHazard(SurvivalResult):
     """The hazard: how many leave per customer-month, by month of tenure.
@@ -94,6 +121,9 @@ class TenureHazard(SurvivalResult):
             return (self.too_small(),)
         if told["level"].nunique() > 1:
             return ()
+        return tuple(f for f in (self._peak_finding(told), self._spike_finding(told)) if f is not None)
+
+    def _peak_finding(self, told: pd.DataFrame) -> Finding:
         # the highest of many months is looked at: intervals widened for their number, and judged by their lower end
         widened = 1 - (1 - self.about.conf_level) / len(told)
         lower, _ = rate_interval(told["n_events"], told["exposure"], widened)
@@ -103,9 +133,22 @@ class TenureHazard(SurvivalResult):
         values = {"months": int(peak.months), "hazard": peak.hazard, "lower": peak.ci_lower, "upper": peak.ci_upper}
         values |= {"usual": usual, "times": peak.hazard / usual if usual else np.nan}
         if not lower[best] > usual:
-            return (Finding("survival.hazard.even", values),)
+            return Finding("survival.hazard.even", values)
         weight = float(peak.n_events - usual * peak.exposure)
-        return (Finding("survival.hazard.peak", values, grade="moderate", tone="worse", weight=weight),)
+        return Finding("survival.hazard.peak", values, grade="moderate", tone="worse", weight=weight)
+
+    def _spike_finding(self, told: pd.DataFrame) -> Finding | None:
+        """Months that stand out from the two before and the two after: contract ends show in this way."""
+        p, usual = spikes(told["n_events"].to_numpy(float), told["exposure"].to_numpy(float))
+        clear = holm(p) < 1 - self.about.conf_level
+        if not clear.any():
+            return None
+        rows, near = told[clear], usual[clear]
+        excess = float((rows["n_events"] - near * rows["exposure"]).sum())
+        most = int(np.argmax(rows["hazard"]))
+        values = {"months": [int(m) for m in rows["months"]], "hazard": rows["hazard"].iloc[most], "usual": near[most]}
+        values |= {"excess": excess}
+        return Finding("survival.hazard.spikes", values, grade="moderate", tone="worse", weight=excess)
 
     @property
     def subtitle(self) -> Statement:
@@ -149,7 +192,7 @@ def hazard_by_tenure(counts) -> TenureHazard:
         One row per level and month of tenure.
     """
     about, life = counts.about, life_table(counts)
-    months = np.arange(int(np.ceil(life.months(life.tenure.max(initial=0.0)))) + 1)
+    months = np.arange(max(int(np.ceil(life.months(life.tenure.max(initial=0.0)))), 1) + 1)
     bounds = anniversary(months, life.unit)
     if life.unit == "month":
         bounds[0] = min(-1.0, life.tenure[0])  # who left at tenure 0 left in the first month

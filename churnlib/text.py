@@ -168,7 +168,7 @@ def show(value: Any, kind: str = "text", lang: str | None = None, digits: int | 
     """
     lang = lang or _current
     if kind == "list":
-        return ("、" if lang == "zh" else ", ").join(show(v, "text", lang) for v in value)
+        return ("、" if lang == "zh" else ", ").join(show(v, "text", lang) for v in value) or MISSING
     if _is_missing(value):
         return MISSING
     return FORMATS[kind](value, lang, digits)

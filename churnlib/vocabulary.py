@@ -84,6 +84,10 @@ EVENT_KINDS = {
     "measure": ("公司措施", "措施", "整改"),
 }
 
+TICKS = dict.fromkeys(("☑", "■", "●", "◉", "x", "v", "勾", "已选", "选"), "1") | dict.fromkeys(
+    ("☐", "□", "○", "◯"), "0"
+)
+
 _ID, _TEXT, _DATE, _MONEY, _NUMBER = (Canonical(kind) for kind in ("id", "text", "date", "money", "number"))
 _CUSTOMER, _DAY = Canonical("id", required=True), Canonical("date", required=True)
 _OUTCOME = Canonical("category", codes=OUTCOMES, closed=True)

@@ -85,6 +85,7 @@ def work(source: Path, target: Path, parameters: dict[str, Any], home: Path) -> 
     os.dup2(log, 2)  # what libraries mutter is kept, and read only when a notebook failed
     with tempfile.TemporaryDirectory(dir=_near(target), prefix="churn-", ignore_cleanup_errors=True) as scratch:
         os.environ.update(environment(Path(scratch), home))
+        tempfile.tempdir = scratch  # jupyter's own temporary files; decided once, before the environment was
         error = execute(source, target, parameters)
         return {"error": error, "seconds": time.monotonic() - start, "megabytes": _kernel_memory()}
 

@@ -113,6 +113,13 @@ def encodings() -> Iterator[Dirty]:
         error="reading.unknown_encoding",
         says=("utf-9",),
     )
+    yield zh(
+        "a declared encoding that is wrong",
+        TABLE.encode("gbk"),
+        options={"encoding": "utf-8"},
+        error="reading.header_undecodable",
+        says=("utf-8", "1"),
+    )
     yield zh("zero bytes in a row", TABLE.replace("华北", "华\0北"), rows=(FIRST, THIRD), aside=((3, "nul_bytes"),))
     yield zh(
         "marks in the middle, of files that were joined",

@@ -1,9 +1,14 @@
-"""A small home for reports: one data set, and notebooks that show ready-made blocks instead of computing them."""
+"""A small home for reports: one data set, and notebooks that show ready-made blocks instead of computing."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
+CLOCK = ["--clock", "2026-01-13T06:00"]
+QUICK = 2.0  # seconds of work within which errors and "up to date" are told, however busy the machine is
 DATASET = """\
 title: {zh: 示例公司（模拟数据）, en: Sample company (simulated data)}
 as_of: 2026-01-12
@@ -123,3 +128,43 @@ def home(folder: Path) -> Path:
 
 def _end(i):
     return "2025-12-09" if i % 9 == 0 else ""
+
+
+def start(home, *args, **environment):
+    """Start the command as cron does: no terminal, an English message, some other working folder."""
+    told = {"CHURN_HOME": str(home), "CHURN_LANGUAGE": "en", **environment}
+    command = [sys.executable, "-m", "churnlib", *args]
+    package = str(PACKAGE)
+    paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=home, env={**os.environ, **told, "PYTHONPATH": paths}, **pipes)
+
+
+def report(home, *args, **environment):
+    """Run `report` on the data set shop; give exit code, lines of standard output, standard error."""
+    process = start(home, "report", "--dataset", "shop", *CLOCK, *args, **environment)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out.splitlines(), err
+
+
+def work_done():
+    """Give the seconds that the processors have spent on the runs so far."""
+    spent = os.times()
+    return spent.children_user + spent.children_system
+
+
+def page_of(home, language):
+    """Give the newest page in one language."""
+    return (home / f"reports/shop/latest/churn_2025-12.{language}.html").read_text("utf-8")
+
+
+def files(folder):
+    """Give path -> bytes of everything published."""
+    found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def write(path, words):
+    """Write a file, and its folder if need be."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(words, "utf-8")

@@ -264,7 +264,7 @@ def test_inactivity_agrees_with_plain_python(customers, limit, length):
         for i, (start, days) in enumerate(customers)
         for row in silences_in_python(start, days, observed_from, as_of, limit)
     ]
-    if not expected:
+    if not expected or not tables["activity"]:
         return
     found = [row[:5] for row in spells_of(canonical(tables, spec))]
     assert found == expected

@@ -13,13 +13,15 @@ from churnlib.reasons import follow_up, stated_reasons
 def counted(named: dict, answered: int, silent: dict, periods=("2025-12",)):
     """Count reasons made by hand, the same in every period: code -> customers; follow-up kind -> customers."""
     mentions = [
-        (p, code, "reason" if "." in code else "group", n, n * 100_00) for p in periods for code, n in named.items()
+        (p, code, "reason" if "." in code else "group", n, n, n * 100_00) for p in periods for code, n in named.items()
     ]
     kinds = {"answered": answered} | silent
     asked = [(p, kind, n, n if kind == "answered" else 0) for p in periods for kind, n in kinds.items()]
     return (
         SimpleNamespace(
-            frame=pd.DataFrame(mentions, columns=["period", "reason", "level_of_list", "n_named", "fee_lost"]),
+            frame=pd.DataFrame(
+                mentions, columns=["period", "reason", "level_of_list", "n_named", "n_mentions", "fee_lost"]
+            ),
             about=ABOUT,
         ),
         SimpleNamespace(
@@ -64,7 +66,7 @@ def test_windows_are_summed_and_compared():
     reasons = stated_reasons(mentions, response, window=3)
     row = reasons.table.iloc[0]
     assert (row.n_named, row.n_respondents, row.share_before) == (135, 150, 0.6)
-    assert [f.key for f in reasons.findings] == ["reasons.top", "reasons.rise"]
+    assert [f.key for f in reasons.findings] == ["reasons.top", "reasons.bounds", "reasons.rise"]
 
 
 def test_follow_up_kinds_add_up_to_the_lost():

@@ -215,7 +215,7 @@ _customer = st.lists(st.tuples(_id, _cell, _cell, _cell, _cell, _amount, _cell).
 _activity = st.lists(st.tuples(_id, _cell, _amount, _cell, _cell).map(list), max_size=8)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(customers=_customer, activity=_activity)
 def test_rows_in_are_rows_used_plus_rows_set_aside_whatever_they_hold(tmp_path_factory, customers, activity):
     folder = tmp_path_factory.mktemp("dirty")

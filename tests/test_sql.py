@@ -109,7 +109,7 @@ def statements() -> list[str]:
     counts.tenure_counts(data, weight="monthly_fee", blocks=True, spells="later")
     for count in (counts.reason_counts, counts.reason_pair_counts, counts.lost_to_counts):
         count(data)
-    for count in (counts.companion_counts, counts.tracking_counts, counts.campaign_counts):
+    for count in (counts.companion_counts, counts.tracking_counts, counts.campaign_counts, counts.repeat_counts):
         count(data)
     inactivity.gap_evidence(data, ["90 days", "3 months", "2 gaps"])
     return sorted(sql for sql in data.con.heard if not sql.startswith("DROP"))

@@ -36,9 +36,9 @@ CASES = {
     "clear but invisible": ((0.018001, 0.0180, True), "与上期相同", "the same as", "steady"),
     "rise from zero": ((0.0100, 0.0, True), "上升 1.00 个百分点", f"up 1.00 {POINTS}", "worse"),
     "nobody left": ((0.0, 0.0180, True), "0.00%", "0.00%", "better"),
-    "first report ever": ((0.0231, None, None), "没有可比的上期", "no previous period", "steady"),
-    "cannot be told": ((0.0231, 0.018, None), "不足以判断", "cannot tell", "steady"),
-    "too few": ((None, None, None), "不予显示", "not shown", "steady"),
+    "first report ever": ((0.0231, None, None), "没有可比的上期", "no previous period", "none"),
+    "cannot be told": ((0.0231, 0.018, None), "不足以判断", "cannot tell", "none"),
+    "too few": ((None, None, None), "不予显示", "not shown", "none"),
 }
 
 
@@ -66,7 +66,7 @@ def test_direction_comes_from_the_sign_and_certainty_from_the_interval(value, pr
         assert clear and (value > previous) == (moved == "rise")
         assert tone == good if moved == "rise" or good == "steady" else {tone, good} == {"better", "worse"}
     else:
-        assert tone == "steady"
+        assert tone == ("steady" if moved in ("flat", "same") else "none")
 
 
 @given(COUNTS, COUNTS, st.sampled_from(["customers", "months", "money"]), CLEAR)
@@ -89,6 +89,22 @@ def test_the_verdict_says_where():
     assert made.findings == []  # told once
 
 
+def test_signal_or_not_is_the_control_charts_answer():
+    even = finding("control.even", both("均匀流失。", "Even churn."), "descriptive", "steady")
+    high = finding("control.patterned.high", both("需要调查。", "To be investigated."), tone="worse")
+    where = finding("control.where", both("在华南。", "In South."), "descriptive", "steady")
+    rate, south = of("trend.rate.rise", weight=99.0), finding(weight=5.0)
+    for findings, tone, ends, n_asked in (
+        ((even,), "steady", "Even churn.", 1),
+        ((high, where), "worse", "In South.", 2),
+    ):
+        blocks = block("churn_rate", [rate, south], [kpi()]), block("control", list(findings))
+        made = summary.summarise([chapter("trend", *blocks)], DECEMBER)
+        assert made.tone == tone and made.verdict["en"].endswith(ends) and "signal" not in made.verdict["en"]
+        assert [f.key for f in made.findings] == ["trend.segment.highest"] and len(made.decisions) == n_asked
+        assert ("investigat" in made.verdict["en"]) == (tone == "worse")
+
+
 def test_a_report_without_figures_has_a_verdict_all_the_same():
     made = summary.summarise([chapter("quality", block(findings=[]))], DECEMBER)
     assert "December 2025" in made.verdict["en"] and made.kpis == [] and made.findings == []
@@ -98,7 +114,8 @@ def test_a_snapshot_is_judged_by_its_share_churned():
     share = kpi("share_churned", 0.2654, None, None, label=both("已流失占比", "Share churned"))
     figures = [kpi("retention_12", 0.8), share]
     made = summary.summarise([chapter("survival", block(findings=[], kpis=figures))], DECEMBER)
-    assert made.verdict["en"].startswith("Share churned in December 2025: **26.54%**")
+    assert made.verdict["en"].startswith("Share churned in the extract of December 2025: **26.54%**")
+    assert made.tone == "none"
 
 
 def of(key, grade="moderate", weight=10.0, tone="worse"):
@@ -155,7 +172,7 @@ def test_a_rate_that_may_not_be_shown_keeps_its_tile():
 
 
 def test_decisions_follow_from_the_keys_of_findings():
-    chapters = [chapter("trend", block("t", [of("trend.segment.highest"), of("trend.rate.rise", weight=99.0)]))]
+    chapters = [chapter("trend", block("t", [of("trend.rate.rise", weight=99.0), of("trend.segment.highest")]))]
     asked = summary.summarise(chapters, DECEMBER).decisions
     rules = ["summary.decision.trend.rate.rise", "summary.decision.trend.segment.highest"]
     assert [words["en"] for words, _ in asked] == [text.say(rule, "en") for rule in rules]

@@ -1,11 +1,15 @@
 """Kaplan-Meier, its intervals and quantiles, and log-rank tests are those of R's survival package."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
-from survival_cases import case, counts, oracle
+from survival_cases import about, case, counts, oracle
 
-from churnlib.curves import level_curves
+from churnlib.competing import restricted_mean
+from churnlib.curves import level_curves, quantile_with_interval
+from churnlib.efron import PartialLikelihood, RiskCounts, maximise
 from churnlib.estimators import nelson_aalen, quantile_tenure
 from churnlib.lifetable import life_table
 from churnlib.logrank import logrank_test, pairwise_tests
@@ -106,3 +110,36 @@ def test_conditional_survival_and_cumulative_hazard_are_those_of_a_later_start_i
             cumulative, variance = nelson_aalen(life.n_events[g, later], life.n_at_risk[g, later])
             answer = r.loc[given, ["cumulative", "cumulative_std_error"]].astype(float)
             np.testing.assert_allclose([cumulative[-1], variance[-1] ** 0.5], answer, **EXACT)
+
+
+# ---- 100,000 customers -----------------------------------------------------------------------------------------------
+
+
+def test_a_hundred_thousand_customers_with_heavy_ties_give_the_answers_of_r():
+    data = SimpleNamespace(frame=oracle("large_counts"), about=about(by="plan", levels=("a", "b", "c")))
+    life, r = life_table(data), oracle("large_answers").fillna({"level": ""})
+    r = r.set_index(["what", "level", "at"])["value"]
+    for kind in ("loglog", "plain"):
+        for g, curve in enumerate(level_curves(life, kind={"loglog": "log-log"}.get(kind, kind))):
+            week = [4, 26, 52, 104]
+            read = curve.read(week)
+            for name, ours in (("survival", "survival"), (f"{kind}_lower", "ci_lower"), (f"{kind}_upper", "ci_upper")):
+                np.testing.assert_allclose(read[ours], r[name][curve.level][week], **EXACT)
+            at = np.searchsorted(life.tenure, week)
+            np.testing.assert_array_equal(life.n_at_risk[g, at], r["at_risk"][curve.level][week])
+            if kind == "loglog":
+                for p in (0.25, 0.5, 0.75):
+                    answer = [r[name][curve.level][p] for name in ("quantile", "quantile_lower", "quantile_upper")]
+                    np.testing.assert_allclose(quantile_with_interval(curve, p), answer, **EXACT)
+                mean, variance = restricted_mean(life.tenure, life.n_events[g], life.n_at_risk[g], 104)
+                answer = [r["mean"][curve.level][104], r["mean_std_error"][curve.level][104]]
+                np.testing.assert_allclose([mean, variance**0.5], answer, **EXACT)
+    np.testing.assert_allclose(logrank_test(data).statistic, r["logrank"][""][0], **EXACT)
+    design = np.array([[0.0, 0], [1, 0], [0, 1]])
+    moves = [data.frame[c] for c in ("tenure", "n_entered", "n_events", "n_censored")]
+    risk = RiskCounts.of(data.frame["level"].map({"a": 0, "b": 1, "c": 2}), *moves, 3)
+    for ties in ("efron", "breslow"):
+        fit = maximise(PartialLikelihood(risk, design, ties))
+        np.testing.assert_allclose(fit.beta, [r[f"beta_{ties}"][g][0] for g in "bc"], rtol=1e-7)
+        np.testing.assert_allclose(fit.std_error, [r[f"std_error_{ties}"][g][0] for g in "bc"], rtol=1e-7)
+        np.testing.assert_allclose(fit.loglik, r[f"loglik_{ties}"][""][0], rtol=1e-10)

@@ -8,13 +8,19 @@ from survival_cases import OUTCOMES, case, counts, oracle, simulate
 from churnlib import text
 from churnlib.competing import restricted_mean, time_lost
 from churnlib.gray import gray_test
+from churnlib.hazard import proportional_hazards
 from churnlib.incidence import cumulative_incidence
 from churnlib.lifetable import life_table
+from churnlib.logrank import logrank_test
+from churnlib.milestones import survival_table, tenure_quantiles
 from churnlib.restricted import months_stayed
 from churnlib.survival import kaplan_meier
 from churnlib.tenure_risk import conditional_survival, exposure_months, hazard_by_tenure
 
 VERBS = (cumulative_incidence, gray_test, months_stayed, hazard_by_tenure, conditional_survival)
+
+
+OTHERS = (kaplan_meier, survival_table, tenure_quantiles, logrank_test, proportional_hazards)
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +112,14 @@ def test_the_hazard_counts_customer_months():
 
 def test_a_contract_end_spike_is_found_and_an_even_risk_is_not_called_one():
     even = hazard_by_tenure(counts(simulate(20_000, np.random.default_rng(24))))
-    assert even.findings[0].key == "survival.hazard.even"
+    assert [finding.key for finding in even.findings] == ["survival.hazard.even"]
     assert abs(even.table["hazard"].head(36).mean() - 0.04) < 0.003
     rows = simulate(20_000, np.random.default_rng(25))
     leaves = (rows["exit"] > 365) & (rows["entry"] < 360) & (np.arange(len(rows)) % 6 == 0)
     spike = rows.assign(exit=rows["exit"].mask(leaves, 360), outcome=rows["outcome"].mask(leaves, "voluntary"))
-    finding = hazard_by_tenure(counts(spike)).findings[0]
-    assert (finding.key, finding.values["months"]) == ("survival.hazard.peak", 12)
+    peak, spikes = hazard_by_tenure(counts(spike)).findings
+    assert (peak.key, peak.values["months"]) == ("survival.hazard.peak", 12)
+    assert spikes.key == "survival.hazard.spikes" and 12 in spikes.values["months"]
 
 
 def test_who_has_survived_the_first_months_stays_more_surely():
@@ -151,6 +158,19 @@ def test_every_statement_can_be_said_in_both_languages(name, verb):
                 assert words and "nan" not in words and "{" not in words
         result.plot()
         assert all(len(result.summary(language).columns) > 1 for language in text.LANGUAGES)
+
+
+@pytest.mark.parametrize(
+    "verb", [*VERBS, kaplan_meier, survival_table, tenure_quantiles, logrank_test, proportional_hazards]
+)
+def test_nobody_at_all_is_said_not_raised(verb):
+    nobody = counts(simulate(50, np.random.default_rng(28)))
+    nobody.frame = nobody.frame.head(0)
+    result = verb(nobody)
+    said = [s.say(language) for s in (*result.findings, *result.notes) for language in text.LANGUAGES]
+    assert said and not any("nan" in words for words in said)
+    assert result.plot() is None
+    result.summary("zh")
 
 
 def case_rows(name):

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_values import AMOUNTS, BLANKS, DATES, DAY, NO_AMOUNTS, NO_DATES
 
+from churnlib import text
 from churnlib.engine import Engine
 from churnlib.typed import refused, remarks, type_table, typed
 from churnlib.values import read_amount, read_date, read_id, read_number
@@ -27,24 +28,18 @@ def engine():
 
 def column(engine, texts, kind, files=None, **writing):
     """Read one column: its values, what was refused (line -> rule), what is mentioned (flag -> rows)."""
-    rows = pd.DataFrame(
-        {
-            "_file": files or ["a.csv"] * len(texts),
-            "_line": range(2, len(texts) + 2),
-            "x": pd.Series(texts, dtype=object),
-        }
-    )
+    lines, files = range(2, len(texts) + 2), files or ["a.csv"] * len(texts)
+    rows = pd.DataFrame({"_file": files, "_line": lines, "x": pd.Series(texts, dtype=object)})
     engine.load("raw", rows.astype({"x": "string"}))
     how = {"x": typed(engine, "raw", "x", kind, **writing)}
     type_table(engine, "raw", "out", how)
     found = engine.frame("SELECT x FROM out ORDER BY _line")["x"]
     found = [None if pd.isna(v) else v.date() if kind == "date" else v for v in found]
     wrong, seen = refused(engine, "raw", how), remarks(engine, "raw", how)
-    return (
-        found,
-        dict(zip(wrong["line"], wrong["rule"], strict=True)),
-        dict(zip(seen["flag"], seen["n_rows"], strict=True)),
-    )
+    assert all(text.known(f"values.{rule}") for rule in wrong["rule"])
+    assert all(text.known(f"values.flag.{flag}") for flag in seen["flag"])
+    rules = dict(zip(wrong["line"], wrong["rule"], strict=True))
+    return found, rules, dict(zip(seen["flag"], seen["n_rows"], strict=True))
 
 
 @settings(max_examples=20, deadline=None)

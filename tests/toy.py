@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from churnlib.about import About, Period
@@ -146,6 +147,15 @@ SPEC = {
         },
     },
 }
+# one contract a customer, one segment, nothing else
+BARE = {
+    "title": "t",
+    "observed_from": "2024-01-01",
+    "definitions": {"contract_end": {"kind": "contract_end"}},
+    "definition": "contract_end",
+    "segments": {"region": {"column": "region"}},
+    "tables": {"customers": {"file": "c", "columns": {"customer_id": "id", "region": "region"}}},
+}
 
 
 @dataclass(frozen=True)
@@ -202,3 +212,22 @@ def toy(as_of: str = "2025-01-12", tables: dict[str, list[tuple]] | None = None,
         **(tables or {}),
     }
     return canonical({n: r for n, r in rows.items() if r is not None}, {**SPEC, "as_of": as_of, **changes})
+
+
+def row(counts: Any, **key) -> pd.Series:
+    """Give the one row of a count with these values."""
+    frame = counts.frame
+    for column, value in key.items():
+        frame = frame[frame[column] == value]
+    assert len(frame) == 1, (key, len(frame))
+    return frame.iloc[0]
+
+
+def balances(frame: pd.DataFrame) -> None:
+    """Check the books: opening + in - out = closing = the next opening, in customers and in money."""
+    for kind in ("n", "fee"):
+        came = frame[f"{kind}_new"] + frame[f"{kind}_reactivated"] + frame[f"{kind}_moved_in"]
+        went = frame[f"{kind}_churned"] + frame[f"{kind}_moved_out"]
+        assert (frame[f"{kind}_opening"] + came - went == frame[f"{kind}_closing"]).all()
+        for _, level in frame.groupby("level"):
+            assert (level[f"{kind}_opening"].iloc[1:].to_numpy() == level[f"{kind}_closing"].iloc[:-1].to_numpy()).all()

@@ -9,6 +9,7 @@ from churnlib.counts.base import Counts
 from churnlib.counts.cohorts import cohort_counts
 from churnlib.counts.periods import period_counts
 from churnlib.counts.reasons import lost_to_counts, reason_counts, reason_pair_counts, response_counts
+from churnlib.counts.repeats import repeat_counts
 from churnlib.counts.states import state_counts
 from churnlib.counts.tenure import tenure_counts
 from churnlib.counts.tracking import campaign_counts, companion_counts, tracking_counts
@@ -22,6 +23,7 @@ __all__ = [
     "period_counts",
     "reason_counts",
     "reason_pair_counts",
+    "repeat_counts",
     "response_counts",
     "state_counts",
     "tenure_counts",

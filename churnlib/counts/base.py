@@ -117,16 +117,13 @@ def make_calendar(data: Any, unit: str, first: date) -> pd.DataFrame:
         dates = [period.first + timedelta(days=step) for step in range(period.days)]
         days += [(day, number, following if day > period.first else day) for day in dates]
         period = period.shift(1)
-    data.con.load("days", _arrow(days, {"day": pa.date32(), "number": pa.int32(), "opening": pa.date32()}))
+    if not rows:
+        raise text.PeriodError("counts.no_period", first=first, as_of=data.as_of)
+    day, number, opening = zip(*days, strict=True)
+    data.con.load("days", pa.table({"day": pa.array(day, pa.date32()), "number": number, "opening": opening}))
     columns = ["number", "period", "first_day", "last_day", "next_day", "is_complete"]
     frame = pd.DataFrame(rows, columns=columns)
     return frame.astype({c: "datetime64[s]" for c in ("first_day", "last_day", "next_day")} | {"is_complete": bool})
-
-
-def _arrow(rows: list[tuple], kinds: dict[str, pa.DataType]) -> pa.Table:
-    """Typed columns also of no rows at all, which a frame of dates would lose."""
-    columns = list(zip(*rows, strict=True)) or [()] * len(kinds)
-    return pa.table({n: pa.array(v, k) for (n, k), v in zip(kinds.items(), columns, strict=True)})
 
 
 def has_fee(data: Any) -> bool:

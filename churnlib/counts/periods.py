@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from churnlib import definitions
+from churnlib import definitions, text
 from churnlib.about import Period
 from churnlib.counts.base import ALL, OUTCOMES, Counts, about, has_fee, make_calendar, segment, unit_of
 
@@ -150,6 +150,11 @@ def period_counts(
         outcome), `n_closing`; `exposure_days` (customer-days at risk). Money in minor units: `revenue` where activity
         has amounts; where customers have a monthly fee, `fee_opening` ... `fee_closing` as for customers. Adds over
         levels; flows and exposure also add over periods, openings and closings do not.
+
+    Raises
+    ------
+    PeriodError
+        The report's period lies before the first that can be counted by this definition.
     """
     unit, name = unit_of(data, unit), definitions.spells(data, definition)
     source, division = segment(data, by)
@@ -160,7 +165,10 @@ def period_counts(
         revenue = data.con.frame(REVENUE.format(segment=source) if by else TOTAL_REVENUE, {"as_of": data.as_of})
         flows["revenue"] = revenue.set_index(["level", "number"])["revenue"].reindex(flows.index, fill_value=0)
     data.con.run("DROP TABLE pieces")
-    return Counts(_ledger(flows, periods), about(data, division, unit, name), ("level", "period"), ("level",))
+    told = about(data, division, unit, name)
+    if unit == data.about.period.unit and told.period.first < periods["first_day"].min().date():
+        raise text.PeriodError("counts.period_too_early", period=told.period, first=periods["period"].min())
+    return Counts(_ledger(flows, periods), told, ("level", "period"), ("level",))
 
 
 def first_countable(data: Any, name: str, unit: str) -> date:
@@ -179,7 +187,7 @@ def make_pieces(data: Any, name: str, source: str) -> None:
 
 def _flows(data: Any, periods: pd.DataFrame, levels: tuple[str, ...]) -> pd.DataFrame:
     """Arrivals and departures by (level, number of the period), zeros included; number 0 is all that came before."""
-    values = {"next_day": periods["next_day"].max().date() if len(periods) else data.as_of}
+    values = {"next_day": periods["next_day"].max().date()}
     grid = pd.MultiIndex.from_product([sorted(levels), range(len(periods) + 1)], names=["level", "number"])
     frames = [data.con.frame(sql, values).set_index(["level", "number"]) for sql in (ARRIVALS, DEPARTURES)]
     flows = pd.concat([frame.reindex(grid, fill_value=0) for frame in frames], axis=1)

@@ -266,6 +266,7 @@ def forest(
         )
     )
     _bottom_axis(ax, axis if not log else _ratio_axis(ax.get_xlim()))
+    ax.minorticks_off()  # a short logarithmic axis would label its minor ticks
     at = _places(n)
     colors = [PALETTE[TONES[tone]] for tone in tones or ["steady"] * n]
     ax.axvline(reference, color=PALETTE["ink"], linewidth=1, zorder=2)
@@ -286,9 +287,12 @@ def _with_interval(value: float, low: float, high: float, kind: str, digits: int
     return text.say("plots.interval", value=show[0], lower=show[1], upper=show[2])
 
 
+_RATIOS = (0.1, 0.2, 0.5, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10, 20)
+
+
 def _ratio_axis(limits: tuple[float, float]):
     """Round ratios within the limits: the axis is logarithmic."""
     from churnlib.plots.canvas import Scale
 
-    at = tuple(v for v in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if limits[0] <= v <= limits[1]) or (1.0,)
+    at = tuple(v for v in _RATIOS if limits[0] <= v <= limits[1]) or (1.0,)
     return Scale(limits[0], limits[1], at, tuple(f"{v:g}" for v in at))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,9 +14,7 @@ from churnlib.plots.canvas import (
     LINE,
     SIZE,
     SMALL,
-    WIDTH,
     end_labels,
-    lanes,
     numbers,
     put,
     said,
@@ -30,6 +27,7 @@ from churnlib.plots.canvas import (
     width,
     wrap,
 )
+from churnlib.plots.events import draw_key, draw_notes, key_height, lay_out
 from churnlib.plots.palette import PALETTE, SAID, TONES
 
 MONTH_STEPS = (1, 2, 3, 6, 12)
@@ -103,15 +101,17 @@ def line(
     axis = scale([*y, *low, *high, *before, *numbers(fitted, n), target], kind, zero=zero)
     labels = _line_labels(y, before, now, target, kind, digits, tone)
     labels += _edge_labels(low, high, kind, digits) if limits else _end_label(y[cut:], kind, digits)
-    notes = _notes(periods, done, events, projected)
+    notes, key = lay_out(periods, done, events, projected)
+    foot = 46 + key_height(key)
     top = 12 + LINE * max((note.row + 1 for note in notes), default=0)
     right = max(widest([label for _, label, *_ in labels], SIZE, bold=True) + 18, 24)
-    ax = sheet(height + top, axis.room, right, top, 46, ax)
+    ax = sheet(height + top + foot - 46, axis.room, right, top, foot, ax)
     ax.set_xlim(-0.6, n - 0.4)
     value_axis(ax, axis)
     time_axis(ax, periods)
     _hatch(ax, np.flatnonzero(~done))
-    _draw_notes(ax, notes)
+    draw_notes(ax, notes)
+    draw_key(ax, key)
     x = np.arange(n)
     for first, last in spans:
         ax.axvspan(first - 0.5, last + 0.5, color=PALETTE["shade"], linewidth=0, zorder=0)
@@ -158,61 +158,6 @@ def _end_label(projected, kind, digits) -> list[tuple[float, str, str, bool]]:
     known = projected[np.isfinite(projected)]
     words = [text.say("plots.forecast_value", value=said(v, kind, digits)) for v in known[-1:]]
     return [(known[-1], word, PALETTE["mute"], False) for word in words]
-
-
-def place_of(periods: Sequence[Period], day: date) -> float | None:
-    """Give where a day lies on the axis of periods (0 is the middle of the first); None outside it."""
-    for i, period in enumerate(periods):
-        if period.first <= day <= period.last:
-            return i - 0.5 + (day - period.first).days / period.days
-    return None
-
-
-@dataclass(frozen=True)
-class _Note:
-    """A label above the axes: its place, side and row; with or without a line below it."""
-
-    place: float
-    label: str
-    side: str
-    row: int = 0
-    has_line: bool = True
-
-
-def _notes(
-    periods: Sequence[Period], done: np.ndarray, events: Sequence[Event], projected: int | None = None
-) -> list[_Note]:
-    """The events and the words for incomplete and forecast periods, laid out in rows for the whole content width."""
-    step, room = (WIDTH - 160) / max(len(periods), 1), WIDTH - 160
-    found = [(place_of(periods, event.date), wrap(str(event.label), 190, SMALL, 1)[0]) for event in events]
-    notes = []
-    for place, label in found:
-        if place is not None:
-            fits = (place + 0.5) * step + width(label, SMALL) <= room
-            notes.append(_Note(place, label, "left" if fits else "right"))
-    if not done.all():
-        notes.append(_Note(np.flatnonzero(~done)[-1] + 0.5, text.say("plots.incomplete"), "right", has_line=False))
-    if projected is not None:
-        notes.append(_Note(len(periods) - 0.5, text.say("plots.forecast"), "right", has_line=False))
-    notes.sort(key=lambda note: note.place)
-    marks = [(note.place + 0.5) * step for note in notes]
-    sizes = [width(note.label, SMALL) + 4 for note in notes]
-    starts = [x - w if note.side == "right" else x for x, w, note in zip(marks, sizes, notes, strict=True)]
-    rows = lanes(marks, starts, [x + w for x, w in zip(starts, sizes, strict=True)])
-    return [replace(note, row=row) for note, row in zip(notes, rows, strict=True)]
-
-
-def _draw_notes(ax, notes: Sequence[_Note]) -> None:
-    height = span(ax)[1]
-    for note in notes:
-        above = 5 + LINE * note.row
-        if note.has_line:
-            top = 1 + (above + SMALL - 2) / height
-            how = {"color": PALETTE["mute"], "linewidth": 0.9, "linestyle": (0, (3, 3)), "clip_on": False, "zorder": 1}
-            ax.plot([note.place] * 2, [0, top], transform=ax.get_xaxis_transform(), **how)
-        dx = (4 if note.side == "left" else -4) if note.has_line else 0
-        how = {"fontsize": SMALL, "color": PALETTE["mute"], "va": "bottom", "ha": note.side}
-        put(ax, note.label, note.place, 1, "x", dx=dx, dy=above, **how)
 
 
 def _hatch(ax, incomplete: np.ndarray) -> None:

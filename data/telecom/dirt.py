@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pandas as pd
+from simulation import repeat, rewrite
 
 FULL_WIDTH = str.maketrans("0123456789.,-", "０１２３４５６７８９．，－")
 N_TEST_ACCOUNTS = 40
@@ -32,9 +33,9 @@ def customers(rng: np.random.Generator, table: pd.DataFrame, counts: dict) -> pd
         rows = np.flatnonzero((drawn >= low) & (drawn < high))
         table.loc[rows, "入网日期"] = [pattern.format(*map(int, day.split("-"))) for day in table["入网日期"][rows]]
         counts["start written as " + pattern.format(2024, 3, 5)] = len(rows)
-    _write(rng, table, "月租", 45, lambda v: "￥" + v[1:].translate(FULL_WIDTH), counts, "fee in full-width digits")
-    _write(rng, table, "大区", 40, lambda v: v + "　", counts, "region with a trailing full-width blank")
-    _write(rng, table, "城市", 45, lambda v: "N/A", counts, "city not known, written N/A")
+    rewrite(rng, table, "月租", 45, lambda v: "￥" + v[1:].translate(FULL_WIDTH), counts, "fee in full-width digits")
+    rewrite(rng, table, "大区", 40, lambda v: v + "　", counts, "region with a trailing full-width blank")
+    rewrite(rng, table, "城市", 45, lambda v: "N/A", counts, "city not known, written N/A")
     for column, word, share in (("客户经理", "无", 0.05), ("客户经理", "—", 0.02), ("离网日期", "—", 0.003)):
         rows = np.flatnonzero((table[column] == "").to_numpy() & (rng.random(len(table)) < share))
         table.loc[rows, column] = word
@@ -42,7 +43,7 @@ def customers(rng: np.random.Generator, table: pd.DataFrame, counts: dict) -> pd
     counts |= {"test accounts": N_TEST_ACCOUNTS, "customers that end before they start": len(wrong)}
     theirs = table.iloc[: -len(wrong)]
     return pd.concat(
-        [_repeat(rng, theirs, 45, counts, "duplicate customers"), table.iloc[-len(wrong) :]], ignore_index=True
+        [repeat(rng, theirs, 45, counts, "duplicate customers"), table.iloc[-len(wrong) :]], ignore_index=True
     )
 
 
@@ -71,19 +72,19 @@ def contracts(table: pd.DataFrame, accounts: pd.DataFrame, counts: dict) -> pd.D
 def bills(rng: np.random.Generator, table: pd.DataFrame, counts: dict) -> pd.DataFrame:
     """Return the bills with duplicates, customers that nobody knows, and amounts written in other ways."""
     table = table.copy()
-    _write(rng, table, "金额", 600, lambda v: v.translate(FULL_WIDTH), counts, "amounts in full-width digits")
+    rewrite(rng, table, "金额", 600, lambda v: v.translate(FULL_WIDTH), counts, "amounts in full-width digits")
     minus = np.flatnonzero(table["金额"].str.startswith("-"))[::2]
     table.loc[minus, "金额"] = "(" + table["金额"][minus].str[1:] + ")"
     counts["refunds written in brackets"] = len(minus)
     nobody = _strangers(rng, table, 150, "98{:06d}")
     counts["bills of unknown customers"] = len(nobody)
-    return pd.concat([_repeat(rng, table, 900, counts, "duplicate bills"), nobody], ignore_index=True)
+    return pd.concat([repeat(rng, table, 900, counts, "duplicate bills"), nobody], ignore_index=True)
 
 
 def contacts(rng: np.random.Generator, table: pd.DataFrame, counts: dict) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return the contact log with future dates, and the lines that have a field too many."""
     table = table.copy()
-    _write(
+    rewrite(
         rng,
         table,
         "是否解决",
@@ -106,17 +107,3 @@ def _day(written: str) -> np.datetime64:
     parts = re.findall(r"\d+", written)
     year, month, day = parts if len(parts) == 3 else (written[:4], written[4:6], written[6:])
     return np.datetime64(f"{year}-{int(month):02d}-{int(day):02d}", "s")
-
-
-def _write(rng, table: pd.DataFrame, column: str, n: int, how, counts: dict, name: str) -> None:
-    rows = np.sort(rng.choice(len(table), n, replace=False))
-    table.loc[rows, column] = [how(v) for v in table[column].iloc[rows]]
-    counts[name] = n
-
-
-def _repeat(rng: np.random.Generator, table: pd.DataFrame, n: int, counts: dict, name: str) -> pd.DataFrame:
-    """Return the table with n rows entered twice, the second time some lines further down."""
-    rows = np.sort(rng.choice(len(table), n, replace=False))
-    order = np.argsort(np.concatenate([np.arange(len(table)), rows + rng.integers(1, 40, n) + 0.5]), kind="stable")
-    counts[name] = n
-    return table.iloc[np.concatenate([np.arange(len(table)), rows])[order]].reset_index(drop=True)

@@ -8,9 +8,9 @@ import pandas as pd
 import parameters as p
 import pyarrow as pa
 import pyarrow.compute as pc
-from files import days
 from market import NEVER
 from people import FIRST_DAY, LAST_DAY, OBSERVED, month_of
+from simulation import days
 
 SURNAMES = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨"
 TRADES = ("贸易", "餐饮", "物流", "建材", "教育")

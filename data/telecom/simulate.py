@@ -11,11 +11,13 @@ from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 
-import dirt
-import files
-import market
 import numpy as np
 import pandas as pd
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # data/: the writers of all simulated data sets
+
+import dirt
+import market
 import parameters as p
 import people
 import records
@@ -23,6 +25,7 @@ import truth
 import voices
 from market import NEVER
 from people import OBSERVED
+from simulation import write_csv, write_xlsx
 
 
 def stream(name: str) -> np.random.Generator:
@@ -96,15 +99,15 @@ def write(written: dict[str, pd.DataFrame], broken: tuple[str, ...]) -> None:
     for name, table in written.items():
         if name.endswith(".csv"):
             encoding = "utf-8-sig" if name == "行业对比.csv" else "gb18030"
-            files.write_csv(name, table, encoding, broken if name == "接触记录.csv" else ())
+            write_csv(name, table, encoding, broken if name == "接触记录.csv" else ())
     contracts, forms = written["产品合约.xlsx"], written["离网回访.xlsx"]
     note = ([], pd.DataFrame({"说明": ["转品牌（130、131转133）不算离网", "同一客户可有多份合同"]}), [])
     footer = [["合计", f"{len(contracts)}份"], ["制表人：示例", "", "", "审核：示例"]]
     titled = (["产品合约明细表", "导出日期：2026-01-12"], contracts, footer)
-    files.write_xlsx("产品合约.xlsx", {"说明": note, "合约明细": titled})
+    write_xlsx("产品合约.xlsx", {"说明": note, "合约明细": titled})
     help_ = ([], pd.DataFrame({"离网原因": ["可多选，用；分开"]}), [])
-    files.write_xlsx("离网回访.xlsx", {"回访明细": ([], forms, []), "填写说明": help_})
-    files.write_xlsx("公司事件.xlsx", {"事件": (["公司大事记"], written["公司事件.xlsx"], [])})
+    write_xlsx("离网回访.xlsx", {"回访明细": ([], forms, []), "填写说明": help_})
+    write_xlsx("公司事件.xlsx", {"事件": (["公司大事记"], written["公司事件.xlsx"], [])})
 
 
 def the_truth(world: SimpleNamespace, rows: dict[str, int], counts: dict[str, int]) -> dict:

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import parameters as p
-from files import days
 from market import CAUSES, NEVER
 from people import FIRST_DAY, LAST_DAY, month_of, pick
 from records import ids
+from simulation import days
 
 REASONS = list(p.WORDS)
 COMPLAINTS = {  # category -> share, texts

@@ -34,21 +34,46 @@ def lang(request, report) -> str:
     return request.param
 
 
+def _opened(browser, path: Path, options: dict):
+    """A tab that shows the page, and remembers in `seen` what it asked of the network and what it complained about."""
+    context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
+    tab = context.new_page()
+    tab.seen = []
+    tab.on("request", lambda r: r.url.startswith(("data:", "file:")) or tab.seen.append(r.url))
+    tab.on("console", lambda m: tab.seen.append(m.text))
+    tab.on("pageerror", lambda e: tab.seen.append(str(e)))
+    tab.goto(path.resolve().as_uri())
+    return tab
+
+
+@pytest.fixture(scope="session")
+def tabs(browser, report):
+    """Tabs that were opened for looking only, by language and options."""
+    return {}
+
+
+@pytest.fixture
+def look_at(browser, report, lang, tabs):
+    """Give the page with some options of the browser's context, for tests that leave it as it is."""
+
+    def shown(**options):
+        key = (lang, repr(sorted(options.items())))
+        if key not in tabs:
+            tabs[key] = _opened(browser, report[lang], options)
+        return tabs[key]
+
+    return shown
+
+
 @pytest.fixture
 def open_page(browser, report, lang):
-    """Open the page with some options of the browser's context; everything is closed after the test."""
-    contexts = []
+    """Open a page of its own for a test that changes it."""
+    opened = []
 
-    def opened(**options):
-        contexts.append(browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options)))
-        tab = contexts[-1].new_page()
-        tab.seen = []
-        tab.on("request", lambda r: r.url.startswith(("data:", "file:")) or tab.seen.append(r.url))
-        tab.on("console", lambda m: tab.seen.append(m.text))
-        tab.on("pageerror", lambda e: tab.seen.append(str(e)))
-        tab.goto(report[lang].resolve().as_uri())
-        return tab
+    def fresh(**options):
+        opened.append(_opened(browser, report[lang], options))
+        return opened[-1]
 
-    yield opened
-    for context in contexts:
-        context.close()
+    yield fresh
+    for tab in opened:
+        tab.context.close()

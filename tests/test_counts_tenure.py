@@ -1,0 +1,134 @@
+"""Tenures and cohorts, by hand on the toy customers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from toy import BARE, CUSTOMERS, canonical, row, toy
+
+from churnlib.counts import cohort_counts, tenure_counts
+from churnlib.counts.cohorts import anniversary, completed
+from churnlib.text import DataError, UsageError
+
+UNITS = ("week", "month", "quarter", "year")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return toy()
+
+
+# tenure
+
+
+def test_tenures_by_hand(data):
+    counts = tenure_counts(data).frame.set_index("tenure")
+    assert counts.n_entered[0] == 7  # 5, 6, 7, 8, 9, 11, 12 are seen from their start
+    assert counts.n_voluntary[1] == 1  # 5: one day as a customer
+    assert (counts.n_entered[1], counts.n_involuntary[2]) == (1, 1)  # 3: entered after a day, left on the second
+    assert counts.n_events[20] == 1 and counts.n_involuntary[90] == 1  # 9; 7 until its return
+    assert counts.n_censored[348] == 1  # 6: from 2024-01-31 to 2025-01-12, both included
+    assert counts.n_entered.sum() == counts.n_events.sum() + counts.n_censored.sum() == 10
+    later = tenure_counts(data, spells="later").frame.set_index("tenure")
+    assert (later.n_entered[0], later.n_voluntary[92]) == (1, 1)
+
+
+def test_blocks_and_weights_add_up(data):
+    plain, heavy = tenure_counts(data), tenure_counts(data, "region", weight="monthly_fee", blocks=True)
+    assert set(heavy.frame["block"]) <= set(range(50)) and heavy.grain == ("level", "block", "tenure")
+    together = heavy.total("block").total("level").frame
+    pd.testing.assert_frame_equal(together[list(plain.frame.columns[1:])], plain.frame.drop(columns="level"))
+    assert together["w_events"].sum() == 2000 + 3000 + 1000 + 4000 + 7000 + 5000
+    assert together["w2_censored"].sum() == 11000**2 + 9000**2 + 6000**2 + 10000**2
+
+
+def test_weights_need_a_fee():
+    with pytest.raises(DataError, match="monthly_fee"):
+        tenure_counts(toy(tables={"customers": [(*c[:4], None, *c[5:]) for c in CUSTOMERS]}), weight="monthly_fee")
+    with pytest.raises(UsageError):
+        tenure_counts(toy(), spells="all")
+
+
+def test_data_that_only_know_months_have_tenure_in_months():
+    customers = [
+        (1, "2024-03-01", "2024-03-01", "voluntary"),  # left in the month of joining: counted at tenure 0
+        (2, "2024-01-01", "2024-06-01", "voluntary"),
+        (3, "2023-10-01", "2024-01-01", "voluntary"),  # seen from January on: at risk at tenure 3
+        (4, "2024-02-01", None, None),
+    ]
+    data = canonical({"customers": customers}, {**BARE, "as_of": "2024-07-31", "time_unit": "month"})
+    counts = tenure_counts(data).frame.set_index("tenure")
+    assert counts.n_events.to_dict() == {0: 1, 2: 0, 3: 1, 5: 1}
+    assert counts.n_entered.to_dict() == {0: 3, 2: 1, 3: 0, 5: 0} and counts.n_censored[5] == 1
+
+
+# cohorts
+
+
+def test_cohorts_by_hand(data):
+    cells = cohort_counts(data)
+    march = cells.frame[cells.frame.cohort == "2024-03"]
+    assert march["n_retained"].tolist()[:2] == [1, 0]  # 9 did not complete a month
+    february = cells.frame[cells.frame.cohort == "2024-02"].set_index("age")  # 7 (02-10 to 05-09, back 07-01) and 8
+    assert february.n_retained.tolist()[:4] == [2, 2, 2, 1]  # 7 left a day before completing three months
+    assert february.n_returned.tolist()[:9] == [0, 0, 0, 0, 0, 1, 1, 1, 0]  # at 07-10, 08-10, 09-10, not at 10-10
+    assert february.fee_retained[2] == 16000 and february.fee_returned[5] == 7000
+
+
+def test_a_cell_is_complete_when_the_last_member_has_been_observed_that_long():
+    for as_of, complete, observed in (("2024-05-27", False, 1), ("2024-05-28", True, 2)):  # 8 joined on 02-29
+        counts = cohort_counts(toy(as_of=as_of))
+        cell = row(counts, cohort="2024-02", age=3)
+        assert (bool(cell.is_complete), cell.n_observed) == (complete, observed), as_of
+
+
+def test_a_cohort_whose_period_still_runs_is_never_complete():
+    frame = cohort_counts(toy(as_of="2024-03-30")).frame
+    assert not frame[frame.cohort == "2024-03"]["is_complete"].any()
+    assert frame[frame.cohort == "2024-02"].set_index("age").is_complete[0]
+
+
+def test_cohorts_from_before_observation_are_marked(data):
+    frame = cohort_counts(data).frame
+    assert set(frame[frame.is_truncated]["cohort"]) == {"2023-03", "2023-06", "2023-12"}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_retention_falls_and_nobody_is_observed_twice(data, unit):
+    for _, cells in cohort_counts(data, "region", unit).frame.groupby(["level", "cohort"]):
+        assert cells["n_retained"].is_monotonic_decreasing and cells["n_observed"].is_monotonic_decreasing
+        assert (cells["n_retained"] + cells["n_returned"] <= cells["n_start"]).all()
+        assert cells["age"].tolist() == list(range(len(cells)))
+
+
+def test_revenue_of_a_cohort_is_what_each_step_brought(data):
+    frame = cohort_counts(data, measure="revenue").frame
+    january = frame[frame.cohort == "2024-01"].set_index("age")  # 6: 01-31, 03-01, 09-01; 5 brought nothing
+    assert january.amount[0] == 6000 and january.amount[1] == 6000 and january.amount[7] == 6000
+    assert january.n_active.sum() == 3 and january.amount_kept.sum() == 18000
+    assert not january.is_complete[11] and january.is_complete[10]  # 6 completes a twelfth month on 2025-01-30
+
+
+def test_a_measure_the_data_lack_is_told():
+    with pytest.raises(DataError, match="amount"):
+        cohort_counts(toy(tables={"activity": None}), measure="revenue")
+    with pytest.raises(UsageError):
+        cohort_counts(toy(), measure="profit")
+
+
+def test_who_joined_on_the_31st_completes_a_month_on_its_last_day():
+    starts = pd.to_datetime(pd.Series(["2024-01-31", "2023-12-31", "2024-02-29"]))
+    found = anniversary(starts, pd.Series([1, 2, 12]), "month")
+    assert found.dt.strftime("%Y-%m-%d").tolist() == ["2024-02-29", "2024-02-29", "2025-02-28"]
+
+
+def test_completed_months_agree_with_anniversaries(data):
+    rng = np.random.default_rng(2)
+    starts = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 1800, 3000), unit="D")
+    days = starts + pd.to_timedelta(rng.integers(0, 900, 3000), unit="D")
+    data.con.load("pairs", pd.DataFrame({"start": starts, "day": days}))
+    sql = f"SELECT start, day, {completed('start', 'day', 'month')} AS months FROM pairs ORDER BY start, day"  # noqa: S608
+    pairs = data.con.frame(sql)
+    reached, following = (anniversary(pairs["start"], pairs["months"] + step, "month") for step in (0, 1))
+    assert (reached <= pairs["day"]).all() and (pairs["day"] < following).all()

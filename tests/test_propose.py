@@ -1,0 +1,155 @@
+"""A folder of unknown files becomes a description that can be opened, with every guess marked."""
+
+import openpyxl
+import pytest
+from datasets import write_table
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from churnlib import schema, text
+from churnlib.dataset import open_dataset
+from churnlib.propose import propose, what_to_check
+
+CUSTOMERS = [
+    [f"00{i}", f"2023-0{i % 9 + 1}-15", "", "", "华南" if i % 2 else "华北", str(20 + i), "139"] for i in range(1, 30)
+]
+CUSTOMERS[3][2:4] = ["2024-05-31", "欠费离网"]
+CUSTOMERS[4][2:4] = ["2023-08-31", "主动离网"]
+ACTIVITY = [[f"00{i % 29 + 1}", f"2024-{i % 12 + 1:02d}-03", f"￥{i}.50", "账单"] for i in range(90)]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHURN_HOME", str(tmp_path))
+    (tmp_path / "from").mkdir()
+    return tmp_path
+
+
+def chinese_files(folder):
+    write_table(
+        folder / "客户档案.csv", ["客户编号", "入网日期", "离网日期", "离网类型", "大区", "年龄", "联系电话"], CUSTOMERS
+    )
+    header = ["用户编号", "账单日期", "金额（元）", "类型"]
+    write_table(folder / "账单2024上.csv", header, ACTIVITY[:40])
+    write_table(folder / "账单2024下.csv", header, ACTIVITY[40:])
+    write_table(folder / "投诉.csv", ["客户编号", "投诉日期", "投诉内容"], [["001", "2024-02-03", "信号差"]])
+    book = openpyxl.Workbook()
+    book.active.title = "回访"
+    for row in (
+        ["客户编号", "回访日期", "流失原因"],
+        ["004", "2024-06-02", "资费太贵、搬迁"],
+        ["005", "2024-06-03", "说不清"],
+    ):
+        book.active.append(row)
+    book.create_sheet("说明").append(["只是说明"])
+    book["说明"].append(["请勿修改"])
+    book.save(folder / "回访.xlsx")
+
+
+@pytest.mark.parametrize("language", text.LANGUAGES)
+def test_chinese_files_become_a_data_set_that_opens(home, language):
+    chinese_files(home / "from")
+    before = text.language()
+    text.set_language(language)
+    try:
+        path = propose("mine", home / "from")
+        told = what_to_check(path)
+    finally:
+        text.set_language(before)
+    spec = schema.load(path)
+    assert path == home / "data" / "mine" / "dataset.yml"
+    assert list(spec.tables) == ["customers", "activity", "contacts", "exit_survey"]
+    customers, activity = spec.tables["customers"][0], spec.tables["activity"][0]
+    assert {name: column.column for name, column in customers.columns.items()} == {
+        "customer_id": "客户编号",
+        "start_date": "入网日期",
+        "end_date": "离网日期",
+        "outcome": "离网类型",
+        "region": "大区",
+        "age": "年龄",
+        "phone": "联系电话",
+    }
+    assert customers.columns["outcome"].values == {"主动离网": "voluntary", "欠费离网": "involuntary"}
+    assert customers.columns["age"].type == "number" and customers.columns["phone"].type is None
+    assert activity.files == ("账单2024上.csv", "账单2024下.csv")
+    assert activity.columns["amount"].column == "金额（元）"
+    assert spec.tables["contacts"][0].columns["kind"].value == "complaint"
+    assert spec.reasons.values["资费太贵"] == "price.too_high" and spec.reasons.values["说不清"] == "unknown.other"
+    assert (spec.as_of.isoformat(), spec.observed_from.isoformat()) == ("2024-12-03", "2023-08-31")
+    assert spec.definition == "contract_end" and set(spec.segments) == {"region", "age", "tenure"}
+    assert spec.roles.personal == ("phone",)
+    assert "dataset.yml:" in told and "make check DATASET=mine" in told and "说不清" in told
+    data = open_dataset("mine")
+    assert data.tables["customers"] == 29 and data.tables["activity"] == 90
+    assert data.con.value("SELECT count(*) FROM exit_reasons") == 3
+
+
+def test_english_activity_alone_is_enough(home):
+    rows = [[f"u{i % 9}", f"2024-0{i % 9 + 1}-03", str(i), "1"] for i in range(40)]
+    write_table(home / "from" / "orders.csv", ["CustomerID", "Order Date", "Total Amount", "Qty"], rows)
+    spec = schema.load(propose("shop", home / "from"))
+    columns = {name: column.column for name, column in spec.tables["activity"][0].columns.items()}
+    assert columns == {"customer_id": "CustomerID", "date": "Order Date", "amount": "Total Amount", "quantity": "Qty"}
+    assert spec.definition == "inactive"
+    assert open_dataset("shop").tables["customers"] == 9
+
+
+def test_what_was_not_used_is_said(home):
+    chinese_files(home / "from")
+    (home / "from" / "broken.xlsx").write_bytes(b"PK\x03\x04 no workbook")
+    write_table(home / "from" / "菜单.csv", ["菜名", "辣度"], [["鱼香肉丝", "2"]])
+    content = propose("mine", home / "from").read_text("utf-8")
+    assert "broken.xlsx" in content and "菜单.csv" in content and "[说明]" in content
+    assert not (home / "data" / "mine" / "菜单.csv").exists()
+
+
+def test_single_stray_dates_do_not_make_the_last_day(home):
+    rows = [[f"u{i % 9}", f"2024-0{i % 9 + 1}-03", "1"] for i in range(6000)] + [["u1", "2025-11-11", "1"]]
+    write_table(home / "from" / "orders.csv", ["customer_id", "date", "amount"], rows)
+    assert schema.load(propose("shop", home / "from")).as_of.isoformat() == "2024-09-03"
+
+
+@pytest.mark.parametrize(
+    "name, kind",
+    [("../evil", text.UsageError), ("", text.UsageError), (".cache", text.UsageError), ("a b", text.UsageError)],
+)
+def test_a_name_is_only_a_name(home, name, kind):
+    chinese_files(home / "from")
+    with pytest.raises(kind):
+        propose(name, home / "from")
+
+
+def test_nothing_is_overwritten_and_nothing_is_made_of_nothing(home):
+    with pytest.raises(text.DataError):
+        propose("mine", home / "from")
+    with pytest.raises(text.UsageError):
+        propose("mine", home / "nowhere")
+    write_table(home / "from" / "菜单.csv", ["菜名", "辣度"], [["鱼香肉丝", "2"]])
+    with pytest.raises(text.DataError) as told:
+        propose("mine", home / "from")
+    assert "菜单.csv" in str(told.value) and not (home / "data").exists()
+    chinese_files(home / "from")
+    propose("mine", home / "from")
+    with pytest.raises(text.UsageError):
+        propose("mine", home / "from")
+
+
+_header = st.text(
+    st.characters(codec="utf-8", exclude_characters='\n\r",;|\t\0', exclude_categories=["Cc", "Cs"]), max_size=12
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(headers=st.lists(_header, max_size=4, unique=True), values=st.lists(_header, min_size=4, max_size=4))
+def test_whatever_headers_and_values_say_the_proposal_can_be_read(tmp_path_factory, monkeypatch, headers, values):
+    home = tmp_path_factory.mktemp("home")
+    (home / "from").mkdir()
+    monkeypatch.setenv("CHURN_HOME", str(home))
+    headers = [h for h in headers if h.strip()]
+    rows = [[f"c{i}", f"2023-01-{i + 1:02d}", *[values[i % 4]] * len(headers)] for i in range(8)]
+    write_table(home / "from" / "customers.csv", ["customer_id", "start_date", *headers], rows)
+    try:
+        path = propose("any", home / "from")
+    except text.DataError:
+        return  # the reader refused the file, in one line
+    assert schema.load(path).tables["customers"]

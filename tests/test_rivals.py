@@ -1,0 +1,55 @@
+"""Rival definitions on the same data: does the story change?"""
+
+from dataclasses import replace
+
+import pytest
+from counted import by_level, period_counts
+
+from churnlib import text
+from churnlib.rivals import rival_definitions, rival_rankings
+from churnlib.text import Label
+
+
+def named(counts, name):
+    counts.about = replace(counts.about, definition=name, definition_label=Label(name, name))
+    return counts
+
+
+def rivals(**last):
+    """Two years of 200 lost a month, then one month with another number, under each definition."""
+    return rival_definitions({name: named(period_counts([200] * 24 + [n]), name) for name, n in last.items()})
+
+
+@pytest.mark.parametrize(
+    ("contract", "silence", "story"),
+    [
+        (300, 320, "rivals.same_rise"),
+        (100, 90, "rivals.same_fall"),
+        (200, 201, "rivals.same_flat"),
+        (300, 100, "rivals.opposed"),
+        (300, 200, "rivals.partly"),
+    ],
+)
+def test_the_story_is_told_from_where_each_rate_went(contract, silence, story):
+    result = rivals(contract=contract, silence=silence)
+    assert result.findings[1].key == story
+    for language in text.LANGUAGES:
+        assert "{" not in result.findings[1].say(language)
+
+
+def test_the_range_of_the_headline_is_given():
+    values = rivals(contract=300, silence=100).findings[0].values
+    assert (values["low"], values["high"]) == (0.01, 0.03)
+
+
+def test_one_definition_alone_has_no_rival():
+    assert rivals(contract=200).findings[0].key == "rivals.only_one"
+
+
+def test_rankings_agree_or_do_not():
+    one = named(by_level({"a": ([100] * 14, 5_000), "b": ([50] * 14, 5_000), "c": ([20] * 14, 5_000)}), "one")
+    other = named(by_level({"a": ([20] * 14, 5_000), "b": ([50] * 14, 5_000), "c": ([100] * 14, 5_000)}), "other")
+    same, turned = rival_rankings({"one": one, "two": one}), rival_rankings({"one": one, "other": other})
+    assert same.agreement == 1 and same.findings[0].key == "rivals.same_top"
+    assert turned.agreement == -1 and turned.findings[0].key == "rivals.other_top"
+    assert list(turned.summary("en").columns) == ["Region", "one", "one: rank", "other", "other: rank"]
