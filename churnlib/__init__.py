@@ -4,7 +4,8 @@ Verbs, in the order in which data flow (each is loaded when it is first used):
 
 - data: `open_dataset`, `set_language`
 - counts: `period_counts`, `tracking_counts`, `tenure_counts`, `cohort_counts`, `reason_counts`, `response_counts`
-- results: `tracking_table`, `customer_ledger`, `churn_trend`, `segment_rates`; `kaplan_meier` ...; `cohort_retention`;
+- results: `tracking_table`, `customer_ledger`, `churn_trend`, `segment_rates`, `control_chart`, `change_points`,
+  `event_effects`, `churn_forecast`; `kaplan_meier` ...; `cohort_retention`;
   `stated_reasons`, `follow_up`; `files_read`, `rules_applied`, `what_is_counted`
 """
 
@@ -25,6 +26,10 @@ _VERBS = {
         "repeat_counts",
     ],
     "trend": ["churn_trend"],
+    "control": ["control_chart"],
+    "changepoint": ["change_points"],
+    "impact": ["event_effects"],
+    "forecast": ["churn_forecast"],
     "segmentrates": ["segment_rates"],
     "ledger": ["tracking_table", "customer_ledger"],
     "survival": ["kaplan_meier"],

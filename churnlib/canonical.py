@@ -80,7 +80,7 @@ SELECT i.customer, {columns} FROM {typed} AS t JOIN ids AS i ON i.who = t.who WH
 SURVEYS = """
 CREATE TABLE surveys AS
 SELECT CAST(dense_rank() OVER (ORDER BY i.customer, t.date NULLS LAST) AS INTEGER) AS survey, i.customer, t.date,
-  t.follow_up, t.lost_to, t.text, t.reasons
+  t.follow_up, t.lost_to, t.relationship, t.measures, t.evaluation, t.text, t.reasons
 FROM typed_exit_survey AS t JOIN ids AS i ON i.who = t.who WHERE {used}
 """
 
@@ -88,7 +88,8 @@ EXIT_SURVEY = """
 SELECT survey, customer, date, coalesce(
     CASE WHEN max(CASE WHEN follow_up = 'answered' THEN 1 ELSE 0 END) = 1 THEN 'answered' ELSE min(follow_up) END,
     CASE WHEN count(reasons) > 0 THEN 'answered' ELSE 'not_asked' END) AS follow_up,
-  min(lost_to) AS lost_to, min(text) AS text
+  min(lost_to) AS lost_to, min(relationship) AS relationship, min(measures) AS measures,
+  min(evaluation) AS evaluation, min(text) AS text
 FROM surveys GROUP BY survey, customer, date
 """
 

@@ -38,10 +38,13 @@ class ChangePoints(Result):
         length of month).
     noise : float
         Overdispersion, with the factor for correlated neighbours, as a multiple of chance variance; NaN if too short.
+    drift : float
+        Slope per period that has lasted since the series began; 0 if there is none to speak of.
     """
 
     series: pd.DataFrame
     noise: float = float("nan")
+    drift: float = 0.0
     seasonal: bool = False
     module: ClassVar[str] = "changepoint"
     folded: ClassVar[bool] = False
@@ -66,10 +69,20 @@ class ChangePoints(Result):
         n = len(self.series)
         if np.isnan(self.noise):
             return (Finding("changepoint.short", {"n": n, "least": SHORTEST}),)
+        if not len(self.table) and self.drift:
+            return (self._drift_finding(),)
         if not len(self.table):
             values = {"first": Period.parse(self.series["period"].iloc[0]), "n": n, "least": self.detectable()}
             return (Finding("changepoint.none", values),)
         return tuple(self._finding(row) for row in self.table.head(TOLD).itertuples())
+
+    def _drift_finding(self) -> Finding:
+        before, after = self.series["fitted"].iloc[[0, -1]]
+        values = {"first": Period.parse(self.series["period"].iloc[0]), "n": len(self.series), "slope": self.drift}
+        values |= {"before": before, "after": after}
+        key, tone = ("rise", "worse") if self.drift > 0 else ("fall", "better")
+        weight = abs(after - before) * float(self.series["n_opening"].iloc[-1])
+        return Finding(f"changepoint.drift.{key}", values, grade="moderate", tone=tone, weight=weight)
 
     def _finding(self, row) -> Finding:
         names = ("period", "lower", "upper")
@@ -143,18 +156,20 @@ def change_points(counts) -> ChangePoints:
     """
     about = counts.about
     series = complete_periods(counts.frame, about).tail(LONGEST).reset_index(drop=True)
-    table, noise = pd.DataFrame(columns=_COLUMNS), float("nan")
+    table, noise, drift = pd.DataFrame(columns=_COLUMNS), float("nan"), 0.0
     fitted = np.full(len(series), np.nan)
     seasonal = len(series) >= (YEARS + 1) * YEAR[about.period.unit]
     if len(series) >= SHORTEST and series["n_churned_opening"].mean() >= FEWEST:
         found = fit(series, about, seasonal)
         table, noise, fitted = _table(found, series["period"].tolist()), found.noise, found.level
+        drift = found.drift
     return ChangePoints(
         about=about,
         table=table,
         name="change_points",
         series=series.assign(fitted=fitted),
         noise=noise,
+        drift=drift,
         seasonal=seasonal,
     )
 

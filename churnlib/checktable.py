@@ -53,7 +53,7 @@ def _rules(rules: pd.DataFrame) -> str:
     rows = [
         [
             row.table,
-            _rule(row.rule),
+            _rule(row.rule, row.reasons),
             text.say(f"dataset.check.{row.severity}"),
             text.show(row.n_rows, "number", digits=0),
         ]
@@ -63,8 +63,12 @@ def _rules(rules: pd.DataFrame) -> str:
     return table_text([text.say(f"dataset.check.{name}") for name in names], rows, right={3})
 
 
-def _rule(rule: str) -> str:
-    return text.say(f"rules.{rule}") if text.known(f"rules.{rule}") else rule
+def _rule(rule: str, reasons: str) -> str:
+    """The rule in words, with why values or lines could not be read where that says more."""
+    keys = [f"{module}.{reason}" for reason in reasons.split(", ") for module in ("values", "reading")]
+    words = [text.say(key) for key in keys if text.known(key)]
+    named = text.say(f"rules.{rule}") if text.known(f"rules.{rule}") else rule
+    return text.say("dataset.check.why", rule=named, reasons=words) if words else named
 
 
 def table_text(heads: list[str], rows: list[list[str]], right: set[int] = frozenset()) -> str:

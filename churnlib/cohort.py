@@ -148,6 +148,8 @@ class CohortRetention(Result):
     def plot(self, ax=None):
         shown = self.shown[self.shown["age"] <= PLOTTED_AGES]
         recent = sorted(shown.loc[shown["retention"].notna(), "cohort"].unique())[-PLOTTED_COHORTS:]
+        if not recent:  # every cohort is too small to be shown
+            return None
         shown = shown[shown["cohort"].isin(recent)]
         values = shown.pivot(index="cohort", columns="age", values="retention")
         states = shown.pivot(index="cohort", columns="age", values="state").reindex_like(values)

@@ -14,7 +14,7 @@ from churnlib import disclosure, plots, text
 from churnlib.about import Event, Period, Segment
 from churnlib.changepoint import change_points, complete_periods
 from churnlib.groups import HIDES, GroupCharts, group_charts, run_of_signals
-from churnlib.limits import LONGEST, SHORTEST, Usual, control_limits
+from churnlib.pchart import LONGEST, SHORTEST, Usual, control_limits
 from churnlib.results import Column, Finding, Result, Statement, period_values
 from churnlib.season import YEAR, YEARS
 

@@ -37,6 +37,8 @@ def _problems_of_tables(spec: Spec, file: YamlFile, folder: Path) -> Iterator[te
                 if not spec.allow_outside and not stays_inside(folder, pattern):
                     key = "file" if source.file else "files"
                     yield file.problem((*where, key), "schema.outside", path=pattern, folder=folder.name)
+            if source.layout == "churn_form" and (table != "exit_survey" or source.sql):
+                yield file.problem((*where, "layout"), "schema.form_is_exit_survey")
             yield from _problems_of_columns(table, source, file, (*where, "columns"))
     if not {"customers", "activity"} & set(spec.tables):
         yield file.problem(("tables",), "schema.no_table")

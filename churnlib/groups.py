@@ -12,7 +12,7 @@ import pandas as pd
 from churnlib import disclosure, plots, text
 from churnlib.about import About
 from churnlib.changepoint import complete_periods
-from churnlib.limits import control_limits
+from churnlib.pchart import control_limits
 from churnlib.results import Column, Finding, Result, Statement, period_values
 from churnlib.text import Label
 
@@ -124,7 +124,9 @@ class GroupCharts(Result):
         return (Statement("control.groups.note", values), small)
 
     def _panels(self) -> pd.DataFrame:
-        return self.table[self.table["deviation"].notna()]
+        """The groups that are drawn: those that stand out, and those that lose enough for a course to be seen."""
+        enough = self.table["expected"] * self.table["n_opening"] >= self.about.privacy_k
+        return self.table[self.table["deviation"].notna() & (enough | (self.table["beyond"] != 0))]
 
     def plot(self, ax=None):
         chosen = self._panels().head(PANELS)

@@ -1,8 +1,8 @@
 """What events did: customers lost beyond the expected after each company event, and how far that may be put down to it.
 
 The wording is a scale: *coincides with* (nothing to compare with, or other events at the same time), *consistent with*
-(beyond the interval, against customers whom the event did not touch, calibrated by placebo dates), *caused* (only from a
-randomised comparison, and therefore never here: see the campaigns).
+(beyond the interval, against customers whom the event did not touch, calibrated by placebo dates), *caused* (only from
+a randomised comparison, and therefore never here: see the campaigns).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class EventEffects(Result):
         Column("ci_lower", "signed"),
         Column("ci_upper", "signed"),
         Column("rate_ratio", "ratio"),
-        Column("p_value", "number", 3),
+        Column("p_value", "p"),
         Column("state", "term", prefix="impact.state"),
     )
 
@@ -113,17 +113,16 @@ class EventEffects(Result):
         tone = {"unclear": "steady"}
         tones = [tone.get(r.state, "worse" if r.excess > 0 else "better") for r in known.itertuples()]
         return plots.forest(
-            [
-                f"{row.event}（{row.touched}）" if text.language() == "zh" else f"{row.event} ({row.touched})"
-                for row in known.itertuples()
-            ],
+            [str(row.event) for row in known.itertuples()],
             known["rate_ratio"].tolist(),
             known["ratio_lower"].tolist(),
             known["ratio_upper"].tolist(),
             reference=1.0,
             sides=(text.say("impact.fewer"), text.say("impact.more")),
             tones=tones,
-            columns=[(text.say("impact.column.excess"), [text.show(v, "signed") for v in known["excess"]])],
+            columns=[
+                (text.say("impact.column.excess"), [text.show(v, "signed") for v in known["excess"]]),
+            ],
             kind="ratio",
             digits=2,
             log=True,
@@ -213,18 +212,26 @@ def _place(event: Event, periods: list[str]) -> int | None:
 
 
 def _touched(event: Event, divided: dict) -> tuple[str, tuple[str, ...]]:
-    """The segment and the levels that an event names; of several segments the first that was counted.
+    """The segment and the levels that an event names; of several segments the one with the fewest customers.
 
-    What it names but the counts do not have is ("?", ()): nobody known.
+    All customers are ("", ()); what an event names but the counts do not have is ("?", ()): nobody known.
     """
-    scope = read_scope(event.scope)
+    scope, found = read_scope(event.scope), []
     for name, wanted in scope.items():
         if name in divided:
-            segment = divided[name].about.segment
-            levels = tuple(v for v in segment.levels if v in wanted or set(segment.label_of(v)) & set(wanted))
+            segment, frame = divided[name].about.segment, divided[name].frame
+            codes = {_plain(value) for value in wanted}
+            levels = tuple(v for v in segment.levels if codes & {_plain(w) for w in (v, *segment.label_of(v))})
             if levels:
-                return name, levels
+                found.append((frame.loc[frame["level"].isin(levels), "n_opening"].sum(), name, levels))
+    if found:
+        return min(found)[1:]
     return ("?", ()) if scope else ("", ())
+
+
+def _plain(value: str) -> str:
+    """A value as people write it: 25-34 is 25–34 and 25 至 34 岁."""
+    return re.sub(r"\s*[–—~至到]\s*", "-", value).replace("岁", "").strip()
 
 
 _COLUMNS = [
@@ -349,4 +356,5 @@ def _who(case: _Case, divided: dict) -> Label:
         return Label(case.events[0].scope, case.events[0].scope)
     segment = divided[case.segment].about.segment
     names = [segment.label_of(level) for level in case.levels]
-    return Label("、".join(n.zh for n in names), ", ".join(n.en for n in names))
+    zh, en = "、".join(n.zh for n in names), ", ".join(n.en for n in names)
+    return Label(f"{zh}（{segment.label.zh}）的客户", f"{segment.label.en}: {en}")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from churnlib import reading, rowbook, rules, text
+from churnlib.churn_form import forms_table
 from churnlib.engine import Engine, quote
 from churnlib.schema import Column, Source, Spec
 from churnlib.typed import Typed, remarks, typed
@@ -92,7 +93,8 @@ def take_in(engine: Engine, spec: Spec, folder: Path, table: str) -> Intake:
         kinds |= {name: _attribute_kind(spec, name, column) for name, column in spec.attributes.items()}
     found = []
     for i, source in enumerate(sources):
-        raw = reading.read_source(engine, source, folder, f"raw_{table}_{i}", allow_outside=spec.allow_outside)
+        read = forms_table if source.layout == "churn_form" else reading.read_source
+        raw = read(engine, source, folder, f"raw_{table}_{i}", allow_outside=spec.allow_outside)
         rowbook.enter_files(engine, table, i, [file.file for file in raw.files])
         found.append(raw)
     columns = {"who" if name == "customer_id" else name: kind for name, kind in kinds.items()}
@@ -110,6 +112,8 @@ def take_in(engine: Engine, spec: Spec, folder: Path, table: str) -> Intake:
 
 def _with_ticks(spec: Spec, source: Source) -> Source:
     """The source of a form with its ticked reason columns, so that the reader looks for them, too."""
+    if source.layout == "churn_form":
+        return source
     ticks = {f"{TICK}{header}": Column(column=header, values=dict(TICKS)) for header in spec.reasons.columns}
     return source.model_copy(update={"columns": source.columns | ticks})
 

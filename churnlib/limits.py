@@ -101,8 +101,9 @@ class LimitEvidence(Result):
 
 def say_length(limit: str, language: str | None = None) -> str:
     """Say a limit such as "6 months" or "90 days" in words."""
-    n, _, unit = limit.partition(" ")
-    return text.say(f"limits.length.{unit.rstrip('s')}", language, n=n)
+    n, _, units = limit.partition(" ")
+    unit = units.removesuffix("s")
+    return text.say(f"limits.length.{unit}", language, n=n)
 
 
 def length_label(limit: str) -> text.Label:

@@ -189,7 +189,8 @@ def _value(kpi: dict[str, Any], value: float | None, lang: str) -> tuple[str, st
 
 def _interval(kpi: dict[str, Any], lang: str) -> str:
     if kpi["ci_lower"] is None or kpi["ci_upper"] is None:
-        return text.say("template.of", lang, n=kpi["n"])
+        counted = kpi.get("counted", "customers")
+        return text.say(f"template.of.{counted}", lang, n=kpi["n"])
     low, high = ("".join(_value(kpi, kpi[end], lang)) for end in ("ci_lower", "ci_upper"))
     return text.say("template.interval", lang, lower=low.removesuffix("%"), upper=high)
 

@@ -45,9 +45,9 @@ class FilesRead(Result):
 
     @property
     def kpis(self) -> tuple[Kpi, ...]:
-        rows = int(self.table["n_rows_in"].sum())
-        aside = float(self.table["n_rows_set_aside"].sum())
-        return (Kpi("rows_set_aside", aside / rows if rows else float("nan"), n=rows, unit="share", rise_is="worse"),)
+        rows, aside = int(self.table["n_rows_in"].sum()), float(self.table["n_rows_set_aside"].sum())
+        share = aside / rows if rows else float("nan")
+        return (Kpi("rows_set_aside", share, n=rows, unit="share", rise_is="worse", counted="rows"),)
 
 
 @dataclass(frozen=True, kw_only=True)

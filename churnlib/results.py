@@ -62,7 +62,7 @@ class Kpi:
         Stable name, such as "churn_rate"; its label is the catalogue's "kpi.<id>" and its 口径 "kpi.<id>.note".
     value, ci_lower, ci_upper : float
     n : int
-        The denominator, in customers.
+        The denominator, in customers (or what `counted` says).
     unit : {"share", "customers", "months", "money"}
         Money in minor units.
     previous, year_ago : float
@@ -89,6 +89,7 @@ class Kpi:
     series: tuple[float, ...] = ()
     target: float | None = None
     flag: str = ""
+    counted: str = "customers"
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,8 @@ class RivalDefinitions(Result):
         if len(moves) < 2:
             return Finding("rivals.no_year")
         if moves["year_move"].nunique() == 1:
-            return Finding(f"rivals.same_{moves['year_move'].iloc[0]}", {"n": len(moves)})
+            move = moves["year_move"].iloc[0]
+            return Finding(f"rivals.same_{move}", {"n": len(moves)})
         named = {m: [self.level(v) for v in moves.loc[moves["year_move"] == m, "level"]] for m in (RISE, FALL, FLAT)}
         key = "rivals.opposed" if named[RISE] and named[FALL] else "rivals.partly"
         return Finding(key, {"rising": named[RISE], "falling": named[FALL], "flat": named[FLAT]}, tone="worse")
@@ -157,6 +158,8 @@ class RivalRankings(Result):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
+        if self.table.empty:
+            return (Finding("rivals.too_few", {"segment": self.about.segment.label}),)
         tops = {self.table["level"][self.table[f"rank_{i}"].idxmin()] for i in range(len(self.definitions))}
         values = {"segment": self.about.segment.label, "tau": self.agreement, "n": len(self.definitions)}
         if len(tops) == 1:

@@ -50,6 +50,11 @@ SUMMARY = """
 WITH counted AS (
   SELECT tbl, rule, severity, count(*) AS n_rows FROM aside GROUP BY tbl, rule, severity
 ),
+why AS (
+  SELECT tbl, rule, string_agg(reason, ', ' ORDER BY n DESC, reason) AS reasons
+  FROM (SELECT tbl, rule, reason, count(*) AS n FROM aside WHERE reason <> '' GROUP BY tbl, rule, reason)
+  GROUP BY tbl, rule
+),
 shown AS (
   SELECT tbl, rule, string_agg(
     file || ':' || CAST(line AS VARCHAR) || CASE WHEN value <> '' THEN ' (' || value || ')' ELSE '' END, '; '
@@ -57,9 +62,10 @@ shown AS (
   FROM (SELECT *, row_number() OVER (PARTITION BY tbl, rule ORDER BY file, line, source) AS nth FROM aside)
   WHERE nth <= {examples} GROUP BY tbl, rule
 )
-SELECT c.tbl AS "table", c.rule, c.severity, c.n_rows, s.examples FROM counted AS c
+SELECT c.tbl AS "table", c.rule, c.severity, c.n_rows, s.examples, coalesce(w.reasons, '') AS reasons FROM counted AS c
 JOIN shown AS s ON s.tbl = c.tbl AND s.rule = c.rule
-UNION ALL SELECT tbl, rule, 'keep', sum(n_rows), string_agg(examples, '; ' ORDER BY col, examples) FROM flagged
+LEFT JOIN why AS w ON w.tbl = c.tbl AND w.rule = c.rule
+UNION ALL SELECT tbl, rule, 'keep', sum(n_rows), string_agg(examples, '; ' ORDER BY col, examples), '' FROM flagged
 GROUP BY tbl, rule
 """
 
@@ -186,7 +192,8 @@ def summary(engine: Engine) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per table and rule: table, rule, severity, n_rows, examples (identifiers masked).
+        One row per table and rule: table, rule, severity, n_rows, examples (identifiers masked), reasons (why a value
+        or line could not be read: words in the catalogue under values or reading).
     """
     frame = engine.frame(SUMMARY.format(examples=EXAMPLES))
     tables = {table: i for i, table in enumerate(TABLES)}

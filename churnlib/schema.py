@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from pydantic_core import PydanticCustomError
 
 from churnlib import text
-from churnlib.vocabulary import RULES, TABLES, Severity
+from churnlib.vocabulary import FORM_COLUMNS, RULES, TABLES, Severity
 from churnlib.yamlfile import YamlFile
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(days?|months?|gaps?|天|日|个月|月|倍间隔|倍)")
@@ -134,11 +134,15 @@ class Query(Part):
 
 
 class Source(Part):
-    """One file, several files of one layout, or one query, and the columns taken from it."""
+    """One file, several files of one layout, or one query, and the columns taken from it.
+
+    Churn forms (layout: churn_form, one form a sheet) need no columns: the form's fields are known.
+    """
 
     file: str | None = None  # may be a pattern: activity/*.csv
     files: Strings | None = None
     sql: Query | None = None
+    layout: Literal["table", "churn_form"] = "table"
     sheet: str | None = None
     encoding: str | None = None
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
@@ -147,6 +151,13 @@ class Source(Part):
     date_order: DateOrder | None = None
     decimal: Literal[".", ","] = "."
     columns: dict[Name, Column] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _form(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("layout") == "churn_form":
+            return {"columns": {name: name for name in FORM_COLUMNS}} | value
+        return value
 
     @model_validator(mode="after")
     def _one(self) -> Source:

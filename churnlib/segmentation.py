@@ -118,7 +118,7 @@ def segment(y: np.ndarray, weights: np.ndarray, base: np.ndarray, least: float =
     columns, names = candidates(len(y))
     root = np.sqrt(weights)
     work = _Work(y * root, base * root[:, None], columns * root[:, None], least)
-    chosen = _prune(work, _grow(work))
+    chosen = _straighten(work, _prune(work, _grow(work)), names)
     changes = tuple(
         Change(*names[j], *_interval(work, chosen, j, names), work.size(chosen, j))
         for j in sorted(chosen, key=lambda j: names[j][1])
@@ -211,6 +211,17 @@ def _prune(work: _Work, chosen: list[int]) -> list[int]:
             break
         chosen = [c for c in chosen if c != chosen[int(np.argmin(worth))]]
     return chosen
+
+
+def _straighten(work: _Work, chosen: list[int], names) -> list[int]:
+    """Take the first hinge for a straight line from the start where that fits as well: it has no date to be told."""
+    line = names.index(("slope", 0))
+    first = min(chosen, key=lambda j: names[j][1], default=None)
+    if first is None or names[first][0] != "slope" or line in chosen:
+        return chosen
+    rest = [j for j in chosen if j != first]
+    single, _ = work.gains(rest)
+    return [line, *rest] if single[first] - single[line] <= LIMIT * work.noise(chosen) else chosen
 
 
 def _interval(work: _Work, chosen: list[int], j: int, names) -> tuple[int, int]:

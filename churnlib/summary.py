@@ -223,12 +223,13 @@ def amount(kpi: dict[str, Any], value: float | None, lang: str) -> str:
     """Write a figure with its unit."""
     if value is None:
         return text.MISSING
-    if kpi["unit"] == "money":
+    unit = kpi["unit"]
+    if unit == "money":
         return text.show(Money(value, kpi.get("currency", "CNY")), "money", lang)
-    if kpi["unit"] == "share":
+    if unit == "share":
         return text.show(value, "pct", lang)
-    number = text.show(value, "count" if kpi["unit"] == "customers" else "number", lang)
-    return text.say(f"summary.unit.{kpi['unit']}", lang, number=number)
+    number = text.show(value, "count" if unit == "customers" else "number", lang)
+    return text.say(f"summary.unit.{unit}", lang, number=number)
 
 
 def change(kpi: dict[str, Any], lang: str) -> str:

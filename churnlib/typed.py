@@ -17,6 +17,7 @@ import pyarrow as pa
 from churnlib import doubts, values
 from churnlib.doubts import RawColumn
 from churnlib.engine import Engine, quote
+from churnlib.text import Label, label
 from churnlib.usual import listed, literal, nothing, usual
 from churnlib.written import EXCEL_ERRORS, Read, fold, is_blank
 
@@ -175,6 +176,11 @@ def remarks(engine: Engine, table: str, columns: Mapping[str, Typed]) -> pd.Data
         if how.flag != "NULL"
     ]
     return _listed(engine, parts, ["column", "flag", "n_rows", "text", "value"])
+
+
+def why(rule: str) -> Label:
+    """Say why a value was refused: the words for a rule of `refused`."""
+    return label(f"values.{rule}")
 
 
 def _listed(engine: Engine, parts: list[str], names: list[str]) -> pd.DataFrame:

@@ -84,6 +84,22 @@ EVENT_KINDS = {
     "measure": ("公司措施", "措施", "整改"),
 }
 
+RELATIONSHIPS = {"good": ("好",), "fair": ("良好", "较好"), "ordinary": ("一般",)}
+MEASURES = {
+    "reported": ("已向公司汇报", "向公司汇报", "已汇报", "reported to the company"),
+    "talked": ("已与客户沟通", "与客户沟通", "与客户交谈", "talked with the customer"),
+    "improved": ("已改进服务", "改进服务", "improved service"),
+    "not_called": ("不再拜访", "不再联系", "no longer called"),
+    "replaced": ("已有新客户替代", "新客户替代", "已开发新客户", "replaced by a new customer"),
+    "other": ("其他", "其它"),
+}
+EVALUATIONS = {
+    "rebuild": ("重建业务", "重新建立业务", "恢复业务", "rebuild business"),
+    "stop": ("不再发展业务", "不再合作", "放弃", "no further business"),
+    "later": ("以后再定", "待定", "以后再说", "decide later"),
+}
+# what a filled-in churn form gives, one row a form
+FORM_COLUMNS = tuple("customer_id date reasons follow_up lost_to relationship measures evaluation text".split())
 TICKS = dict.fromkeys(("☑", "■", "●", "◉", "x", "v", "勾", "已选", "选"), "1") | dict.fromkeys(
     ("☐", "□", "○", "◯"), "0"
 )
@@ -140,6 +156,9 @@ TABLES: dict[str, dict[str, Canonical]] = {
         "follow_up": Canonical("category", codes=FOLLOW_UPS, closed=True),
         "reasons": Canonical("reasons"),
         "lost_to": _TEXT,
+        "relationship": Canonical("category", codes=RELATIONSHIPS, closed=True),
+        "measures": _TEXT,
+        "evaluation": Canonical("category", codes=EVALUATIONS, closed=True),
         "text": _TEXT,
     },
     "events": {

@@ -250,15 +250,19 @@ def expected_losses(spells: pd.DataFrame, chances: pd.DataFrame, months: np.ndar
         Segment -> each customer's level, or a function that gives them as of the first day of a month.
     """
     causes = [name for name in chances if name not in ("customer", "m")]
+    at = {
+        segment: given if callable(given) else (lambda first, given=given: given) for segment, given in levels.items()
+    }
+    names = {segment: sorted(set().union(*(given(first_of(m)) for m in months))) for segment, given in at.items()}
     out: dict = {segment: {} for segment in levels}
     for m in months:
         first = first_of(m)
         there = spells[(spells["entry"] < first) & (spells["end"] >= first)]
         lost, rows = month_of(there["end"]) == m, chances[chances["m"] == m]
-        for segment, given in levels.items():
-            level = given(first) if callable(given) else given
+        for segment, given in at.items():
+            level = given(first)
             of_there, of_rows = level[there["customer"]], level[rows["customer"]]
-            for name in np.unique(level):
+            for name in names[segment]:
                 here = of_there == name
                 line = {"n_opening": int(here.sum()), "n_churned_opening": int((here & lost).sum())}
                 for column, value in (line | rows.loc[of_rows == name, causes].sum().round(3).to_dict()).items():

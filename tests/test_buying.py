@@ -21,7 +21,8 @@ def model():
 
 
 def test_bg_nbd_on_the_cdnow_sample_equals_its_publication(model):
-    # to the digits that the authors' spreadsheet solver gives; Fader, Hardie and Lee (2005), table 2: r .243, alpha 4.414, a .793, b 2.426, log-likelihood -9582.4
+    # to the digits that the authors' spreadsheet gives; Fader, Hardie and Lee (2005), table 2:
+    # r .243, alpha 4.414, a .793, b 2.426, log-likelihood -9582.4
     assert CDNOW["n"].sum() == 2357
     assert (model.r, model.alpha, model.a, model.b) == pytest.approx((0.2426, 4.4135, 0.7929, 2.4258), abs=5e-4)
     assert model.loglik == pytest.approx(-9582.4, abs=0.05) and model.converged

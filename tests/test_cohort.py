@@ -16,7 +16,7 @@ from churnlib.cohort import COMPLETE, EMPTY, OPEN, PARTLY, SMALL, cell_states, c
 
 
 def cohorts(retained: dict, as_of=ABOUT.as_of, truncated=()):
-    """Count cohorts made by hand: start month -> retained at ages 0, 1, 2 ...; members join on each month's 1st to last day."""
+    """Count cohorts made by hand: start month -> retained at ages 0, 1, 2 ...; members join on every day of it."""
     rows = []
     for month, kept in retained.items():
         for age, n in enumerate(kept):

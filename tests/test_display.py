@@ -9,12 +9,12 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+from browser import sample
 
 from churnlib import display, excel_out, page, plots, svg, text
 from churnlib.about import About, Period, Segment
 from churnlib.results import Column, Finding, Kpi, Result, Statement
 from churnlib.text import Label
-from tests.browser import sample
 
 EVIL = '=HYPERLINK("http://example.invalid")<script>alert(1)</script>'
 ABOUT = About(

@@ -6,6 +6,7 @@ from datetime import date
 
 import numpy as np
 import pytest
+from browser import sample
 
 from churnlib import plots, svg, text
 from churnlib.about import Event, Period
@@ -13,7 +14,6 @@ from churnlib.plots import canvas
 from churnlib.plots.palette import DARK, PALETTE, SERIES
 from churnlib.plots.time import _time_ticks
 from churnlib.text import Label
-from tests.browser import sample
 
 SCHEMES = [(PALETTE, "#ffffff"), (DARK, "#12171c")]
 # how colours look with full sight, without the green and without the red cones (Machado et al. 2009, severity 1)

@@ -15,7 +15,7 @@ from test_values import AMOUNTS, BLANKS, DATES, DAY, NO_AMOUNTS, NO_DATES
 
 from churnlib import text
 from churnlib.engine import Engine
-from churnlib.typed import refused, remarks, type_table, typed
+from churnlib.typed import refused, remarks, type_table, typed, why
 from churnlib.values import read_amount, read_date, read_id, read_number
 
 
@@ -36,8 +36,8 @@ def column(engine, texts, kind, files=None, **writing):
     found = engine.frame("SELECT x FROM out ORDER BY _line")["x"]
     found = [None if pd.isna(v) else v.date() if kind == "date" else v for v in found]
     wrong, seen = refused(engine, "raw", how), remarks(engine, "raw", how)
-    assert all(text.known(f"values.{rule}") for rule in wrong["rule"])
-    assert all(text.known(f"values.flag.{flag}") for flag in seen["flag"])
+    assert all(why(rule).zh != why(rule).en for rule in wrong["rule"])
+    assert all(text.known(f"rules.{flag}") for flag in seen["flag"])
     rules = dict(zip(wrong["line"], wrong["rule"], strict=True))
     return found, rules, dict(zip(seen["flag"], seen["n_rows"], strict=True))
 

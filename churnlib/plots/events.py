@@ -53,8 +53,6 @@ def lay_out(
     found = sorted(placed, key=lambda pair: pair[0])  # two events of one day have no order of their own
     last = [] if done.all() else [_word("plots.incomplete", np.flatnonzero(~done)[-1])]
     last += [] if projected is None else [_word("plots.forecast", len(periods) - 1)]
-    if projected is not None:
-        last.append(Note(len(periods) - 0.5, text.say("plots.forecast"), "right", has_line=False))
     named = [Note(place, wrap(str(event.label), LABEL, SMALL, 1)[0]) for place, event in found]
     notes = _in_rows([*named, *last], len(periods))
     if max((note.row for note in notes), default=0) < MAX_ROWS:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import parameters as p
-from simulation import NEVER, day_of, days, first_of, month_of, repeat, rewrite, words, write_csv, write_xlsx, yuan
+from simulation import NEVER, day_of, days, month_of, repeat, rewrite, words, write_csv, write_xlsx, yuan
 
 OBSERVED, AS_OF = day_of(p.OBSERVED_FROM), day_of(p.AS_OF)
 COMPANY = "示例汽车销售服务有限公司（模拟数据）"
@@ -82,7 +82,7 @@ def master(rng: np.random.Generator, world: SimpleNamespace, rows: pd.DataFrame)
 
 def work_orders(rng: np.random.Generator, world: SimpleNamespace, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the activity file: visits, and insurance renewals, which are payments by phone and no visit."""
-    who, n = world.who, len(rows)
+    who = world.who
     buys = np.flatnonzero((rng.random(who.n) < p.INSURANCE[0]) & ~who.pass_by)
     year = 365 * rng.integers(1, 6, len(buys)) + rng.integers(-20, 1, len(buys))
     paid = pd.DataFrame({"customer": buys, "day": who.joined[buys] + year, "kind": "保险续保", "item": "续保"})
@@ -219,7 +219,11 @@ def write(world: SimpleNamespace, stream) -> dict:
         "招揽名单.xlsx": ("招揽", [COMPANY, "流失及预警客户招揽名单"], campaigns(world, rows), [SIGNED]),
         "大事记.xlsx": ("大事记", ["大事记"], _events(), []),
     }
-    texts = {"进厂记录.csv": orders, "保修状态.csv": warranty(world.who), "客户回访.csv": contacts(stream("calls2"), rows)}
+    texts = {
+        "进厂记录.csv": orders,
+        "保修状态.csv": warranty(world.who),
+        "客户回访.csv": contacts(stream("calls2"), rows),
+    }
     for name, (sheet, titles, table, footer) in books.items():
         write_xlsx(name, {sheet: (titles, table, footer)})
     for name, table in texts.items():

@@ -45,7 +45,7 @@ def stream(name: str) -> np.random.Generator:
 
 
 def vehicles(rng: np.random.Generator) -> SimpleNamespace:
-    """Return all vehicles in the order of joining: arrays, one entry each; the first `n_regular` are no pass-by ones."""
+    """Return all vehicles: arrays, one entry each, the first `n_regular` in the order of joining, then the pass-by."""
     opened, since = month_of(day_of(p.OPENED)), month_of(OBSERVED)
     months = [np.repeat(np.arange(opened, MONTHS[-1]), rng.poisson(p.JOIN * p.SIZE, MONTHS[-1] - opened))]
     months.append(np.repeat(np.arange(since, MONTHS[-1]), rng.poisson(p.PASS_BY[0] * p.SIZE, MONTHS[-1] - since)))
@@ -152,7 +152,9 @@ def stated(rng: np.random.Generator, lost: pd.DataFrame) -> pd.DataFrame:
     u, kinds = rng.random(n), words(rng, p.UNREACHED, n)
     wrong = rng.random(n) < p.WRONG_NUMBER
     for month, quota in p.WRONG_NUMBERS.items():  # of the last months exactly so many
-        inside = np.flatnonzero((month_of(lost["due"]) == np.datetime64(month).astype(int)) & (u >= chance + p.DECLINED))
+        inside = np.flatnonzero(
+            (month_of(lost["due"]) == np.datetime64(month).astype(int)) & (u >= chance + p.DECLINED)
+        )
         wrong[inside] = np.isin(inside, rng.permutation(inside)[: max(1, round(quota * p.SIZE))])
     table["follow_up"] = np.select(
         [u < chance, u < chance + p.DECLINED, wrong], ["已回访", "拒绝回答", "号码有误"], kinds

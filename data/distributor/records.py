@@ -71,7 +71,9 @@ def assignments(who: SimpleNamespace, rep_on) -> pd.DataFrame:
     """Return who held which representative and which business condition, from when to when."""
     k = np.arange(who.n)
     starts = [(day_of(p.SWAP[0]), "代表")] + [(day_of(left) + 1, "代表") for left in p.LEAVES.values()]
-    parts = [pd.DataFrame({"customer": k, "attribute": "销售代表", "from": who.joined, "value": _at_start(who, rep_on)})]
+    parts = [
+        pd.DataFrame({"customer": k, "attribute": "销售代表", "from": who.joined, "value": _at_start(who, rep_on)})
+    ]
     for day, _ in starts:
         before, after = rep_on(who, day - 1), rep_on(who, day)
         moved = k[(before != after) & (who.joined < day)]
@@ -111,7 +113,8 @@ def contacts(rng: np.random.Generator, world: SimpleNamespace, rep_on) -> pd.Dat
         there = spells["customer"][(spells["entry"] < day) & (spells["end"] >= day)].unique()
         moved = there[(rep_on(who, day) != rep_on(who, day - 1))[there]]
         parts.append(pd.DataFrame({"customer": moved, "day": day, "kind": "更换业务员", "text": text}))
-    table = pd.concat(parts).fillna("").sort_values(["day", "customer", "kind"], ignore_index=True)
+    table = pd.concat(parts).fillna("").drop_duplicates(["day", "customer", "kind"])
+    table = table.sort_values(["day", "customer", "kind"], ignore_index=True)
     names = {"日期": days(table["day"]), "类型": table["kind"], "已解决": table["solved"], "说明": table["text"]}
     return pd.DataFrame({"客户编号": ids(table["customer"]), **names})
 
@@ -181,7 +184,9 @@ def write(world: SimpleNamespace, stream, rep_on) -> dict:
     """Write all files; return the number of rows of each, the dirt, and how many customers are on file."""
     counts: dict[str, int] = {}
     shipped, sales, who = shipments(stream("shipments"), world), world.sales, world.who
-    sent = pd.DataFrame({"单号": [f"CK{i:07d}" for i in range(1, len(shipped) + 1)], "客户编号": ids(shipped["customer"])})
+    sent = pd.DataFrame(
+        {"单号": [f"CK{i:07d}" for i in range(1, len(shipped) + 1)], "客户编号": ids(shipped["customer"])}
+    )
     sent = sent.assign(发货日期=days(shipped["day"]), 金额=yuan(shipped["amount"]))
     table, sent = soil(stream("dirt"), master(stream("master"), world, shipped, rep_on), sent, counts)
     flow = pd.DataFrame({"客户编号": ids(sales["customer"]), "月末": sales["day"].to_numpy().astype("datetime64[D]")})
@@ -197,7 +202,12 @@ def write(world: SimpleNamespace, stream, rep_on) -> dict:
         write_csv(name, rows)
     total = ["合计", "", "", f"{flow['纯销金额'].sum():.2f}"]
     books = {
-        "客户档案.xlsx": ("客户", [COMPANY, f"客户档案　截止日期：{p.AS_OF}"], table, [["合计", f"{len(table)}户"], SIGNED]),
+        "客户档案.xlsx": (
+            "客户",
+            [COMPANY, f"客户档案　截止日期：{p.AS_OF}"],
+            table,
+            [["合计", f"{len(table)}户"], SIGNED],
+        ),
         "流向月报.xlsx": ("流向", ["下游客户纯销流向（单位：万元）"], flow, [total, SIGNED]),
         "客户流失情况分析表.xlsx": ("分析表", [COMPANY, "客户流失情况分析表"], forms(stream("forms"), world), [SIGNED]),
         "大事记.xlsx": ("大事记", ["大事记"], _events(), []),

@@ -111,7 +111,9 @@ def histories(rng: np.random.Generator, who: SimpleNamespace) -> pd.DataFrame:
         may = (who.region[k] == region) & _within(day, first, last)
         pushed = may & (rng.random(n) < share)
         gap = np.maximum(2, np.rint(rng.gamma(p.GAP_SHAPE, who.gap[k] / p.GAP_SHAPE))).astype(int) + stock * pushed
-        silent = [gammaincc(p.GAP_SHAPE, (due - day - more + 0.5).clip(0) * p.GAP_SHAPE / who.gap[k]) for more in (0, stock)]
+        silent = [
+            gammaincc(p.GAP_SHAPE, (due - day - more + 0.5).clip(0) * p.GAP_SHAPE / who.gap[k]) for more in (0, stock)
+        ]
         q[:, -2] = (1 - lost) * (1 - share * may) * silent[0]
         q[:, -1] = (1 - lost) * share * may * silent[1]
         cause = np.where(cause < len(p.CAUSES), cause, np.where(pushed, len(CAUSES) - 1, len(CAUSES) - 2))
@@ -158,7 +160,7 @@ def stated(rng: np.random.Generator, who: SimpleNamespace, lost: pd.DataFrame) -
 
 
 def sell_through(rng: np.random.Generator, who: SimpleNamespace, orders: pd.DataFrame) -> pd.DataFrame:
-    """Return the monthly sales by the customers while their stock lasts: customer, month, day (its last), amount (fen)."""
+    """Return the sales by the customers while their stock lasts: customer, month, day (its last), amount (fen)."""
     first, last = month_of(orders["day"].to_numpy()), month_of(orders["until"].to_numpy())
     n = last - first + 1
     months = np.arange(n.sum()) - np.repeat(n.cumsum() - n, n) + np.repeat(first, n)
@@ -190,7 +192,10 @@ def departures(who: SimpleNamespace, lost: pd.DataFrame, orders: pd.DataFrame, s
 def the_truth(world: SimpleNamespace) -> dict:
     """Return what truth.json says; README.md explains each part."""
     who, orders, lost, sales = world.who, world.orders, world.lost, world.sales
-    year, answered = lost["due"].to_numpy().astype("datetime64[D]").astype("datetime64[Y]").astype(str), lost["follow_up"]
+    year, answered = (
+        lost["due"].to_numpy().astype("datetime64[D]").astype("datetime64[Y]").astype(str),
+        lost["follow_up"],
+    )
     seen = orders[(orders["day"] >= OBSERVED) & (orders["due"] <= AS_OF)]
     levels = {"all": np.full(who.n, "all"), "region": who.region, "kind": who.kind}
     levels |= {"band": np.array(list(p.BANDS))[who.band], "representative": lambda first: rep_on(who, int(first))}

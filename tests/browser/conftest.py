@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.look import ARGS, pages
+from .look import ARGS, pages
 
 
 @pytest.fixture(scope="session")

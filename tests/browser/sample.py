@@ -12,7 +12,8 @@ from pathlib import Path
 import yaml
 
 from churnlib import plots, svg, text
-from tests.browser.sample_figures import FIGURES, MONTHS, RATES
+
+from .sample_figures import FIGURES, MONTHS, RATES
 
 NO_KPI = ("ci_lower", "ci_upper", "previous", "year_ago", "change_clear", "year_change_clear", "target")
 NOTE = {

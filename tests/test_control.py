@@ -1,0 +1,147 @@
+"""The verdict: even churn or patterned, by which rule, where, since when, and which customers."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from counted import ABOUT, by_level, period_counts
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from churnlib import text
+from churnlib.about import Segment
+from churnlib.control import control_chart
+from churnlib.groups import benjamini_hochberg
+from churnlib.text import Label
+
+USUAL = [200, 190, 210, 205, 195, 188, 212, 201, 199, 207, 193, 204] * 3
+
+
+def keys(result):
+    return [finding.key for finding in result.findings]
+
+
+def divided(levels, name="region", label=("大区", "Region")):
+    counts = by_level(levels)
+    segment = Segment(name, Label(*label), tuple(levels), tuple(Label(k, k) for k in levels))
+    counts.about = replace(counts.about, segment=segment)
+    return counts
+
+
+def test_usual_variation_is_even_churn_and_says_do_not_explain():
+    result = control_chart(period_counts(USUAL))
+    assert keys(result) == ["control.even.whole"]
+    assert "不必解释" in result.findings[0].say("zh") and "do not explain" in result.findings[0].say("en")
+
+
+@pytest.mark.parametrize(("last", "side", "tone"), [(300, "high", "worse"), (110, "low", "better")])
+def test_a_month_beyond_its_limits_is_patterned_churn(last, side, tone):
+    head = control_chart(period_counts([*USUAL[:-1], last])).findings[0]
+    assert (head.key, head.tone, head.grade) == (f"control.patterned.{side}", tone, "moderate")
+    assert head.weight == pytest.approx(abs(last - 200), rel=0.1)
+
+
+def test_since_when_is_the_first_of_the_run():
+    result = control_chart(period_counts([*USUAL[:-3], 290, 305, 300]))
+    since = result.findings[1]
+    assert since.key == "control.since.high" and str(since.values["first"]) == "2025-10" and since.values["n"] == 3
+
+
+def test_a_rate_that_came_back_says_since_when():
+    result = control_chart(period_counts([*USUAL[:-6], 290, 305, 300, 200, 195, 204]))
+    assert keys(result) == ["control.even.whole", "control.back"]
+    assert [str(result.findings[1].values[k]) for k in ("first", "last", "back")] == ["2025-07", "2025-09", "2025-10"]
+
+
+def test_a_lasting_shift_within_the_limits_is_patterned():
+    # no run rules (mistake 25e): lasting shifts belong to the change-point search
+    rng = np.random.default_rng(8)
+    lost = np.concatenate([rng.normal(200, 26, 36), rng.normal(262, 15, 7)]).round().astype(int)
+    result = control_chart(period_counts(lost))
+    assert not result.table["beyond"].iloc[-1]
+    assert result.verdict == "control.patterned.shift_high"
+
+
+def test_one_group_beyond_its_limits_is_patterned_though_the_whole_is_not():
+    levels = {"a": (USUAL, 10_000), "b": ([40] * 35 + [80], 2_000), "c": (USUAL, 10_000)}
+    whole = period_counts([sum(values[0][i] for values in levels.values()) for i in range(36)], opening=22_000)
+    result = control_chart(whole, [divided(levels)])
+    assert result.verdict == "control.patterned.group_high"
+    assert "大区：b" in result.findings[0].say("zh") and "Region: b" in result.findings[0].say("en")
+    assert result.groups.table["level"].iloc[0] == "b"  # ordered by deviation
+    assert keys(result.groups) == ["control.groups.high.one"]
+
+
+def test_loyal_customers_who_leave_are_named():
+    levels = {"0-12": (USUAL, 10_000), "12+": ([*USUAL[:-1], 320], 10_000)}
+    tenure = divided(levels, "tenure", ("在网时长", "Tenure"))
+    result = control_chart(period_counts([2 * d for d in USUAL], opening=20_000), [tenure])
+    assert "control.groups.loyal" in keys(result.groups)
+    new = divided({"0-12": levels["12+"], "12+": levels["0-12"]}, "tenure", ("在网时长", "Tenure"))
+    assert "control.groups.loyal" not in keys(control_chart(period_counts(USUAL), [new]).groups)
+
+
+def test_many_groups_without_a_cause_name_nobody():
+    # mistake 22
+    rng, named = np.random.default_rng(3), 0
+    for _ in range(15):
+        levels = {f"s{i}": (list(rng.binomial(5_000, 0.02, 36)), 5_000) for i in range(20)}
+        named += len(control_chart(period_counts(USUAL), [divided(levels)]).groups.signals) > 0
+    assert named <= 3  # nominal .05
+
+
+def test_false_discoveries_are_those_of_the_paper():
+    # Benjamini and Hochberg (1995), section 4: 15 p-values, four of them believed at .05
+    p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590]
+    assert benjamini_hochberg(np.array([*p, 1.0]), 0.05).sum() == 4
+    assert not benjamini_hochberg(np.array([np.nan, 0.9]), 0.05).any()
+
+
+def test_hidden_groups_raise_no_signal():
+    levels = {"a": (USUAL, 10_000), "b": (USUAL, 10_000), "tiny": ([0] * 35 + [4], 40)}
+    result = control_chart(period_counts(USUAL), [divided(levels)])
+    tiny = result.groups.table.set_index("level").loc["tiny"]
+    assert tiny["flag"] == "hidden" and np.isnan(tiny["churn_rate"]) and tiny["beyond"] == 0
+
+
+def test_a_declared_baseline_is_frozen():
+    first = control_chart(period_counts(USUAL, last="2025-11"), baseline="2023-01..2024-06").table
+    later = control_chart(period_counts([*USUAL[1:], 900]), baseline="2023-01..2024-06").table
+    row = [t.set_index("period").loc["2025-06", ["expected", "upper"]].tolist() for t in (first, later)]
+    assert row[0] == pytest.approx(row[1], rel=0.02)  # the same months, shifted by one in the toy series
+    result = control_chart(period_counts(USUAL), baseline="2023-01..2024-06")
+    assert result.declared and result.usual.inside.sum() == 18
+    assert result.notes[0].key == "control.note.baseline.declared"
+
+
+@pytest.mark.parametrize("wrong", ["2024-01..2024-03", "2023..2024", "long ago"])
+def test_a_baseline_that_cannot_be_used_is_said(wrong):
+    with pytest.raises(text.UsageError):
+        control_chart(period_counts(USUAL), baseline=wrong)
+
+
+def test_a_found_baseline_starts_after_the_last_lasting_change():
+    lost = [*[300] * 18, *(USUAL[:30])]
+    result = control_chart(period_counts(lost))
+    assert result.table.loc[result.table["in_baseline"], "period"].iloc[0] >= "2023-06"
+
+
+def test_too_little_history_is_said_and_not_judged():
+    assert keys(control_chart(period_counts([200] * 5))) == ["control.short"]
+    assert keys(control_chart(period_counts([2] * 24, opening=20))) == ["control.not_shown"]
+    assert keys(control_chart(period_counts([0] * 24, opening=0))) == ["control.not_shown"]
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, 900), min_size=1, max_size=40), st.sampled_from([0, 25, 3_000, 50_000]))
+def test_every_sentence_can_be_said_in_both_languages(lost, opening):
+    lost = [min(d, opening) for d in lost]
+    levels = {"a": ([d // 3 for d in lost], opening // 2), "b": ([d // 2 for d in lost], opening // 2)}
+    result = control_chart(period_counts(lost, opening=opening, about=ABOUT), [divided(levels)])
+    told = [*result.findings, *result.notes]
+    told += [*result.groups.findings, *result.groups.notes] if result.groups else []
+    for statement in told:
+        for language in text.LANGUAGES:
+            assert not any(bad in statement.say(language) for bad in ("nan", "inf", "None", "{", "NaT"))
+    if result.verdict == "control.patterned.high":
+        assert lost[-1] / opening > result.table["expected"].iloc[-1]

@@ -1,0 +1,184 @@
+"""What events did: rate ratios as published, excess that covers the truth, placebo dates, and careful words."""
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from counted import by_level, months, period_counts
+from noise import LIKENESS, SIZES, noise
+
+from churnlib import text
+from churnlib.about import Event
+from churnlib.impact import event_effects, read_scope
+from churnlib.interrupted import Series, effect_of, fit_counts
+from churnlib.results import period_values
+from churnlib.season import season_terms
+from churnlib.text import Label
+
+ORACLES = Path(__file__).parent / "oracles"
+
+
+def event(day, scope="", name="事件", end=None):
+    return Event(date.fromisoformat(day), Label(name, name), scope=scope, end=end)
+
+
+def with_events(counts, *events):
+    counts.about = replace(counts.about, events=events)
+    return counts
+
+
+def market(rng, n=36, at=27, ratio=1.0, size=20_000, spread=0.1, likeness=0.0):
+    """Two groups that share a market's noise; from `at` on the first loses `ratio` times as many."""
+    common = noise(rng, n, likeness, spread)
+    touched = rng.poisson(size * 0.018 * np.exp(common) * np.where(np.arange(n) >= at, ratio, 1.0))
+    return {"south": (list(touched), size), "north": (list(rng.poisson(size * 0.016 * np.exp(common))), size)}
+
+
+def effects(levels, *events):
+    groups = with_events(by_level(levels), *events)
+    whole = [int(sum(values)) for values in zip(*(lost for lost, _ in levels.values()), strict=True)]
+    return event_effects(with_events(period_counts(whole, opening=40_000), *events), [groups])
+
+
+@pytest.mark.parametrize("case", ["plain", "seasonal", "compared"])
+def test_rate_ratios_of_the_sicilian_smoking_ban_are_those_published(case):
+    # Lopez Bernal et al. (2017): .894 plain, .885 (.839 to .933) with season; and base R's quasi-binomial
+    r = pd.read_csv(ORACLES / "series_its.csv").set_index("case").loc[case]
+    sicily = pd.read_csv(ORACLES / "series_sicily.csv")
+    periods = period_values(f"{row.year}-{row.month:02d}" for row in sicily.itertuples())
+    season = season_terms(periods)[:, :4] if case == "seasonal" else np.empty((len(sicily), 0))
+    design = np.column_stack([np.ones(len(sicily)), sicily["time"], season, sicily["smokban"]])
+    control = pd.read_csv(ORACLES / "series_control.csv")["control"] if case == "compared" else None
+    offset = np.zeros(len(sicily)) if case == "compared" else np.log(sicily["stdpop"])
+    fit = fit_counts(sicily["aces"], design, offset, None if control is None else control.to_numpy(float))
+    np.testing.assert_allclose(fit.ratio(design.shape[1] - 1), r[["ratio", "lower", "upper"]], rtol=1e-6)
+    assert fit.dispersion == pytest.approx(r["dispersion"], rel=1e-6)
+
+
+def test_an_event_is_judged_against_customers_whom_it_did_not_touch():
+    result = effects(market(np.random.default_rng(1), ratio=1.5), event("2025-04-02", "region=south"))
+    row = result.table.iloc[0]
+    truth = 20_000 * 0.018 * 0.5 * 9
+    assert row["state"] == "consistent" and row.ci_lower <= truth <= row.ci_upper
+    assert (row["first"], row["last"], bool(row.has_control)) == ("2025-04", "2025-12", True)
+    head = result.findings[0]
+    assert head.key == "impact.consistent.more" and head.tone == "worse" and head.weight == abs(row.excess)
+
+
+def test_a_fall_is_told_as_a_fall():
+    # mistake 33
+    result = effects(market(np.random.default_rng(2), ratio=0.6), event("2025-04-02", "region=south"))
+    assert result.findings[0].key == "impact.consistent.less" and result.findings[0].tone == "better"
+    assert "fewer" in result.findings[0].say("en") and "少流失" in result.findings[0].say("zh")
+
+
+def test_what_meets_everybody_is_no_effect_of_an_event_that_touched_some():
+    # mistake 19: before and after would call this an effect
+    rng = np.random.default_rng(3)
+    levels = {k: ([int(d * (1.5 if i >= 27 else 1)) for i, d in enumerate(v[0])], v[1]) for k, v in market(rng).items()}
+    assert effects(levels, event("2025-04-02", "region=south")).table["state"].iloc[0] == "unclear"
+
+
+def test_without_a_comparison_it_only_coincides():
+    lost = np.random.default_rng(4).poisson(np.where(np.arange(36) >= 27, 600, 360))
+    counts = with_events(period_counts(list(lost), opening=20_000), event("2025-04-02"))
+    result = event_effects(counts)
+    assert result.table["state"].iloc[0] == "coincides" and result.findings[0].key == "impact.coincides.more"
+    assert "重合" in result.findings[0].say("zh") and result.findings[0].grade == "weak"
+
+
+def test_no_sentence_says_caused():
+    words = text.catalogue()
+    told = [key for key in words if key.startswith(("impact.consistent", "impact.coincides"))]
+    assert told and not any("caused" in words[k]["en"] or "导致" in words[k]["zh"] for k in told)
+
+
+def test_events_a_month_apart_on_the_same_customers_are_one_joint_effect():
+    levels = market(np.random.default_rng(5), ratio=1.4)
+    result = effects(levels, event("2025-04-02", "region=south", "甲"), event("2025-05-10", "region=south", "乙"))
+    assert len(result.table) == 1 and str(result.table["event"].iloc[0]) == "甲 + 乙"
+
+
+def test_a_later_event_on_the_same_customers_ends_the_first_one_s_window():
+    levels = market(np.random.default_rng(6), ratio=1.4)
+    result = effects(levels, event("2025-04-02", "region=south", "甲"), event("2025-09-10", "region=south", "乙"))
+    assert result.table.set_index("first").loc["2025-04", "last"] == "2025-08"
+
+
+def test_customers_touched_by_another_event_are_no_comparison():
+    levels = market(np.random.default_rng(7)) | {"east": ([320] * 36, 20_000)}
+    result = effects(levels, event("2025-04-02", "region=south"), event("2025-05-10", "region=north"))
+    alone = effects({k: levels[k] for k in ("south", "east")}, event("2025-04-02", "region=south"))
+    pick = result.table.set_index("first").loc["2025-04"]
+    assert pick["excess"] == pytest.approx(alone.table["excess"].iloc[0])
+
+
+@pytest.mark.parametrize(
+    ("day", "scope", "state"),
+    [
+        ("2023-03-01", "region=south", "short"),
+        ("2025-12-20", "region=south", "recent"),
+        ("2025-04-02", "x=y", "nobody"),
+    ],
+)
+def test_events_that_cannot_be_judged_say_why(day, scope, state):
+    result = effects(market(np.random.default_rng(8)), event(day, scope))
+    assert result.table["state"].iloc[0] == state and result.findings[0].key == "impact.none_estimated"
+
+
+def test_an_event_for_all_amid_others_cannot_be_told_apart():
+    result = effects(market(np.random.default_rng(9)), event("2025-06-02", "region=south"), event("2025-07-15"))
+    assert result.table.set_index("first").loc["2025-07", "state"] == "entangled"
+
+
+def test_without_events_it_says_so():
+    result = event_effects(period_counts([200] * 36))
+    assert result.findings[0].key == "impact.no_events" and result.plot() is None
+
+
+def test_scopes_are_read_as_people_write_them():
+    assert read_scope("region=华东，西南；age=25-34") == {"region": ("华东", "西南"), "age": ("25-34",)}
+    assert read_scope("") == {}
+
+
+def test_every_sentence_can_be_said_in_both_languages():
+    result = effects(market(np.random.default_rng(10), ratio=1.5), event("2025-04-02", "region=south"))
+    for statement in (*result.findings, *result.notes, result.subtitle):
+        for language in text.LANGUAGES:
+            assert not any(bad in statement.say(language) for bad in ("nan", "inf", "None", "{"))
+    assert len(months(3)) == 3 and result.plot() is not None
+
+
+def judged(size, likeness, has_control, ratio, replicates, seed=17):
+    """How often an effect is called one, and how often its interval holds the truth."""
+    rng, n, at, n_rejected, n_held = np.random.default_rng(seed), 36, 27, 0, 0
+    after = np.where(np.arange(n) >= at, ratio, 1.0)
+    for _ in range(replicates):
+        common = noise(rng, n, likeness)
+        lost = rng.poisson(size * 0.018 * np.exp(common) * after).astype(float)
+        control = rng.poisson(size * 0.016 * np.exp(common + noise(rng, n, likeness, 0.05))).astype(float)
+        sizes = np.full(n, float(size))
+        chosen = (control, sizes) if has_control else (None, None)
+        effect = effect_of(Series(lost, sizes, *chosen, np.empty((n, 0))), at, n - 1)
+        n_rejected += effect.p_value < 0.05
+        n_held += effect.ci_lower <= size * 0.018 * (ratio - 1) * (n - at) <= effect.ci_upper
+    return n_rejected / replicates, n_held / replicates
+
+
+@pytest.mark.parametrize("has_control", [True, False])
+def test_placebo_calibrated_effects_are_rarely_false(has_control):
+    rejected, held = judged(20_000, 0.0, has_control, 1.0, 40)
+    assert rejected <= 0.12 and held >= 0.88
+
+
+@pytest.mark.calibrate
+@pytest.mark.parametrize("ratio", [1.0, 1.3])
+@pytest.mark.parametrize("has_control", [True, False])
+@pytest.mark.parametrize("likeness", LIKENESS)
+@pytest.mark.parametrize("size", SIZES)
+def test_excess_intervals_hold_and_false_effects_are_rare(size, likeness, has_control, ratio):
+    rejected, held = judged(size, likeness, has_control, ratio, 2_000)
+    assert held >= 0.925 and (ratio != 1.0 or rejected <= 0.06)
