@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import ClassVar
 
 import numpy as np
@@ -181,7 +180,7 @@ class ControlChart(Result):
         base = self.table[self.table["in_baseline"].astype(bool)]
         if self.usual is None or not len(base):
             return ()
-        day = Period.parse(base["period"].iloc[-1]).last + timedelta(days=1)
+        day = Period.parse(base["period"].iloc[-1]).last
         return (Event(day, text.label("control.baseline_ends")),)
 
 

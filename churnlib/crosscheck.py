@@ -12,6 +12,8 @@ from churnlib.schema import Inactivity, Source, Spec, ValueDecline
 from churnlib.vocabulary import REASONS, RULES, TABLES
 from churnlib.yamlfile import YamlFile, hint
 
+SEGMENTABLE = ("outcome", "monthly_fee", "service_cost", "margin")  # canonical columns that can divide customers
+
 
 def problems(spec: Spec, file: YamlFile, folder: Path) -> Iterator[text.DataError]:
     """Give the problems between keys, in the order in which a reader would want to hear of them."""
@@ -50,6 +52,12 @@ def _problems_of_columns(table: str, source: Source, file: YamlFile, where: tupl
         close = hint(name, known) if table != "customers" or is_slip(name, known) else None
         if name not in known and close:
             yield file.problem((*where, name), "schema.unknown_column", table=table, key=name, hint=close)
+    for name, column in source.columns.items():
+        if name in known and known[name].closed:
+            for word, code in [*(column.values or {}).items(), ("default", column.default)]:
+                if code is not None and code not in known[name].codes:
+                    close = hint(code, known[name].codes)
+                    yield file.problem((*where, name, "values", word), "schema.not_one_of", value=code, hint=close)
     for name, column in known.items():
         ticked = name == "reasons" and table == "exit_survey"
         if column.required and name not in source.columns and not ticked:
@@ -57,7 +65,8 @@ def _problems_of_columns(table: str, source: Source, file: YamlFile, where: tupl
 
 
 def _problems_of_names(spec: Spec, file: YamlFile) -> Iterator[text.DataError]:
-    attributes = {**spec.attributes, **{n: None for n in ("outcome",)}}
+    declared = {name for source in spec.tables.get("customers", ()) for name in source.columns}
+    attributes = {**spec.attributes, **{name: None for name in SEGMENTABLE if name in declared}}
     references = [("segments", n, "column", s.column) for n, s in spec.segments.items() if s.column is not None]
     references += [("exclusions", n, "where", c) for n, e in spec.exclusions.items() for c in e.where]
     for block, name, key, column in references:
@@ -66,15 +75,7 @@ def _problems_of_names(spec: Spec, file: YamlFile) -> Iterator[text.DataError]:
             yield file.problem(where, "schema.no_attribute", name=column, hint=hint(column, attributes))
         elif block == "segments" and column in (*spec.roles.personal, *spec.roles.free_text):
             yield file.problem((block, name, key), "schema.personal_segment", name=column)
-    for name, segment in spec.segments.items():
-        if segment.assignment is not None and "assignments" not in spec.tables:
-            yield file.problem(("segments", name, "assignment"), "schema.no_assignments")
-        if (
-            segment.bins
-            and (column := spec.attributes.get(segment.column or ""))
-            and column.type not in ("number", "money")
-        ):
-            yield file.problem(("segments", name, "bins"), "schema.bins_need_number", name=segment.column)
+    yield from _problems_of_segments(spec, file)
     for key, options in (("definition", spec.definitions), ("segment", spec.segments)):
         given = getattr(spec, key)
         if given is not None and given not in options:
@@ -82,6 +83,15 @@ def _problems_of_names(spec: Spec, file: YamlFile) -> Iterator[text.DataError]:
     for name in spec.roles.personal:
         if name not in attributes:
             yield file.problem(("roles", "personal"), "schema.no_attribute", name=name, hint=hint(name, attributes))
+
+
+def _problems_of_segments(spec: Spec, file: YamlFile) -> Iterator[text.DataError]:
+    for name, segment in spec.segments.items():
+        if segment.assignment is not None and "assignments" not in spec.tables:
+            yield file.problem(("segments", name, "assignment"), "schema.no_assignments")
+        column = spec.attributes.get(segment.column or "")
+        if segment.bins and column and column.type not in ("number", "money"):
+            yield file.problem(("segments", name, "bins"), "schema.bins_need_number", name=segment.column)
 
 
 def _problems_of_codes(spec: Spec, file: YamlFile) -> Iterator[text.DataError]:

@@ -21,6 +21,7 @@ MIME = "application/vnd.churn.block+json"
 TEMPLATE = Path(__file__).parent / "template"
 MAX_ROWS = 120  # of a table in HTML; its CSV file has all
 NUMERIC = ("count", "whole", "pct", "points", "change", "ratio", "number", "signed", "money", "p", "months")
+NAMES = ("period", "date", "level", "term")  # kinds of columns that stand at the left even where they hold digits
 # what a column's numbers are, for the notes beside a CSV: the catalogue's "results.unit.<unit>"
 UNITS = {"pct": "share", "points": "points", "change": "share", "count": "count", "whole": "count", "money": "money"}
 UNITS |= {"number": "number", "ratio": "number", "p": "p", "date": "date", "period": "period"}
@@ -139,7 +140,7 @@ def _table(result: results.Result) -> dict[str, Any]:
 
 def _kind(kind: str, cells, is_first: bool) -> str:
     """Numbers stand at the right; so does text that reads as numbers, but for the first column."""
-    reads_as_number = kind in ("text", "label") and not is_first and cells.str.match(_NUMBER).all()
+    reads_as_number = kind not in NAMES and not is_first and cells.str.match(_NUMBER).all()
     return "number" if kind in NUMERIC or reads_as_number else "text"
 
 

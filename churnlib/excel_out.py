@@ -17,7 +17,7 @@ from churnlib.text import Label
 
 # how a column's kind is written in Excel: the number stays a number
 FORMATS = {"count": "#,##0", "whole": "#,##0", "money": "#,##0.00", "date": "yyyy-mm-dd", "p": "0.0000"}
-_SIGNED = {"points": "%", "change": "%", "signed": ""}
+_SIGNED = {"points": "", "change": "%", "signed": ""}
 _FORBIDDEN = re.compile(r"[\[\]:*?/\\']")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of the files in the archive: the same bytes on every run
 
@@ -30,7 +30,7 @@ def write_workbook(path: str | Path, results: Iterable[Result]) -> Path:
     path : str or Path
     results : iterable of Result
         One sheet each: what `Result.shown` holds, under the readers' headings, as numbers, dates and text with their
-        formats; money in major units. The first sheet holds findings, definitions and notes.
+        formats; money in major units, differences of shares in percentage points. The first sheet holds findings, definitions and notes.
 
     Returns
     -------
@@ -83,9 +83,9 @@ def _write_table(sheet, result: Result) -> None:
 
 def _heading(result: Result, column: Column) -> str:
     heading = column.label(result.module).to(text.language())
-    if column.kind != "money":
-        return heading
-    return text.say("excel.with_unit", heading=heading, unit=result.about.currency)
+    units = {"money": result.about.currency, "points": text.say("excel.points")}
+    unit = units.get(column.kind)
+    return text.say("excel.with_unit", heading=heading, unit=unit) if unit else heading
 
 
 def _number_format(column: Column) -> str | None:
@@ -110,8 +110,8 @@ def _value(result: Result, column: Column, value: Any) -> Any:
         value = value.item()
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return None
-    if column.kind == "money":
-        return value / 100
+    if column.kind in ("money", "points"):
+        return value / 100 if column.kind == "money" else value * 100
     if column.kind == "level":
         return _text(result.level(value).to(text.language()))
     if column.kind == "term":

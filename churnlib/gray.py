@@ -143,6 +143,8 @@ class GrayTest(SurvivalResult):
         clear = self.table[self.table["p_holm"] < 1 - self.about.conf_level]
         if self.table["p_holm"].isna().all():
             return (Finding("survival.gray.none", values),)
+        if len(self.table) == 1:
+            return (Finding("survival.gray.single", values),)
         if clear.empty:
             return (Finding("survival.gray.alike", values),)
         names = [text.label(f"results.outcome.{o}") for o in clear["outcome"]]

@@ -16,7 +16,7 @@ from scipy.stats import chi2
 
 from churnlib import disclosure, plots, text
 from churnlib.efron import Fit, PartialLikelihood, RiskCounts, maximise
-from churnlib.lifetable import ALL, anniversary
+from churnlib.lifetable import ALL, DAYS_PER_MONTH, anniversary
 from churnlib.results import Column, Finding, Statement
 from churnlib.survival import SurvivalResult
 
@@ -35,16 +35,20 @@ class HazardRatios(SurvivalResult):
         `n_events`, `hazard_ratio` against it with `ci_lower`, `ci_upper`, `log_ratio` with `std_error`, `p_value`;
         missing where the coefficient is separated.
     checks : pandas.DataFrame
-        One row per covariate, level and window of tenure (from `months`): `hazard_ratio` with its interval in it.
+        One row per covariate, level and window of tenure (from `months`): `n_events` of the level and `hazard_ratio`
+        with its interval in it (see `churnlib.ratios`).
     proportional : pandas.DataFrame
         One row per covariate and "" (all): the score test that the ratios do not change with tenure, `statistic`,
         `df`, `p_value`. With very many customers the smallest change is significant: read `checks` with it.
     fit : Fit
+    end : float
+        Months of tenure at which the last customer was seen to leave.
     """
 
     checks: pd.DataFrame
     proportional: pd.DataFrame
     fit: Fit
+    end: float = 0.0
 
     columns: ClassVar[tuple[Column, ...]] = (
         Column("covariate", "text"),
@@ -98,7 +102,8 @@ class HazardRatios(SurvivalResult):
     @property
     def notes(self) -> tuple[Statement, ...]:
         overall = self.proportional.iloc[-1]
-        ratios = self.checks.dropna(subset="hazard_ratio").groupby(["covariate", "level"])["hazard_ratio"]
+        told = self.checks[self.checks["n_events"] >= max(self.about.privacy_k, 1)]
+        ratios = told.dropna(subset="hazard_ratio").groupby(["covariate", "level"])["hazard_ratio"]
         spread = float((ratios.max() / ratios.min()).max()) if len(ratios) else np.nan
         values = {"p": overall.p_value, "spread": spread}
         return (Statement("survival.note.cox"), Statement("survival.note.proportional", values))
@@ -144,28 +149,53 @@ def proportional_hazards(counts, covariates: tuple[str, ...] = ("level",), *, ti
     frame = counts.frame.astype({name: str for name in names})
     if frame.empty:  # nobody: one level without customers, so that the result can say so
         frame = pd.DataFrame([dict.fromkeys(names, ALL) | dict.fromkeys(MOVES, 0)])
-    patterns = frame[names].drop_duplicates().reset_index(drop=True)
-    terms = _terms(frame, names)
-    design = np.column_stack([patterns[c] == level for c, level in terms]) if terms else np.zeros((len(patterns), 0))
-    pattern = frame[names].merge(patterns.reset_index(), on=names, how="left")["index"]
-    moves = (frame[c] for c in MOVES)
-    risk = RiskCounts.of(pattern, *moves, len(patterns))
-    likelihood = PartialLikelihood(risk, design.astype(float), ties)
-    fit = maximise(likelihood)
+    terms, likelihood, fit = fit_cox(frame, names, ties=ties)
     table = _ratio_table(frame, names, terms, fit, about.conf_level)
-    checks = _ratios_by_window(risk, design.astype(float), terms, about, ties)
+    checks = _ratios_by_window(likelihood, terms, about, ties)
     name = f"hazard_ratios_by_{about.segment.name}" if names == ["level"] else "hazard_ratios"
     proportional = proportionality_test(likelihood, fit, [c for c, _ in terms])
-    return HazardRatios(about=about, table=table, name=name, checks=checks, proportional=proportional, fit=fit)
+    left = frame.loc[frame["n_events"] > 0, "tenure"].max()
+    end = float(left / DAYS_PER_MONTH if about.time_unit == "day" else left) if pd.notna(left) else 0.0
+    has = {"checks": checks, "proportional": proportional, "fit": fit, "end": end}
+    return HazardRatios(about=about, table=table, name=name, **has)
 
 
-def _terms(frame: pd.DataFrame, names: list[str]) -> list[tuple[str, str]]:
-    """The coefficients: covariate and level, without each covariate's reference, the level with most customers."""
-    out = []
-    for name in names:
-        sizes = frame.groupby(name, sort=True)["n_entered"].sum()
-        out += [(name, level) for level in sizes.index if level != sizes.idxmax()]
-    return out
+def fit_cox(
+    frame: pd.DataFrame, names: list[str], *, ties: str = "efron", references: dict[str, str] | None = None
+) -> tuple[list[tuple[str, str]], PartialLikelihood, Fit]:
+    """Fit the model to one row of counts per combination of the covariates and tenure.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+    names : list of str
+        Covariates; their columns hold text.
+    ties : {"efron", "breslow"}
+    references : dict of str to str, optional
+        Covariate to its reference; the level with most customers if not given.
+
+    Returns
+    -------
+    terms : list of (str, str), length K
+        Covariate and level of every coefficient.
+    likelihood : PartialLikelihood
+    fit : Fit
+    """
+    coded = {name: pd.factorize(frame[name], sort=True) for name in names}
+    entered = frame["n_entered"].to_numpy()
+    most = {name: levels[np.bincount(codes, entered).argmax()] for name, (codes, levels) in coded.items()}
+    references = most | (references or {})
+    terms = [(name, level) for name, (_, levels) in coded.items() for level in levels if level != references[name]]
+    # one number a combination: to compare texts of six columns row by row would take longer than the fit
+    shape = [len(levels) for _, levels in coded.values()]
+    cells = np.ravel_multi_index([codes for codes, _ in coded.values()], shape)
+    present, pattern = np.unique(cells, return_inverse=True)
+    of_pattern = dict(zip(names, np.unravel_index(present, shape), strict=True))
+    columns = [of_pattern[name] == coded[name][1].get_loc(level) for name, level in terms]
+    design = np.column_stack(columns).astype(float) if columns else np.zeros((len(present), 0))
+    risk = RiskCounts.of(pattern, *(frame[c] for c in MOVES), len(present))
+    likelihood = PartialLikelihood(risk, design, ties)
+    return terms, likelihood, maximise(likelihood)
 
 
 def _ratio_table(frame, names, terms, fit: Fit, conf_level: float) -> pd.DataFrame:
@@ -193,19 +223,22 @@ def _estimate(fit: Fit, k: int | None, conf_level: float) -> dict:
     return dict(zip(names, (beta, se, np.exp(beta), *ends, chi2.sf((beta / se) ** 2, 1), False), strict=True))
 
 
-def _ratios_by_window(risk: RiskCounts, design, terms, about, ties: str) -> pd.DataFrame:
+def _ratios_by_window(likelihood: PartialLikelihood, terms, about, ties: str) -> pd.DataFrame:
     """Hazard ratios of each window of tenure: the same model, on the events of the window only."""
     bounds, rows = [*anniversary(WINDOWS, about.time_unit).tolist(), np.inf], []
     bounds[0] = -1.0
+    risk, design = likelihood.counts, likelihood.design
     for months, first, last in zip(WINDOWS, bounds, bounds[1:], strict=False):
         part = risk.within(first, last)
         if part.dead.sum() < about.min_denominator:
             continue
         fit = maximise(PartialLikelihood(part, design, ties))
+        lost = part.dead.sum(axis=0) @ design
         for k, (covariate, level) in enumerate(terms):
-            row = {"covariate": covariate, "level": level, "months": months}
+            row = {"covariate": covariate, "level": level, "months": months, "n_events": lost[k]}
             rows.append(row | _estimate(fit, k, about.conf_level))
-    return pd.DataFrame(rows, columns=["covariate", "level", "months", "hazard_ratio", "ci_lower", "ci_upper"])
+    names = ["covariate", "level", "months", "n_events", "hazard_ratio", "ci_lower", "ci_upper"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def proportionality_test(likelihood: PartialLikelihood, fit: Fit, covariates: list[str]) -> pd.DataFrame:

@@ -7,7 +7,6 @@ a randomised comparison, and therefore never here: see the campaigns).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,8 +21,8 @@ from churnlib.interrupted import AFTER, BEFORE, PLACEBOS, Effect, Series, effect
 from churnlib.results import Column, Finding, Result, Statement, period_values
 from churnlib.season import YEAR, YEARS, lengths, season_terms
 from churnlib.text import Label
+from churnlib.touched import JOINT, Case, event_cases, last_judged, other_cases, untouched
 
-JOINT = 3  # events on the same customers that begin within so many periods are one joint effect
 RECENT = 24  # periods back to which an event is told of
 NAMED = 3
 ESTIMATED = ("consistent", "coincides", "unclear")
@@ -86,9 +85,14 @@ class EventEffects(Result):
             "ratio": row.rate_ratio,
             "p": row.p_value,
         }
-        key = f"impact.{row.state}.{'more' if more else 'less'}"
-        grade = "moderate" if row.state == "consistent" else "weak"
-        return Finding(key, values, grade=grade, tone="worse" if more else "better", weight=abs(row.excess))
+        side, grade = "more" if more else "less", "moderate" if row.state == "consistent" else "weak"
+        return Finding(
+            f"impact.{row.state}.{side}",
+            values,
+            grade=grade,
+            tone="worse" if more else "better",
+            weight=abs(row.excess),
+        )
 
     @property
     def subtitle(self) -> Statement | None:
@@ -130,24 +134,6 @@ class EventEffects(Result):
         )
 
 
-@dataclass(frozen=True)
-class _Case:
-    """Events on the same customers that begin too close to be told apart.
-
-    Attributes
-    ----------
-    events : tuple of Event
-    segment, levels : whom they touched; "" and () for all customers
-    at : int
-        Index of the first period.
-    """
-
-    events: tuple[Event, ...]
-    segment: str
-    levels: tuple[str, ...]
-    at: int
-
-
 def event_effects(counts, groups: Iterable = ()) -> EventEffects:
     """Estimate what every company event did, by interrupted time series of counts.
 
@@ -173,65 +159,10 @@ def event_effects(counts, groups: Iterable = ()) -> EventEffects:
     about = counts.about
     divided = {g.about.segment.name: g for g in groups}
     periods = complete_periods(counts.frame, about)["period"].tolist()
-    cases = _cases(about.events, divided, periods)
+    cases = event_cases(about.events, divided, periods)
     rows = [_row(case, cases, counts, divided, periods) for case in cases]
     table = pd.DataFrame(rows, columns=_COLUMNS).sort_values("first", ascending=False, kind="stable", ignore_index=True)
     return EventEffects(about=about, table=table, name="event_effects")
-
-
-def read_scope(scope: str) -> dict[str, tuple[str, ...]]:
-    """Read "region=华东,西南; age=25-34".
-
-    Examples
-    --------
-    >>> read_scope("region=华东,西南; age=25-34")
-    {'region': ('华东', '西南'), 'age': ('25-34',)}
-    """
-    parts = [part.partition("=") for part in re.split(r"[;；]", scope) if "=" in part]
-    return {n.strip(): tuple(v.strip() for v in re.split(r"[,，、]", values) if v.strip()) for n, _, values in parts}
-
-
-def _cases(events: Sequence[Event], divided: dict, periods: list[str]) -> list[_Case]:
-    """Put events on the same customers together that begin within `JOINT` periods of each other."""
-    found: list[_Case] = []
-    for event in sorted(events, key=lambda e: e.date):
-        at = _place(event, periods)
-        if at is None:
-            continue
-        segment, levels = _touched(event, divided)
-        same = [c for c in found if (c.segment, c.levels) == (segment, levels)]
-        if same and at - same[-1].at < JOINT:
-            found[found.index(same[-1])] = _Case((*same[-1].events, event), segment, levels, same[-1].at)
-        else:
-            found.append(_Case((event,), segment, levels, at))
-    return found
-
-
-def _place(event: Event, periods: list[str]) -> int | None:
-    return next((i for i, p in enumerate(period_values(periods)) if p.first <= event.date <= p.last), None)
-
-
-def _touched(event: Event, divided: dict) -> tuple[str, tuple[str, ...]]:
-    """The segment and the levels that an event names; of several segments the one with the fewest customers.
-
-    All customers are ("", ()); what an event names but the counts do not have is ("?", ()): nobody known.
-    """
-    scope, found = read_scope(event.scope), []
-    for name, wanted in scope.items():
-        if name in divided:
-            segment, frame = divided[name].about.segment, divided[name].frame
-            codes = {_plain(value) for value in wanted}
-            levels = tuple(v for v in segment.levels if codes & {_plain(w) for w in (v, *segment.label_of(v))})
-            if levels:
-                found.append((frame.loc[frame["level"].isin(levels), "n_opening"].sum(), name, levels))
-    if found:
-        return min(found)[1:]
-    return ("?", ()) if scope else ("", ())
-
-
-def _plain(value: str) -> str:
-    """A value as people write it: 25-34 is 25–34 and 25 至 34 岁."""
-    return re.sub(r"\s*[–—~至到]\s*", "-", value).replace("岁", "").strip()
 
 
 _COLUMNS = [
@@ -240,19 +171,14 @@ _COLUMNS = [
 ]
 
 
-def _row(case: _Case, cases: list[_Case], counts, divided: dict, periods: list[str]) -> dict:
+def _row(case: Case, cases: list[Case], counts, divided: dict, periods: list[str]) -> dict:
     about = counts.about
-    end = _end(case, cases, len(periods), YEAR[about.period.unit])
-    row = dict.fromkeys(_COLUMNS, np.nan)
-    row |= {
-        "event": _name(case.events),
-        "touched": _who(case, divided),
-        "first": periods[case.at],
-        "last": periods[end],
-    }
-    controls = _controls(case, cases, divided, end)
+    end = last_judged(case, cases, len(periods), YEAR[about.period.unit])
+    row = dict.fromkeys(_COLUMNS, np.nan) | {"event": _name(case.events), "touched": _who(case, divided)}
+    row |= {"first": periods[case.at], "last": periods[end]}
+    controls = untouched(case, cases, divided, end)
     earlier = [c for c in cases if c is not case and (c.segment, c.levels) == (case.segment, case.levels)]
-    others = _others(case, cases, end)
+    others = other_cases(case, cases, end)
     state = _unfit(case, controls, others, end)
     if state:
         return row | {"state": state, "has_control": bool(controls)}
@@ -264,14 +190,8 @@ def _row(case: _Case, cases: list[_Case], counts, divided: dict, periods: list[s
     ratio = [1 + v / effect.expected for v in (effect.excess, effect.ci_lower, effect.ci_upper)]
     row |= dict(zip(("rate_ratio", "ratio_lower", "ratio_upper"), np.maximum(ratio, 0.01), strict=True))
     row |= {name: getattr(effect, name) for name in ("excess", "ci_lower", "ci_upper", "p_value", "n_placebos")}
-    state = _state(effect, bool(controls), bool(others))
-    return row | {
-        "n_lost": lost,
-        "level": effect.level[0],
-        "slope": effect.slope[0],
-        "has_control": bool(controls),
-        "state": state,
-    }
+    row |= {"n_lost": lost, "level": effect.level[0], "slope": effect.slope[0], "has_control": bool(controls)}
+    return row | {"state": _state(effect, bool(controls), bool(others))}
 
 
 def _state(effect: Effect, has_control: bool, has_others: bool) -> str:
@@ -282,7 +202,7 @@ def _state(effect: Effect, has_control: bool, has_others: bool) -> str:
     return "consistent" if sound else "coincides"
 
 
-def _unfit(case: _Case, controls: list[str], others: list[_Case], end: int) -> str:
+def _unfit(case: Case, controls: list[str], others: list[Case], end: int) -> str:
     """Why an event cannot be judged, if so."""
     if case.segment == "?":
         return "nobody"
@@ -294,35 +214,7 @@ def _unfit(case: _Case, controls: list[str], others: list[_Case], end: int) -> s
     return "entangled" if not controls and near else ""
 
 
-def _end(case: _Case, cases: list[_Case], n: int, year: int) -> int:
-    """The last period judged: before the next event on the same customers, within a year, in the data."""
-    later = [c.at for c in cases if (c.segment, c.levels) == (case.segment, case.levels) and c.at > case.at]
-    return min([n - 1, case.at + year - 1, *(at - 1 for at in later)])
-
-
-def _others(case: _Case, cases: list[_Case], end: int) -> list[_Case]:
-    """Other events at the time that touched some of these customers more than the ones compared with."""
-    out = []
-    for c in cases:
-        same = (c.segment, c.levels) == (case.segment, case.levels)
-        meets = not case.segment or (c.segment == case.segment and set(c.levels) & set(case.levels))
-        if c is not case and not same and meets and case.at - 2 * JOINT <= c.at <= end:
-            out.append(c)
-    return out
-
-
-def _controls(case: _Case, cases: list[_Case], divided: dict, end: int) -> list[str]:
-    """Levels of the same segment that neither this event nor another one at the time has touched."""
-    if case.segment not in divided:
-        return []
-    touched = set(case.levels)
-    for c in cases:
-        if c.segment == case.segment and case.at - 2 * JOINT <= c.at <= end:
-            touched |= set(c.levels)
-    return [level for level in divided[case.segment].about.segment.levels if level not in touched]
-
-
-def _series(case: _Case, controls, earlier: list[_Case], counts, divided: dict, periods: list[str]):
+def _series(case: Case, controls, earlier: list[Case], counts, divided: dict, periods: list[str]):
     """The counts of those touched and of those compared with, and how many were touched at the event."""
     source = divided[case.segment] if case.segment else counts
     days = lengths(period_values(periods), counts.about.time_unit)
@@ -349,7 +241,7 @@ def _name(events: Sequence[Event]) -> Label:
     return Label(" + ".join(e.label.zh for e in events), " + ".join(e.label.en for e in events))
 
 
-def _who(case: _Case, divided: dict) -> Label:
+def _who(case: Case, divided: dict) -> Label:
     if not case.segment:
         return text.label("impact.everybody")
     if case.segment == "?":

@@ -132,7 +132,8 @@ class CumulativeIncidence(SurvivalResult):
         }
         values |= {"rate": main.incidence, "lower": main.ci_lower, "upper": main.ci_upper}
         if len(parts) == 1:
-            return Finding("survival.incidence.only", values)
+            key = "only_unknown" if main.outcome == "unknown" else "only"
+            return Finding(f"survival.incidence.{key}", values)
         second = parts.iloc[1]
         values |= {"second": _outcome(second.outcome), "second_rate": second.incidence}
         return Finding("survival.incidence.main", values, weight=float(main.n_events))

@@ -127,6 +127,10 @@ def fit_counts(lost, design, offset, control_lost=None) -> Fit:
     import statsmodels.api as sm
 
     lost = np.asarray(lost, float)
+    if control_lost is not None:  # a period in which neither side lost anybody says nothing about their ratio
+        told = lost + control_lost > 0
+        lost, control_lost = lost[told], np.asarray(control_lost, float)[told]
+        design, offset = np.asarray(design)[told], np.asarray(offset)[told]
     family = sm.families.Poisson() if control_lost is None else sm.families.Binomial()
     response = lost if control_lost is None else np.column_stack([lost, control_lost])
     fitted = sm.GLM(response, np.asarray(design, float), family=family, offset=np.asarray(offset, float)).fit()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from churnlib import dates, reading, text, values
+from churnlib.churn_form import read_forms
 from churnlib.engine import Engine, quote
 from churnlib.files import SUFFIXES
 from churnlib.schema import Source
@@ -78,6 +79,8 @@ class Found:
     columns : dict of str to Column
     problem : str
         Why the file cannot be used; "" if it can.
+    is_form : bool
+        Whether it holds churn forms, one a sheet.
     """
 
     files: tuple[str, ...]
@@ -85,6 +88,7 @@ class Found:
     n_rows: int = 0
     columns: dict[str, Column] = field(default_factory=dict)
     problem: str = ""
+    is_form: bool = False
 
     @property
     def name(self) -> str:
@@ -109,6 +113,7 @@ def look(folder: Path) -> list[Found]:
     together: dict[Any, Found] = {}
     for one in found:
         key = (tuple(one.columns), Path(one.files[0]).suffix.lower()) if one.columns and not one.sheet else one.name
+        key = "forms" if one.is_form else key
         together[key] = _joined(together[key], one) if key in together else one
     return list(together.values())
 
@@ -121,12 +126,24 @@ def _is_data(path: Path, folder: Path) -> bool:
 def _sheets(path: Path, folder: Path) -> list[Found]:
     """The tables of one file: several where a workbook has several sheets."""
     shown = path.relative_to(folder).as_posix()
+    if forms := _forms(path, shown):
+        return [Found((shown,), n_rows=forms, is_form=True)]
     try:
         return [_read(path, shown, None)]
     except text.DataError as problem:
         if problem.key == "reading.several_sheets":
             return [_read_sheet(path, shown, sheet) for sheet in problem.values["sheets"]]
         return [Found((shown,), problem=str(problem))]
+
+
+def _forms(path: Path, shown: str) -> int:
+    """The number of churn forms in a workbook; 0 if it is none, or holds anything else."""
+    if path.suffix.lower() not in _LONG or path.stat().st_size > LOOKED_AT:
+        return 0
+    try:
+        return len(read_forms(path, shown))
+    except text.DataError:
+        return 0
 
 
 def _read_sheet(path: Path, shown: str, sheet: str) -> Found:
@@ -179,7 +196,8 @@ def _joined(first: Found, second: Found) -> Found:
         )
         for header, column in second.columns.items()
     }
-    return Found(first.files + second.files, None, first.n_rows + second.n_rows, columns)
+    files, n_rows = first.files + second.files, first.n_rows + second.n_rows
+    return Found(files, None, n_rows, columns, is_form=first.is_form)
 
 
 def _edge(days: list[tuple[date, int]], strays: float) -> date:
@@ -197,8 +215,3 @@ def _reads(parse: Callable[[str], Any], written: str) -> Any:
         return parse(written)
     except ValueError:
         return None
-
-
-def all_headers(found: Iterable[Found]) -> list[str]:
-    """Give all headers of several tables."""
-    return [header for one in found for header in one.columns]

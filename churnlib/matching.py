@@ -20,7 +20,7 @@ _NEEDED = {  # beyond the required columns: one of these makes a table what it i
     "exit_survey": ("reasons", "follow_up", "lost_to"),
     "events": ("label_zh",),
 }
-_ALONE = ("customers", "contracts", "assignments", "activity", "exit_survey", "events", "campaigns", "benchmarks")
+_ALONE = ("customers", "contracts", "assignments", "activity", "events", "campaigns", "benchmarks")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def match_tables(found: Iterable[Found]) -> list[Match]:
 def find_column(concept: str, found: Found, taken: Iterable[str] = ()) -> str | None:
     """Find the header that stands for a concept: by its exact name, else by a name that contains it."""
     folded = {_bare(header): header for header in found.columns if header not in taken}
-    words = [_bare(word) for word in synonyms.CONCEPTS[concept]]
+    words = [_bare(word) for word in synonyms.CONCEPTS.get(concept, (concept,))]
     for word in words:
         if word in folded:
             return folded[word]
@@ -78,6 +78,8 @@ def find_column(concept: str, found: Found, taken: Iterable[str] = ()) -> str | 
 
 
 def _best(found: Found) -> Match:
+    if found.is_form:
+        return Match(found, "exit_survey", score=100)
     candidates = [m for table in TABLES if (m := _as_table(found, table))]
     return max(candidates, key=lambda m: m.score, default=Match(found, None))
 

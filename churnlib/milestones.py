@@ -28,7 +28,11 @@ class SurvivalTable(SurvivalResult):
         One row per level and reading: `months`, `tenure` (the day read, or the month), `n_at_risk` just after it,
         `n_events` (churned up to it, under observation), `survival` with `std_error`, `ci_lower`, `ci_upper` in
         [0, 1]; missing where the curve does not reach.
+    whole : TenureQuantiles
+        The levels as wholes: how many customers each has and, for a snapshot, the share of them that has churned.
     """
+
+    whole: TenureQuantiles
 
     columns: ClassVar[tuple[Column, ...]] = (
         Column("level", "level"),
@@ -49,20 +53,30 @@ class SurvivalTable(SurvivalResult):
     def read_columns(self) -> list[Column]:
         if not self.is_wide:
             return super().read_columns()
-        return [Column("level", "level"), *(Column(f"month_{m}", "pct") for m in self.table["months"].unique())]
+        readings = [Column(f"month_{m}", "pct") for m in self.table["months"].unique()]
+        return [Column("level", "level"), *self._whole_columns(), *readings]
+
+    def _whole_columns(self) -> list[Column]:
+        """What stands beside the readings of several groups: their size; for a snapshot the share churned."""
+        wanted = ("n_customers", "share_churned")
+        return [column for column in self.whole.shown_columns() if column.name in wanted]
 
     def summary(self, language: str | None = None) -> pd.DataFrame:
         if not self.is_wide:
             return super().summary(language)
         language = language or text.language()
         heading = Column("level", "level").label(self.module).to(language)
-        rows = []
+        beside, rows = self.whole.shown.set_index("level"), []
         for level, readings in self.shown.groupby("level", sort=False):
             cells = {
                 text.say("survival.at_month", language, months=r.months): _reading(r, language)
                 for r in readings.itertuples()
             }
-            rows.append({heading: self.level(level).to(language)} | cells)
+            sizes = {
+                c.label(self.module).to(language): self._cell_text(c, beside.at[level, c.name], language)
+                for c in self._whole_columns()
+            }
+            rows.append({heading: self.level(level).to(language)} | sizes | cells)
         return pd.DataFrame(rows)
 
     @property
@@ -77,21 +91,31 @@ class SurvivalTable(SurvivalResult):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
+        share = self.whole.share_findings  # a snapshot's own figure comes before the readings of its curve
         told = self.shown.dropna(subset="survival")
         if told.empty:
-            return (self.too_small(),)
+            return (*share, self.too_small())
+        return (*share, self._reading_finding(told))
+
+    def _reading_finding(self, told: pd.DataFrame) -> Finding:
         months = FIRST_YEAR if FIRST_YEAR in set(told["months"]) else told["months"].max()
         read = told[told["months"] == months]
         low, high = read.loc[read["survival"].idxmin()], read.loc[read["survival"].idxmax()]
         values = {"months": months, "rate": low.survival, "lower": low.ci_lower, "upper": low.ci_upper, "n": len(read)}
         if len(read) == 1:
-            return (Finding("survival.table.read", values | {"level": self.level(low.level)}),)
+            return Finding("survival.table.read", values | {"level": self.level(low.level)})
         names = {"worst": self.level(low.level), "best": self.level(high.level), "best_rate": high.survival}
-        return (Finding("survival.table.range", values | names | {"segment": self.about.segment.label}),)
+        return Finding("survival.table.range", values | names | {"segment": self.about.segment.label})
+
+    @property
+    def kpis(self) -> tuple[Kpi, ...]:
+        return self.whole.kpis
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        return (Statement(f"survival.note.time_{self.about.time_unit}"),)
+        warning = (Statement("survival.note.snapshot"),) if self.about.snapshot else ()
+        missing = (Statement("survival.note.missing"),) if self.shown["survival"].isna().any() else ()
+        return (Statement(f"survival.note.time_{self.about.time_unit}"), *missing, *warning)
 
 
 def survival_table(counts, *, months: tuple[int, ...] = MONTHS, kind: str = "log-log") -> SurvivalTable:
@@ -121,7 +145,8 @@ def survival_table(counts, *, months: tuple[int, ...] = MONTHS, kind: str = "log
         read["std_error"] = read["survival"] * np.sqrt(read.pop("log_variance"))
         rows.append(_reading_rows(curve.level, months, tenure, at_risk[g], lost[g], read))
     name = f"survival_table_by_{about.segment.name}" if about.segment.name else "survival_table"
-    return SurvivalTable(about=about, table=pd.concat(rows, ignore_index=True), name=name)
+    whole = tenure_quantiles(counts, kind=kind)
+    return SurvivalTable(about=about, table=pd.concat(rows, ignore_index=True), name=name, whole=whole)
 
 
 def _reading_rows(level, months, tenure, at_risk, lost, read) -> pd.DataFrame:
@@ -176,9 +201,16 @@ class TenureQuantiles(SurvivalResult):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        told = self.shown[self.shown["flag"] == disclosure.SHOWN]
-        share = (self._share_finding(told),) if self.about.snapshot and len(told) else ()
-        return (*share, self._median_finding(told))
+        return (*self.share_findings, self._median_finding(self._told()))
+
+    def _told(self) -> pd.DataFrame:
+        return self.shown[self.shown["flag"] == disclosure.SHOWN]
+
+    @property
+    def share_findings(self) -> tuple[Finding, ...]:
+        """For a snapshot, the share churned; nothing for data with dates."""
+        told = self._told()
+        return (self._share_finding(told),) if self.about.snapshot and len(told) else ()
 
     def _share_finding(self, told: pd.DataFrame) -> Finding:
         low, high = told.loc[told["share_churned"].idxmin()], told.loc[told["share_churned"].idxmax()]

@@ -61,7 +61,7 @@ def fetch_queries(folder: Path, spec: Spec, is_refreshed: bool = False) -> Spec:
     tables = {}
     for table, sources in spec.tables.items():
         tables[table] = tuple(
-            _fetched(folder, spec, f"{table}-{i}", source, is_refreshed) if source.sql else source
+            _fetched(folder, spec, f"{source.sql.url_env}.{table}-{i}", source, is_refreshed) if source.sql else source
             for i, source in enumerate(sources)
         )
     return spec.model_copy(update={"tables": tables})

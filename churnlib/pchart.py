@@ -132,8 +132,9 @@ def _deviations(series: pd.DataFrame, inside: np.ndarray, time_unit: str):
 
 def _expected(lost: np.ndarray, exposed: np.ndarray, design: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Usual rates by a Poisson regression on the baseline; without a season that is its pooled rate."""
-    pooled = lost[inside].sum() / exposed[inside].sum()
-    if design.shape[1] == 1 or pooled == 0:
+    # nobody lost so far is no proof that nobody ever will be: half a customer at least
+    pooled = max(lost[inside].sum(), 0.5) / exposed[inside].sum()
+    if design.shape[1] == 1 or not lost[inside].any():
         return np.full(len(lost), pooled)
     x, effect = design[inside], np.zeros(design.shape[1])
     effect[0] = np.log(pooled)

@@ -138,6 +138,9 @@ def _table(table: str, group: list[Match], attributes: dict[str, Column]) -> Ite
 def _source(match: Match, attributes: dict[str, Column]) -> Iterator[str]:
     files = match.found.files
     yield f"file: {_q(files[0])}" if len(files) == 1 else f"files: [{', '.join(map(_q, files))}]  {_doubt('files')}"
+    if match.found.is_form:
+        yield f"layout: churn_form  {_doubt('form', n=match.found.n_rows)}"
+        return
     if match.found.sheet:
         yield f"sheet: {_q(match.found.sheet)}"
     yield "columns:"

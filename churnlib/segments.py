@@ -77,7 +77,7 @@ def segment_table(data: Dataset, name: str) -> tuple[str, Segment]:
     declared, table = data.spec.segments[name], f"segment {name}"
     if not data.con.table_exists(table):
         make_levels(data.con, data.spec, declared, table)
-    return table, _segment(data.con, data.spec, name, declared, table)
+    return table, describe(data.con, data.spec, name, declared, table)
 
 
 def changes_over_time(declared: SegmentSpec) -> bool:
@@ -85,7 +85,8 @@ def changes_over_time(declared: SegmentSpec) -> bool:
     return declared.column is None
 
 
-def _segment(con: Engine, spec: Any, name: str, declared: SegmentSpec, table: str) -> Segment:
+def describe(con: Engine, spec: Any, name: str, declared: SegmentSpec, table: str) -> Segment:
+    """Give the levels that occur in a table of `make_levels`, in their order of listing, with their names."""
     found = con.frame(f"SELECT DISTINCT level FROM {quote(table)} ORDER BY level NULLS LAST")["level"].tolist()  # noqa: S608 (quoted)
     codes, labels = _listing(declared, found, spec)
     return Segment(name, declared.label or Label.of(name), codes, labels)
@@ -125,7 +126,7 @@ def matching_customers(con: Engine, spec: Any, chosen: Iterable[tuple[str, tuple
         name, declared = _find(spec, given)
         table = f"choice {i}"
         make_levels(con, spec, declared, table)
-        segment = _segment(con, spec, name, declared, table)
+        segment = describe(con, spec, name, declared, table)
         codes = [_find_level(segment, value) for value in wanted]
         marks = {f"level_{i}_{j}": code for j, code in enumerate(codes)}
         params |= marks

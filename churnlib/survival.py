@@ -43,6 +43,11 @@ class SurvivalResult(Result):
     def _cell_text(self, column: Column, value, language: str) -> str:
         return self.level(value).to(language) if column.kind == "level" else super()._cell_text(column, value, language)
 
+    def shown_columns(self) -> list[Column]:
+        columns = super().shown_columns()
+        whole = "level" in self.shown and set(self.shown["level"]) <= {ALL}  # one row of "all customers" after another
+        return [column for column in columns if not (whole and column.name == "level")]
+
     def too_small(self) -> Finding:
         """Say that nothing can be shown."""
         values = {"segment": self.about.segment.label, "n": self.about.min_denominator}

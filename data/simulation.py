@@ -188,13 +188,17 @@ def add_months(day: np.ndarray, n: int) -> np.ndarray:
     return np.minimum(first_of(month + n) + of_month, first_of(month + n + 1) - 1)
 
 
-def silent_spells(active: pd.DataFrame, months: int, observed: int, as_of: int, start: np.ndarray) -> pd.DataFrame:
-    """Return the spells of customers who churn by a silence of more than `months`: the rule, in plain Python.
+def silent_spells(
+    active: pd.DataFrame, limit: int | Callable, observed: int, as_of: int, start: np.ndarray
+) -> pd.DataFrame:
+    """Return the spells of customers who churn by a silence of more than a limit: the rule, in plain Python.
 
     Parameters
     ----------
     active : pandas.DataFrame
         One row per customer and day of activity: customer (0, 1, ...), day (since 1970).
+    limit : int or callable
+        Months, or a function that gives the last day as a customer from the days of activity.
     observed, as_of : int
         Days between which activity is recorded.
     start : numpy.ndarray
@@ -210,14 +214,15 @@ def silent_spells(active: pd.DataFrame, months: int, observed: int, as_of: int, 
     days_ = pd.concat([active[["customer", "day"]], signed])
     days_ = days_[(days_["day"] >= observed) & (days_["day"] <= as_of)]
     days_ = days_.drop_duplicates().sort_values(["customer", "day"], ignore_index=True)
-    due = add_months(days_["day"].to_numpy(), months)
+    due_of = limit if callable(limit) else lambda day: add_months(day, limit)
+    due = due_of(days_["day"].to_numpy())
     who, day = days_["customer"].to_numpy(), days_["day"].to_numpy()
     follows = np.append(who[1:] == who[:-1], False)
     ends = ~follows | (np.append(day[1:], 0) > due)
     begins = np.append(True, ends[:-1])
     first = np.append(True, who[1:] != who[:-1])[begins]
     entry, unseen = day[begins], start[who[begins]] < day[begins]
-    late = first & unseen & (entry >= add_months(np.array([observed]), months)[0])
+    late = first & unseen & (entry >= due_of(np.array([observed]))[0])
     table = {"customer": who[begins], "entry": entry, "is_first": first & ~late}
     return pd.DataFrame(table | {"end": np.where(due[ends] <= as_of, due[ends], NEVER)})
 

@@ -16,6 +16,6 @@ def noise(rng, n: int, likeness: float = 0.0, spread: float = 0.1) -> np.ndarray
 
 
 def losses(rng, n: int, size: int, likeness: float = 0.0, log_shift=0.0, rate: float = RATE) -> np.ndarray:
-    """Draw how many of `size` customers leave in each of n months; `log_shift` is one number a month, or one for all."""
+    """Draw how many of `size` customers leave in each of n months; `log_shift` is a number a month, or one for all."""
     logit = np.log(rate / (1 - rate)) + noise(rng, n, likeness) + log_shift
     return rng.binomial(size, 1 / (1 + np.exp(-logit)))

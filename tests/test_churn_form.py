@@ -8,6 +8,7 @@ from churnlib import text
 from churnlib.churn_form import read_form, read_forms, ticked_words
 from churnlib.dataset import open_dataset
 from churnlib.form_print import print_form
+from churnlib.propose import propose
 
 FORM = [
     ["客户流失情况分析表"],
@@ -126,6 +127,18 @@ def test_a_printed_form_can_be_filled_in_and_read_again(tmp_path, language):
     (form,) = read_forms(path)
     assert form.fields["customer_id"] == "C0001" and form.ticked["reasons"] == (price,)
     assert form.fields["start_date"] == "2021-03-31" and form.ticked["measures"] == ()
+
+
+def test_forms_are_known_among_unknown_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHURN_HOME", str(tmp_path))
+    folder = write_dataset(tmp_path / "from")
+    (folder / "dataset.yml").unlink()
+    save(folder / "三月.xlsx", FORM)
+    save(folder / "四月.xlsx", [["客户编号", "C0002"], ["流失原因", "☑服务差"]])
+    propose("mine", folder)
+    data = open_dataset("mine")
+    assert data.spec.tables["exit_survey"][0].layout == "churn_form"
+    assert data.con.value("SELECT count(*) FROM exit_survey") == 2
 
 
 def test_a_name_that_looks_like_a_formula_is_a_name(tmp_path):

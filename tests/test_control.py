@@ -1,5 +1,6 @@
 """The verdict: even churn or patterned, by which rule, where, since when, and which customers."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from churnlib.control import control_chart
 from churnlib.groups import benjamini_hochberg
 from churnlib.text import Label
 
+BAD = re.compile(r"\bnan\b|\binf\b|None(?! of)|NaT|[{}]")  # what no sentence may hold
 USUAL = [200, 190, 210, 205, 195, 188, 212, 201, 199, 207, 193, 204] * 3
 
 
@@ -84,10 +86,10 @@ def test_loyal_customers_who_leave_are_named():
 def test_many_groups_without_a_cause_name_nobody():
     # mistake 22
     rng, named = np.random.default_rng(3), 0
-    for _ in range(15):
+    for _ in range(8):
         levels = {f"s{i}": (list(rng.binomial(5_000, 0.02, 36)), 5_000) for i in range(20)}
         named += len(control_chart(period_counts(USUAL), [divided(levels)]).groups.signals) > 0
-    assert named <= 3  # nominal .05
+    assert named <= 2  # nominal .05
 
 
 def test_false_discoveries_are_those_of_the_paper():
@@ -132,7 +134,7 @@ def test_too_little_history_is_said_and_not_judged():
     assert keys(control_chart(period_counts([0] * 24, opening=0))) == ["control.not_shown"]
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.lists(st.integers(0, 900), min_size=1, max_size=40), st.sampled_from([0, 25, 3_000, 50_000]))
 def test_every_sentence_can_be_said_in_both_languages(lost, opening):
     lost = [min(d, opening) for d in lost]
@@ -142,6 +144,6 @@ def test_every_sentence_can_be_said_in_both_languages(lost, opening):
     told += [*result.groups.findings, *result.groups.notes] if result.groups else []
     for statement in told:
         for language in text.LANGUAGES:
-            assert not any(bad in statement.say(language) for bad in ("nan", "inf", "None", "{", "NaT"))
+            assert not BAD.search(statement.say(language))
     if result.verdict == "control.patterned.high":
         assert lost[-1] / opening > result.table["expected"].iloc[-1]

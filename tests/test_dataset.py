@@ -1,6 +1,7 @@
 """A data set is opened by name, read once, kept as verified Parquet, and restricted without surprises."""
 
 import random
+import sqlite3
 import subprocess
 import sys
 import time
@@ -276,6 +277,38 @@ def test_a_script_that_fails_is_told_and_tried_again(made):
         assert "the server said no" in str(told.value)
     (made / "simulate.py").write_text(SCRIPT, "utf-8")
     assert open_dataset(made).tables["customers"] == 1
+
+
+# --- databases ---
+
+
+def test_a_query_is_asked_once_for_each_last_day_and_its_address_is_kept_nowhere(tmp_path, monkeypatch):
+    base = tmp_path / "crm-secret.db"
+    with sqlite3.connect(base) as crm:
+        crm.execute("CREATE TABLE customers (id TEXT, joined TEXT)")
+        crm.executemany("INSERT INTO customers VALUES (?, ?)", [("007", "2023-05-01"), ("008", "2023-06-01")])
+    monkeypatch.setenv("CRM_URL", f"sqlite:///{base}")
+    source = {
+        "sql": {"url_env": "CRM_URL", "table": "customers"},
+        "columns": {"customer_id": "id", "start_date": "joined"},
+    }
+    changes = {"tables": {"customers": source}, "segments": {}, "roles": {}}
+    folder = write_dataset(tmp_path / "set", None, None, **changes)
+    assert open_dataset(folder).con.frame("SELECT customer_id FROM ids ORDER BY 1")["customer_id"].tolist() == [
+        "007",
+        "008",
+    ]
+    with sqlite3.connect(base) as crm:
+        crm.execute("DELETE FROM customers WHERE id = '008'")
+    assert open_dataset(folder).tables["customers"] == 2
+    assert open_dataset(folder, is_refreshed=True).tables["customers"] == 1
+    monkeypatch.delenv("CRM_URL")
+    assert open_dataset(folder).tables["customers"] == 1
+    kept = [path for path in folder.rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"crm-secret" in path.read_bytes()]
+    with pytest.raises(text.DataError) as told:
+        open_dataset(write_dataset(folder, None, None, **changes, as_of="2026-02-12"))
+    assert "CRM_URL" in str(told.value)
 
 
 # --- restrictions and segments ---

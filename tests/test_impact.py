@@ -12,11 +12,12 @@ from noise import LIKENESS, SIZES, noise
 
 from churnlib import text
 from churnlib.about import Event
-from churnlib.impact import event_effects, read_scope
+from churnlib.impact import event_effects
 from churnlib.interrupted import Series, effect_of, fit_counts
 from churnlib.results import period_values
 from churnlib.season import season_terms
 from churnlib.text import Label
+from churnlib.touched import read_scope
 
 ORACLES = Path(__file__).parent / "oracles"
 
@@ -55,7 +56,7 @@ def test_rate_ratios_of_the_sicilian_smoking_ban_are_those_published(case):
     offset = np.zeros(len(sicily)) if case == "compared" else np.log(sicily["stdpop"])
     fit = fit_counts(sicily["aces"], design, offset, None if control is None else control.to_numpy(float))
     np.testing.assert_allclose(fit.ratio(design.shape[1] - 1), r[["ratio", "lower", "upper"]], rtol=1e-6)
-    assert fit.dispersion == pytest.approx(r["dispersion"], rel=1e-6)
+    assert fit.dispersion == pytest.approx(r["dispersion"], rel=1e-5)  # R takes the weights of the step before the last
 
 
 def test_an_event_is_judged_against_customers_whom_it_did_not_touch():

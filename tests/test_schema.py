@@ -84,6 +84,8 @@ def test_without_a_definition_the_tables_say_what_churn_is(tmp_path):
         ("start_date:", "strat_date:", 8, "start_date"),
         ("customer_id:", "customer_number:", 6, "customer_id"),
         ("2026-01-12", "12/1/26", 2, "12/1/26"),
+        ("NO: unknown", "NO: unknwon", 9, "unknown"),
+        ("default: unknown", "default: unkown", 9, "unknown"),
         ("title:", "titel:", 1, "title"),
         ("inactivity", "inactive", 13, "inactivity"),
         ("6 months", "6 moons", 13, "6 moons"),

@@ -84,8 +84,8 @@ class Listening(Engine):
         return super().value(sql, params)
 
 
-def listening() -> Canonical:
-    data = toy()
+def listening(**changes) -> Canonical:
+    data = toy(**changes)
     data.con.heard = set()
     data.con.__class__ = Listening
     return data
@@ -111,6 +111,10 @@ def statements() -> list[str]:
         count(data)
     for count in (counts.companion_counts, counts.tracking_counts, counts.campaign_counts, counts.repeat_counts):
         count(data)
+    later = listening(as_of="2025-03-31")  # a year after the first bills
+    counts.worth_counts(later, years_back=1)
+    counts.band_counts(later, months=1)
+    data.con.heard |= later.con.heard
     inactivity.gap_evidence(data, ["90 days", "3 months", "2 gaps"])
     return sorted(sql for sql in data.con.heard if not sql.startswith("DROP"))
 

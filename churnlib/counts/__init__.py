@@ -1,31 +1,39 @@
 """Counting: spells, activity, surveys in; small additive frames out. The only place that knows SQL beside the
 definitions.
 
-`periods`: the ledger of every period; `states`: who is at risk at its end; `tenure`: who left at which tenure;
-`cohorts`: who stayed, by start; `reasons`: what the lost said; `tracking`: satisfaction, conversion, campaigns.
+`periods`: the ledger of every period; `crossed`: by several segments at once; `states`: who is at risk at its end;
+`tenure`: who left at which tenure; `cohorts`: who stayed, by start; `reasons`: what the lost said; `tracking`:
+satisfaction, conversion, campaigns; `worth`: what customers bring and cost.
 """
 
 from churnlib.counts.base import Counts
 from churnlib.counts.cohorts import cohort_counts
+from churnlib.counts.crossed import crossed_counts, slice_counts, unit_counts
 from churnlib.counts.periods import period_counts
 from churnlib.counts.reasons import lost_to_counts, reason_counts, reason_pair_counts, response_counts
 from churnlib.counts.repeats import repeat_counts
 from churnlib.counts.states import state_counts
 from churnlib.counts.tenure import tenure_counts
 from churnlib.counts.tracking import campaign_counts, companion_counts, tracking_counts
+from churnlib.counts.worth import band_counts, worth_counts
 
 __all__ = [
     "Counts",
+    "band_counts",
     "campaign_counts",
     "cohort_counts",
     "companion_counts",
+    "crossed_counts",
     "lost_to_counts",
     "period_counts",
     "reason_counts",
     "reason_pair_counts",
     "repeat_counts",
     "response_counts",
+    "slice_counts",
     "state_counts",
     "tenure_counts",
     "tracking_counts",
+    "unit_counts",
+    "worth_counts",
 ]

@@ -17,12 +17,12 @@ from churnlib.counts.base import Counts, about, make_calendar, segment, unit_of
 from churnlib.counts.periods import ARRIVALS, DEPARTURES, first_countable, make_pieces, period_counts
 from churnlib.engine import quote
 from churnlib.schema import SegmentSpec
-from churnlib.segments import make_levels
+from churnlib.segments import describe, make_levels
 
 TENURE = "tenure"
 TENURE_MONTHS = (0, 6, 12, 24)  # bands of tenure where the data set declares none of its own
 MANY = 20  # levels above which a segment is one of many small units
-MOST = 20_000  # combinations of levels that may be crossed
+MOST = 100_000  # combinations of levels that may be crossed; far fewer occur
 BETWEEN = "\x1f"  # the unit separator: stands in nobody's levels
 
 # One row per customer and stretch of days in which none of the levels changed: the levels joined into one.
@@ -90,7 +90,7 @@ def slice_counts(data: Any, unit: str | None = None, *, definition: str | None =
     -------
     CrossedCounts
         As `crossed_counts`. Segments are taken in the order of their declaration, as long as there are not more than
-        20,000 combinations of levels.
+        100,000 combinations of levels.
     """
     chosen, cells = [], 1
     for name, division in _divisions(data):
@@ -133,8 +133,6 @@ def _tenure(data: Any) -> tuple[str, Segment]:
     declared = next((name for name in data.spec.segments if _is_tenure(data, name)), None)
     if declared:
         return segment(data, declared)
-    from churnlib.segments import describe
-
     bands, table = SegmentSpec(tenure_months=TENURE_MONTHS, label=text.label("counts.tenure")), "segment of tenure"
     if not data.con.table_exists(table):
         make_levels(data.con, data.spec, bands, table)

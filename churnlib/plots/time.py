@@ -14,6 +14,7 @@ from churnlib.plots.canvas import (
     LINE,
     SIZE,
     SMALL,
+    WIDTH,
     end_labels,
     numbers,
     put,
@@ -265,16 +266,19 @@ def small_multiples(
     axis = scale([*everything, *(reference if reference is not None else ())], kind, zero=zero, ticks=4)
     rows = -(-len(panels) // columns)
     columns = -(-len(panels) // max(rows, 1))  # rows of the same length
-    head, foot, gap, key = 30, 26, 24, LINE + 6 if reference_label else 0
+    gap, foot, key = 24, 26, LINE + 6 if reference_label else 0
+    each = (WIDTH - axis.room - 12 - gap * (columns - 1)) / max(columns, 1)
+    titles = [wrap(p.title, each - width(p.said, SIZE, bold=True) - 8, SIZE) for p in panels]
+    head = 13 + LINE * max((len(title) for title in titles), default=1)
     frame = sheet(rows * (height + head + foot) + key, axis.room, 12, key, 0, ax)
     frame.set_axis_off()
     w, h = span(frame)
-    each = (w - gap * (columns - 1)) / max(columns, 1)
-    for k, panel in enumerate(panels):
+    each = (w - gap * (columns - 1)) / max(columns, 1)  # of axes that were handed in, too
+    for k, (panel, title) in enumerate(zip(panels, titles, strict=True)):
         row, column = divmod(k, columns)
         bottom = 1 - ((row + 1) * (h / rows) - foot) / h
         inner = frame.inset_axes((column * (each + gap) / w, bottom, each / w, (h / rows - head - foot) / h))
-        _draw_panel(inner, panel, periods, axis, reference, each, labelled=column == 0)
+        _draw_panel(inner, panel, title, periods, axis, reference, labelled=column == 0)
     if reference_label:
         how = {"transform": frame.transAxes, "color": PALETTE["previous"], "linewidth": 1.4, "clip_on": False}
         frame.plot([0, 18 / w], [1 + (key - 10) / h] * 2, **how)
@@ -282,7 +286,7 @@ def small_multiples(
     return frame
 
 
-def _draw_panel(ax, panel: Panel, periods, axis, reference, room: float, labelled: bool) -> None:
+def _draw_panel(ax, panel: Panel, title: list[str], periods, axis, reference, labelled: bool) -> None:
     x, n = np.arange(len(periods)), len(periods)
     y, marks = numbers(panel.values, n), list(panel.signals)
     ax.set_xlim(-0.6, n - 0.4)
@@ -296,10 +300,10 @@ def _draw_panel(ax, panel: Panel, periods, axis, reference, room: float, labelle
     if known.size:
         color = PALETTE[TONES[panel.tone]]
         ax.plot([known[-1]], [y[known[-1]]], "o", ms=7, color=color, mec=PALETTE["paper"], mew=1.2, zorder=6)
-    title = wrap(panel.title, room - width(panel.said, SIZE, bold=True) - 8, SIZE, 1)[0]
-    how = {"dy": 8, "va": "bottom", "fontweight": "bold"}
-    put(ax, title, 0, 1, "axes", ha="left", **how)
-    put(ax, panel.said, 1, 1, "axes", ha="right", color=PALETTE[SAID[panel.tone]], **how)
+    how = {"va": "bottom", "fontweight": "bold"}
+    for k, row in enumerate(reversed(title)):
+        put(ax, row, 0, 1, "axes", dy=8 + LINE * k, ha="left", **how)
+    put(ax, panel.said, 1, 1, "axes", dy=8, ha="right", color=PALETTE[SAID[panel.tone]], **how)
     ax.set_xticks([0, n - 1], labels=["", ""])
     for place, side in ((0, "left"), (n - 1, "right")):
         put(ax, str(periods[place]), place, 0, "x", dy=-7, va="top", ha=side, fontsize=SMALL, color=PALETTE["mute"])

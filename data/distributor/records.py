@@ -17,13 +17,15 @@ FULL_WIDTH = str.maketrans("0123456789.", "０１２３４５６７８９．")
 MEASURES = ("上门沟通；上报公司", "上报公司", "改进服务", "不再走访", "由新客户替代")
 VERDICTS = {"重建业务": 0.35, "暂不决定": 0.40, "不再往来": 0.25}
 EVENTS = [
-    ("2024-03-01", "", "其他", "代表05与代表06客户互换", "representatives 05 and 06 change customers", ""),
+    ("2024-03-01", "", "其他", "代表05与代表06客户互换", "reps 05 and 06 change customers",
+     "representative=代表05,代表06"),
     ("2024-06-01", "2024-11-30", "窜货", "华东低价窜货", "grey-market goods in East China", "region=华东"),
     ("2024-12-01", "2024-12-31", "其他", "华南年末压货", "year-end stock push in South China", "region=华南"),
     ("2025-01-01", "", "政策", "连锁药店返点下调", "rebates for pharmacy chains cut", "kind=连锁药店"),
-    ("2025-04-01", "", "公司措施", "小客户电话专席（半数试点）", "phone desk for half of the small customers", ""),
-    *((day, "", "员工离职", f"{name}离职", f"representative {name[2:]} leaves", f"representative={name}")
-      for name, day in p.LEAVES.items()),
+    ("2025-04-01", "", "公司措施", "小客户电话专席（半数试点）", "phone desk for half of the small customers",
+     "annual_band=10万元以下"),
+    *((day, "", "员工离职", f"{name}离职", f"rep {name[2:]} leaves", f"representative={name},{next_}")
+      for (name, day), next_ in zip(p.LEAVES.items(), p.SUCCESSORS, strict=True)),
 ]  # fmt: skip
 
 
@@ -47,6 +49,10 @@ def master(rng: np.random.Generator, world: SimpleNamespace, shipped: pd.DataFra
     spent, last = shipped.groupby("customer")["amount"].sum(), shipped.groupby("customer")["until"].max()
     months = np.maximum(1.0, (np.minimum(last, AS_OF) - np.maximum(who.joined, OBSERVED)) / 30.4375)
     fee = (spent / months).astype(int).to_numpy() // 100 * 100
+    final = world.lost[(world.lost["next"] > AS_OF) & (world.lost["follow_up"] == "已回访")].set_index("customer")
+    final = final[final["filled"] <= AS_OF]
+    kinds = {"closed": "自然", "solvency": "欠费", "rare": "不详", "pushed": "不详"}
+    outcome = final["cause"].map(lambda c: kinds.get([*p.CAUSES, *p.STAYS][int(c)], "主动"))
     margin = np.array(p.MARGIN)[who.band] * rng.lognormal(0, 0.15, who.n)
     return pd.DataFrame(
         {
@@ -60,6 +66,8 @@ def master(rng: np.random.Generator, world: SimpleNamespace, shipped: pd.DataFra
             "年销售量": np.array(list(p.BANDS), object)[who.band],
             "经营状况": who.condition[:, -1],
             "业务起始时间": days(who.joined, "%Y年%m月%d日"),
+            "业务终止时间": days(final["due"].reindex(k).fillna(NEVER).to_numpy(int), never=NEVER),
+            "终止类型": outcome.reindex(k).fillna("").to_numpy(object),
             "月均采购额": yuan(fee),
             "毛利率": [f"{100 * m:.1f}%" for m in margin],
             "月服务成本": yuan(100 * np.rint(180 + 0.01 * fee / 100 + 500 * np.array(p.VISITS)[who.band]).astype(int)),

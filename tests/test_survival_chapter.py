@@ -1,0 +1,98 @@
+"""What the chapter adds to the curves: the share of a snapshot, hazard ratios by tenure, customers who came back."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from survival_cases import OUTCOMES, counts, simulate
+
+from churnlib import text
+from churnlib.hazard import proportional_hazards
+from churnlib.milestones import survival_table
+from churnlib.ratios import ratios_by_tenure
+from churnlib.returns import survival_after_return
+
+
+def said(result):
+    """Every sentence in both languages."""
+    statements = [s for s in (*result.findings, *result.notes, result.subtitle) if s]
+    return [statement.say(language) for statement in statements for language in text.LANGUAGES]
+
+
+def two_groups(n, late_risk, seed=41):
+    """Group b leaves at 0.08 a month in its first year and at `late_risk` afterwards; a always at 0.05."""
+    rng, day, year = np.random.default_rng(seed), 30.4375, 365.25
+    life = rng.exponential(day / 0.08, n)
+    life = np.where(life > year, year + rng.exponential(day / late_risk, n), life)
+    rows = pd.DataFrame({"level": ["a"] * 2 * n + ["b"] * n, "exit": np.r_[rng.exponential(day / 0.05, 2 * n), life]})
+    end = rng.integers(900, 1500, 3 * n)
+    rows["outcome"] = np.where(rows["exit"] <= end, "voluntary", "censored")
+    return counts(rows.assign(exit=np.minimum(np.ceil(rows["exit"]), end)))
+
+
+def test_a_snapshot_table_tells_the_share_churned_before_the_curve():
+    rows = pd.DataFrame({"exit": [9, 30], "outcome": ["voluntary", "censored"], "n": [40, 160]})
+    whole = survival_table(counts(rows, unit="month", snapshot=True))
+    assert whole.findings[0].key == "survival.snapshot.share" and whole.kpis[0].value == 0.2
+    groups = pd.concat([rows.assign(level="a"), rows.assign(level="b", n=[80, 120])])
+    table = survival_table(counts(groups, unit="month", snapshot=True))
+    assert table.findings[0].key == "survival.snapshot.share_range" and not table.kpis
+    assert list(table.summary("en")["Share churned"]) == ["20.00%", "40.00%"]
+    assert "Share churned" not in survival_table(counts(groups, unit="month")).summary("en")
+
+
+def test_a_ratio_that_changes_with_tenure_is_named_with_its_size():
+    result = ratios_by_tenure(proportional_hazards(two_groups(4_000, 0.03)))
+    assert result.findings[0].key == "survival.ratios.change"
+    ratios = result.table.set_index("months")["hazard_ratio"]
+    assert ratios[[0, 3]].to_numpy() == pytest.approx([1.6, 1.6], rel=0.1)
+    assert ratios[[12, 24]].to_numpy() == pytest.approx([0.6, 0.6], rel=0.2)
+    assert result.plot() is not None and not any("nan" in words for words in said(result))
+
+
+def test_a_ratio_that_holds_is_not_said_to_change():
+    result = ratios_by_tenure(proportional_hazards(two_groups(4_000, 0.08)))
+    assert result.findings[0].key in ("survival.ratios.steady", "survival.ratios.small")
+
+
+def test_ratios_of_too_few_losses_are_not_shown():
+    rows = simulate(400, np.random.default_rng(42), monthly_risk=0.02)
+    few = rows.assign(level=np.where(np.arange(len(rows)) % 40 == 0, "b", "a"))
+    result = ratios_by_tenure(proportional_hazards(counts(few)))
+    hidden = result.table["n_events"] < 5
+    assert hidden.any() and result.shown.loc[hidden, "hazard_ratio"].isna().all()
+    assert not any("nan" in words for words in said(result))
+
+
+def in_blocks(rows):
+    """Count spells by block, as the engine does for later spells."""
+    rows = rows.assign(level=[f"{i % 50}" for i in range(len(rows))])
+    made = counts(rows, by="", levels=())
+    made.frame = made.frame.rename(columns={"level": "block"}).assign(level="")
+    return made
+
+
+def test_later_spells_have_a_block_of_their_own_and_no_figure_of_the_period():
+    result = survival_after_return(in_blocks(simulate(3_000, np.random.default_rng(43))))
+    assert result.name == "survival_after_return" and result.kpis == () and result.by_blocks
+    (finding,) = result.findings
+    assert finding.key == "survival.returned.stay"
+    assert finding.values["lower"] < np.exp(-0.04 * 12) < finding.values["upper"]
+    assert result.plot() is not None and not any("nan" in words for words in said(result))
+
+
+@pytest.mark.parametrize(("n", "key"), [(0, "survival.returned.none"), (10, "survival.returned.few")])
+def test_no_or_few_returns_are_said_in_one_sentence(n, key):
+    rows = simulate(200, np.random.default_rng(44)).head(n)
+    columns = ["level", "block", "tenure", "n_entered", *(f"n_{o}" for o in OUTCOMES), "n_events", "n_censored"]
+    made = in_blocks(simulate(200, np.random.default_rng(44)).head(max(n, 1)))
+    made.frame = made.frame if len(rows) else pd.DataFrame(columns=columns)
+    result = survival_after_return(made)
+    assert [finding.key for finding in result.findings] == [key]
+    assert result.plot() is None and all(words and "nan" not in words for words in said(result))
+    assert result.summary("en").empty
+
+
+def test_returns_of_whom_nobody_left_again_are_told_without_an_interval():
+    rows = pd.DataFrame({"entry": 0, "exit": 400, "outcome": "censored", "n": 1}, index=range(100))
+    (finding,) = survival_after_return(in_blocks(rows)).findings
+    assert finding.key == "survival.returned.all" and "nan" not in finding.say("en")
