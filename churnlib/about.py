@@ -158,6 +158,8 @@ class About:
     segment : Segment
     filters : tuple of (Label, Label)
         Attribute and value of each restriction made by `where`.
+    reason_groups : tuple of (str, Label)
+        The company's own groups of reasons, where it declares any.
     min_denominator, privacy_k : int
         Customers under which a rate is not shown; count under which a cell is hidden.
     """
@@ -178,6 +180,7 @@ class About:
     filters: tuple[tuple[Label, Label], ...] = ()
     events: tuple[Event, ...] = ()
     targets: tuple[tuple[str, float], ...] = ()
+    reason_groups: tuple[tuple[str, Label], ...] = ()
     min_denominator: int = 30
     privacy_k: int = 5
     conf_level: float = 0.95

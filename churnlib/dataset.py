@@ -133,6 +133,7 @@ class Dataset:
             filters=self.filters,
             events=self._events(),
             targets=tuple(self.spec.targets.items()),
+            reason_groups=tuple((name, group.label) for name, group in self.spec.reasons.groups.items()),
             min_denominator=self.spec.thresholds.min_denominator,
             privacy_k=self.spec.thresholds.privacy_k,
             conf_level=self.spec.thresholds.conf_level,

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
+from scipy.stats import t
 
 from churnlib import disclosure, plots, text
 from churnlib.about import Period, Segment
@@ -73,7 +74,7 @@ class ChangeExplained(Result):
         alone = alone.loc[alone["contribution"].abs().sort_values(ascending=False, kind="stable").index]
         kept, others = alone.iloc[:LISTED], pd.concat([alone.iloc[LISTED:], rates[folded]])
         kept = kept.sort_values("contribution", ascending=self.change < 0, kind="stable")
-        rows = [kept, _together(others, self.about.conf_level), rest] if len(others) else [kept, rest]
+        rows = [kept, _together(others), rest] if len(others) else [kept, rest]
         out = pd.concat(rows, ignore_index=True)
         out["part"] = [self._name(row.kind, row.item) for row in out.itertuples()]
         out["n_lost"] = whole(out["n_lost"].to_numpy())
@@ -129,8 +130,8 @@ class ChangeExplained(Result):
         told = self.shown[(self.shown["kind"] == "rate")]
         if len(told) < 2:
             return None
-        z = _simultaneous(self.about.conf_level, len(told))
-        half = (told["ci_upper"] - told["ci_lower"]) / 2 / ndtri((1 + self.about.conf_level) / 2) * z
+        widening = ndtri(1 - (1 - self.about.conf_level) / 2 / len(told)) / ndtri((1 + self.about.conf_level) / 2)
+        half = (told["ci_upper"] - told["ci_lower"]) / 2 * widening  # Bonferroni: many levels are looked at
         clear = told[told["contribution"].abs() > half]
         if clear.empty:
             return Finding("decompose.no_level", {"n": len(told), "segment": self.segments[0].label})
@@ -171,7 +172,7 @@ class ChangeExplained(Result):
         if self.shown.empty:
             return None
         rows = self.shown[self.shown["kind"] != "size"]
-        tones = ["steady" if low <= 0 <= high else "worse" if low > 0 else "better" for low, high in _ends(rows)]
+        tones = [_tone(row) for row in rows.itertuples()]
         share = [text.show(v, "pct", digits=1) if pd.notna(v) else "" for v in rows["share"]]
         return plots.bars(
             [str(part) for part in rows["part"]],
@@ -186,17 +187,15 @@ class ChangeExplained(Result):
         )
 
 
-def _ends(rows: pd.DataFrame):
-    return zip(rows["ci_lower"], rows["ci_upper"], strict=True)
+def _tone(row) -> str:
+    """Longer months are nobody's doing."""
+    if row.kind == "days" or row.ci_lower <= 0 <= row.ci_upper:
+        return "steady"
+    return "worse" if row.ci_lower > 0 else "better"
 
 
 def _words(key: str, **values) -> Label:
     return Label(*(text.say(key, language, **values) for language in text.LANGUAGES))
-
-
-def _simultaneous(conf_level: float, n: int) -> float:
-    """The half-width, in standard errors, that n intervals keep together (Bonferroni)."""
-    return float(ndtri(1 - (1 - conf_level) / 2 / n))
 
 
 def _small(rates: pd.DataFrame, about) -> np.ndarray:
@@ -214,10 +213,9 @@ def _flags(rows: pd.DataFrame, about, within: tuple[str, ...] = ()) -> list[np.n
     ]
 
 
-def _together(others: pd.DataFrame, conf_level: float) -> pd.DataFrame:
+def _together(others: pd.DataFrame) -> pd.DataFrame:
     """One row for levels that are not shown by themselves; different levels' losses are independent."""
-    z = ndtri((1 + conf_level) / 2)
-    half = z * float(np.sqrt((((others["ci_upper"] - others["ci_lower"]) / 2 / z) ** 2).sum()))
+    half = float(np.sqrt((((others["ci_upper"] - others["ci_lower"]) / 2) ** 2).sum()))
     part = others["contribution"].sum()
     row = {"kind": "others", "item": "", "contribution": part, "ci_lower": part - half, "ci_upper": part + half}
     return pd.DataFrame([row | {"n_lost": others["n_lost"].sum(), "share": others["share"].sum()}])
@@ -263,14 +261,18 @@ def decompose_change(counts, against: str = "year_ago") -> ChangeExplained:
     cells, levels = two_periods(counts, about.period, before)
     usual = baseline(totals.reset_index(), about.period.unit)
     common = overdispersion(usual["n_churned_opening"], usual["n_opening"])
-    table = _table(cells, levels, common, level_sigma(counts, usual["period"], levels), counts.segments, about)
+    sigma = level_sigma(counts, usual["period"], levels)
+    # the baseline's spread is itself estimated: Student's t, where there is a baseline to speak of
+    z = t.ppf((1 + about.conf_level) / 2, len(usual) - 1) if len(usual) >= 6 else ndtri((1 + about.conf_level) / 2)
+    table = _table(cells, levels, z * np.sqrt(variance(decompose(cells), cells, sigma, common)), counts.segments)
+    table = _with_customers(pd.concat([table, _totals(cells, common, about)], ignore_index=True), cells)
     low, high = table[["ci_lower", "ci_upper"]].iloc[-1]
     return ChangeExplained(table=table, clear=bool(low > 0 or high < 0), **told)
 
 
-def _table(cells: Cells, levels, common: float, sigma: list[float], segments, about) -> pd.DataFrame:
+def _table(cells: Cells, levels, half: np.ndarray, segments) -> pd.DataFrame:
+    """The parts, levels in their order of listing, with intervals of these half-widths."""
     parts = decompose(cells)
-    half = ndtri((1 + about.conf_level) / 2) * np.sqrt(variance(parts, cells, sigma, common))
     first = cells.levels[:, 0]
     n1, d1, n0, d0 = (np.bincount(first, x, len(levels)) for x in (cells.n1, cells.d1, cells.n0, cells.d0))
     kinds = ["rate"] * len(levels) + ["mix"] * len(segments) + ["days"]
@@ -285,16 +287,15 @@ def _table(cells: Cells, levels, common: float, sigma: list[float], segments, ab
         *range(len(levels), len(table)),
     ]
     table = table.iloc[order]
-    table = table[(table["kind"] != "days") | (cells.days1 != cells.days0)]
-    table = pd.concat([table, _totals(cells, parts.effects.sum(), common, about)], ignore_index=True)
-    return _with_customers(table, cells)
+    return table[(table["kind"] != "days") | (cells.days1 != cells.days0)]
 
 
-def _totals(cells: Cells, change: float, common: float, about) -> pd.DataFrame:
+def _totals(cells: Cells, common: float, about) -> pd.DataFrame:
     """The rows of the number of customers and of the total; the total's interval is that of the trend's comparison."""
     sums = [x.sum() for x in (cells.d1, cells.n1, cells.d0, cells.n0)]
     lower, upper = difference(*sums, sigma=common, conf_level=about.conf_level)
     named = dict(zip(("n_churned_opening", "n_opening", "n_churned_before", "n_before"), sums, strict=True))
+    change = cells.rates[0] - cells.rates[1]
     total = {"kind": "total", "item": "", "contribution": change, "ci_lower": float(lower), "ci_upper": float(upper)}
     return pd.DataFrame([{"kind": "size", "item": ""}, total | named])
 

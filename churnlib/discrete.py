@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.special import ndtri
 from scipy.stats import chi2
 
+from churnlib import text
 from churnlib.hazard import WINDOWS
 from churnlib.lifetable import LifeTable, anniversary, life_table, risk_set
 from churnlib.ratios import stretches
@@ -167,6 +168,21 @@ class DiscreteHazard(SurvivalResult):
             stretch=stretches(self.table["months"]), **{c: self.table[c].where(keep) for c in hides}
         )
 
+    def read_columns(self) -> list[Column]:
+        return [Column("level", "level"), *(Column(s, "ratio") for s in dict.fromkeys(self.shown["stretch"]))]
+
+    def summary(self, language: str | None = None) -> pd.DataFrame:
+        """One row per level, a column per stretch of tenure."""
+        language = language or text.language()
+        heading, rows = Column("level", "level").label(self.module).to(language), []
+        for level, part in self.shown.groupby("level", sort=False):
+            cells = {
+                text.say("survival.in_months", language, stretch=r.stretch): _ratio(r, language)
+                for r in part.itertuples()
+            }
+            rows.append({heading: self.level(level).to(language)} | cells)
+        return pd.DataFrame(rows)
+
     @property
     def findings(self) -> tuple[Finding, ...]:
         values = {"segment": self.about.segment.label, "p": self.fit.p_value}
@@ -183,6 +199,14 @@ class DiscreteHazard(SurvivalResult):
         test = (Statement("survival.note.discrete_test", values),) if not np.isnan(self.fit.p_value) else ()
         gone = (Statement("survival.note.separated"),) if self.table["is_separated"].any() else ()
         return (Statement("survival.note.discrete"), *test, *gone)
+
+
+def _ratio(row, language: str) -> str:
+    """Write a ratio with its interval: "1.16 (1.10–1.23)"."""
+    if pd.isna(row.hazard_ratio):
+        return text.MISSING
+    said, lower, upper = (text.show(v, "ratio", language) for v in (row.hazard_ratio, row.ci_lower, row.ci_upper))
+    return f"{said}（{lower}–{upper}）" if language == "zh" else f"{said} ({lower}–{upper})"
 
 
 def discrete_hazard(counts) -> DiscreteHazard:

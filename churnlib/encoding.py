@@ -129,7 +129,9 @@ def _told(path: Path, shown: str, start: bytes) -> str:
     if not bad:
         _refuse_if_unsure(good, shown)
         return "utf-8"
-    if sum(map(len, good)) > sum(map(len, bad)):
+    # two bytes can be a word in both encodings (元 in GBK is UTF-8 too): such lines prove nothing against the others
+    proof = [line for line in good if not _is_by_accident([line])]
+    if sum(map(len, proof)) > sum(map(len, bad)):
         return "utf-8"  # a few damaged lines in a file that is UTF-8 otherwise: they are set aside
     if _is_chinese(evidence.decode("gb18030", "replace")):
         return "gb18030"
@@ -160,12 +162,22 @@ def _beyond_ascii(data: bytes) -> list[bytes]:
 
 def _refuse_if_unsure(lines: list[bytes], shown: str) -> None:
     """Refuse a file whose few characters are UTF-8 by accident: 女 in GBK is Ů in UTF-8."""
-    found = set("".join(line.decode("utf-8", "ignore") for line in lines)) - {chr(i) for i in range(0x100)}
-    if not found or any(ord(char) > 0x7FF for char in found):
-        return
-    if all(_is_common(char.encode().decode("gb18030", "replace")) for char in found):
-        char = min(found)
+    if _is_by_accident(lines):
+        char = min(_foreign(lines))
         raise text.DataError("reading.encoding_of_two", file=shown, utf8=char, gbk=char.encode().decode("gb18030"))
+
+
+def _foreign(lines: list[bytes]) -> set[str]:
+    """The characters, read as UTF-8, that Western European text does not have."""
+    return set("".join(line.decode("utf-8", "ignore") for line in lines)) - {chr(i) for i in range(0x100)}
+
+
+def _is_by_accident(lines: list[bytes]) -> bool:
+    """Tell whether all characters that are UTF-8 are also everyday Chinese in GBK."""
+    found = _foreign(lines)
+    if not found or any(ord(char) > 0x7FF for char in found):
+        return False
+    return all(_is_common(char.encode().decode("gb18030", "replace")) for char in found)
 
 
 def _is_chinese(sample: str) -> bool:

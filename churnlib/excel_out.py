@@ -30,7 +30,8 @@ def write_workbook(path: str | Path, results: Iterable[Result]) -> Path:
     path : str or Path
     results : iterable of Result
         One sheet each: what `Result.shown` holds, under the readers' headings, as numbers, dates and text with their
-        formats; money in major units, differences of shares in percentage points. The first sheet holds findings, definitions and notes.
+        formats; money in major units, differences of shares in percentage points. The first sheet holds findings,
+        definitions and notes.
 
     Returns
     -------

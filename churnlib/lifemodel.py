@@ -107,7 +107,7 @@ def fit_life(kind: str, n_at_risk, n_lost, dispersion: float = 1.0) -> LifeModel
     n_at_risk, n_lost : array-like, shape (n_ages,)
         Customers who completed age t - 1 and were observed at age t, and those of them lost by then, for t = 1, 2 ...
     dispersion : float
-        Variance of the counts as a multiple of the binomial one (see `churnlib.projection.overdispersion`).
+        Variance of the counts as a multiple of the binomial one (see `churnlib.backtest.overdispersion`).
 
     Returns
     -------

@@ -66,7 +66,7 @@ class SurvivalTable(SurvivalResult):
             return super().summary(language)
         language = language or text.language()
         heading = Column("level", "level").label(self.module).to(language)
-        beside, rows = self.whole.shown.set_index("level"), []
+        beside, columns, rows = self.whole.shown.set_index("level"), self._whole_columns(), []
         for level, readings in self.shown.groupby("level", sort=False):
             cells = {
                 text.say("survival.at_month", language, months=r.months): _reading(r, language)
@@ -74,7 +74,7 @@ class SurvivalTable(SurvivalResult):
             }
             sizes = {
                 c.label(self.module).to(language): self._cell_text(c, beside.at[level, c.name], language)
-                for c in self._whole_columns()
+                for c in columns
             }
             rows.append({heading: self.level(level).to(language)} | sizes | cells)
         return pd.DataFrame(rows)
@@ -115,7 +115,7 @@ class SurvivalTable(SurvivalResult):
     def notes(self) -> tuple[Statement, ...]:
         warning = (Statement("survival.note.snapshot"),) if self.about.snapshot else ()
         missing = (Statement("survival.note.missing"),) if self.shown["survival"].isna().any() else ()
-        return (Statement(f"survival.note.time_{self.about.time_unit}"), *missing, *warning)
+        return (Statement(f"survival.note.read_{self.about.time_unit}"), *missing, *warning)
 
 
 def survival_table(counts, *, months: tuple[int, ...] = MONTHS, kind: str = "log-log") -> SurvivalTable:

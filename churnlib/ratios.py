@@ -13,6 +13,7 @@ from churnlib.hazard import WINDOWS, HazardRatios
 from churnlib.results import Column, Finding, Statement
 from churnlib.survival import LINES, SurvivalResult, tick_months
 
+DRAWN_TO = 48  # months: the open last stretch would fill the figure
 MATTERS = 1.25  # largest over smallest ratio from which one number for the whole life would mislead
 
 
@@ -99,20 +100,22 @@ class RatiosByTenure(SurvivalResult):
         references = self.table["reference"].unique()
         if named.empty or len(references) > 1:
             return None
-        flat = plots.Curve(f"{self.level(references[0])} = 1", (0.0, self.end), (1.0, 1.0))
-        curves = [self._curve(level, shown[shown["level"] == level]) for level in named]
-        how = {"ticks": tick_months(self.end), "x_label": text.say("survival.axis.months"), "kind": "ratio"}
+        end = min(self.end, DRAWN_TO)
+        flat = plots.Curve(f"{self.level(references[0])} = 1", (0.0, end), (1.0, 1.0))
+        # several bands over each other could not be told apart: the level that changes most has one
+        curves = [self._curve(level, shown[shown["level"] == level], end, level == named[0]) for level in named]
+        how = {"ticks": tick_months(end), "x_label": text.say("survival.axis.months"), "kind": "ratio"}
         return plots.steps([flat, *curves], **how, zero=False, ax=ax)
 
-    def _curve(self, level: str, rows: pd.DataFrame) -> plots.Curve:
+    def _curve(self, level: str, rows: pd.DataFrame, end: float, banded: bool) -> plots.Curve:
         known = np.flatnonzero(rows["hazard_ratio"].notna())
-        after = rows["months"].iloc[known[-1] + 1] if known[-1] + 1 < len(rows) else self.end
+        after = rows["months"].iloc[known[-1] + 1] if known[-1] + 1 < len(rows) else end
         rows = rows.iloc[known[0] : known[-1] + 1]
         # the last stretch is drawn to its end: a step has to be repeated there
         x = np.r_[rows["months"].to_numpy(float), after]
         names = ("hazard_ratio", "ci_lower", "ci_upper")
         y, lower, upper = (np.r_[rows[c].to_numpy(float), rows[c].iloc[-1]] for c in names)
-        return plots.Curve(str(self.level(level)), x, y, lower, upper)
+        return plots.Curve(str(self.level(level)), x, y, *((lower, upper) if banded else ()))
 
 
 def stretches(months: pd.Series) -> list[str]:

@@ -18,9 +18,11 @@ ANSWERED = "answered"
 PLOTTED = 12  # bars of the chart; the table has them all
 
 
-def reason_label(reason: str) -> Label:
-    """Name a reason group ("price") or a reason ("price.too_high") of the two-level list."""
-    key = f"reasons.code.{reason}"
+def reason_label(reason: str, own: tuple[tuple[str, Label], ...] = ()) -> Label:
+    """Name a reason group ("price") or a reason ("price.too_high") of the two-level list, or of the company's own."""
+    if reason in dict(own):
+        return dict(own)[reason]
+    key = "reasons.code.unknown" if reason == "other" else f"reasons.code.{reason}"
     return text.label(key) if text.known(key) else Label.of(reason)
 
 
@@ -145,8 +147,8 @@ def stated_reasons(mentions, response, *, level: str = "group", window: int = 3)
         From `reason_counts(data)`: one row per period and reason with `n_named`, `n_mentions` and `fee_lost`.
     response : Counts
         From `response_counts(data)`: one row per period and follow-up outcome with `n_customers` and `n_respondents`.
-    level : {"group", "reason"}
-        Which of the two levels of the list.
+    level : {"group", "reason", "own"}
+        Which of the two levels of the list, or the company's own groups of reasons.
     window : int
         Periods, ending with the report's, that are taken together; compared with as many before them.
 
@@ -163,7 +165,9 @@ def stated_reasons(mentions, response, *, level: str = "group", window: int = 3)
     table = _shares(now, about.conf_level)
     table = _change(table, _shares(before, about.conf_level), about.conf_level)
     table = table.sort_values(["n_named", "reason"], ascending=[False, True], kind="stable").reset_index(drop=True)
-    table.insert(0, "reason_label", [reason_label(r) for r in table["reason"]])
+    table.insert(
+        0, "reason_label", [reason_label(r, about.reason_groups if level == "own" else ()) for r in table["reason"]]
+    )
     return StatedReasons(
         about=about,
         table=table,

@@ -50,7 +50,10 @@ class ReturnSurvival(SurvivalCurve):
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        return (Statement("survival.note.returned"), *super().notes) if self.n_returned else ()
+        if not self.n_returned:
+            return ()
+        cut = Statement("survival.note.cut", {"n": self.about.min_denominator})
+        return Statement("survival.note.returned"), Statement("survival.note.jackknife"), cut
 
     @property
     def kpis(self) -> tuple[Kpi, ...]:

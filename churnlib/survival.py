@@ -44,9 +44,10 @@ class SurvivalResult(Result):
         return self.level(value).to(language) if column.kind == "level" else super()._cell_text(column, value, language)
 
     def shown_columns(self) -> list[Column]:
-        columns = super().shown_columns()
-        whole = "level" in self.shown and set(self.shown["level"]) <= {ALL}  # one row of "all customers" after another
-        return [column for column in columns if not (whole and column.name == "level")]
+        shown = self.shown
+        # one row of "all customers" after another says nothing
+        whole = "level" in shown and set(shown["level"]) <= {ALL}
+        return [c for c in self.columns if c.name in shown and not (whole and c.name == "level")]
 
     def too_small(self) -> Finding:
         """Say that nothing can be shown."""
@@ -62,9 +63,10 @@ class SurvivalResult(Result):
         return table.assign(flag=flag, **blanked)
 
     def _time_notes(self) -> tuple[Statement, ...]:
-        notes = [Statement(f"survival.note.time_{self.about.time_unit}"), Statement("survival.note.interval")]
-        notes.append(Statement("survival.note.cut", {"n": self.about.min_denominator}))
-        return tuple(notes) + ((Statement("survival.note.snapshot"),) if self.about.snapshot else ())
+        notes = [Statement("survival.note.interval"), Statement("survival.note.cut", {"n": self.about.min_denominator})]
+        # the long convention stands once, under the curve of all customers
+        time = [] if self.about.segment.name else [Statement(f"survival.note.time_{self.about.time_unit}")]
+        return (*time, *notes) + ((Statement("survival.note.snapshot"),) if self.about.snapshot else ())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,7 @@ class ValueMigration(Result):
 
     @property
     def shown(self) -> pd.DataFrame:
-        """Without empty bands, bands of too few customers and without cells of a handful (with a second one of their row)."""
+        """Without empty bands, bands of too few customers, and cells of a handful with a second one of their row."""
         shown, k = self.table.copy(), self.about.privacy_k
         for i, row in enumerate(self.moves.to_numpy()):
             hidden = (row > 0) & (row < k)

@@ -10,7 +10,7 @@ from browser import sample
 
 from churnlib import plots, svg, text
 from churnlib.about import Event, Period
-from churnlib.plots import canvas
+from churnlib.plots import canvas, labels
 from churnlib.plots.palette import DARK, PALETTE, SERIES
 from churnlib.plots.time import _time_ticks
 from churnlib.text import Label
@@ -70,32 +70,32 @@ def test_every_role_has_its_own_colour_in_both_schemes():
 
 
 def test_labels_are_moved_apart_as_little_as_needed_and_stay_in_order():
-    assert canvas.spread([10, 12, 40], gap=10, low=0, high=100) == [6, 16, 40]
-    assert canvas.spread([0, 0, 0], gap=10, low=4, high=100) == [4, 14, 24]
-    assert canvas.spread([99, 99], gap=10, low=0, high=100) == [90, 100]
-    assert canvas.spread([40, 10], gap=10, low=0, high=100) == [40, 10]
+    assert labels.spread([10, 12, 40], gap=10, low=0, high=100) == [6, 16, 40]
+    assert labels.spread([0, 0, 0], gap=10, low=4, high=100) == [4, 14, 24]
+    assert labels.spread([99, 99], gap=10, low=0, high=100) == [90, 100]
+    assert labels.spread([40, 10], gap=10, low=0, high=100) == [40, 10]
 
 
 def test_no_event_line_runs_through_another_events_label():
     marks, widths = [10, 40, 80, 300], [120, 90, 50, 60]
     ends = [m + w for m, w in zip(marks, widths, strict=True)]
-    rows = canvas.lanes(marks, marks, ends)
+    rows = labels.lanes(marks, marks, ends)
     for i, j in itertools.combinations(range(4), 2):
         if marks[j] < ends[i]:  # the later line stands within the earlier label
             assert rows[i] > rows[j]
 
 
 def test_han_characters_are_measured_as_one_em_whatever_the_fonts():
-    assert 39 <= canvas.width("流失率", 13) <= 41
-    assert 40 <= canvas.width("“流失”", 10) <= 42
+    assert 39 <= labels.width("流失率", 13) <= 41
+    assert 40 <= labels.width("“流失”", 10) <= 42
 
 
 def test_long_labels_break_into_two_lines_that_fit():
-    lines = canvas.wrap("西北大区（含新疆、青海及各试点营业部的全部存量客户）", 150)
+    lines = labels.wrap("西北大区（含新疆、青海及各试点营业部的全部存量客户）", 150)
     assert len(lines) == 2
-    assert all(canvas.width(line) <= 150 for line in lines)
+    assert all(labels.width(line) <= 150 for line in lines)
     assert lines[-1].endswith("…")
-    assert canvas.wrap("Northwest with pilot branches", 120) == ["Northwest with", "pilot branches"]
+    assert labels.wrap("Northwest with pilot branches", 120) == ["Northwest with", "pilot branches"]
 
 
 def test_a_scale_writes_its_ticks_exactly_and_bars_begin_at_zero():

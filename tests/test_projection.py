@@ -14,8 +14,9 @@ from scipy.special import hyp2f1
 
 from churnlib import text
 from churnlib.about import Period
+from churnlib.backtest import complete_cells, overdispersion
 from churnlib.lifemodel import MODELS, fit_life, residual_months
-from churnlib.projection import complete_cells, overdispersion, project_retention, residual_lifetime
+from churnlib.projection import project_retention, residual_lifetime
 
 
 def published(name):
@@ -66,16 +67,13 @@ def test_the_residual_lifetime_equals_its_closed_form():
         assert residual_months(model.survival(400), n - 1, 390, discount) == pytest.approx(closed, rel=1e-6)
 
 
-def cohorts(survival, starts=24, size=1000, rng=None):
-    """Count cohorts of equal size, one a month, observed to the end of 2025; losses as expected, or drawn."""
+def cohorts(survival, starts=24, size=1000):
+    """Count cohorts of equal size, one a month, observed to the end of 2025; losses as expected."""
     rows, survival = [], np.asarray(survival, float)
     for back in range(starts, 0, -1):
         month = Period(ABOUT.period.first).shift(1 - back)
-        left = size
         for age in range(back):
-            if age:
-                stay = survival[age] / survival[age - 1]
-                left = int(rng.binomial(left, stay)) if rng is not None else round(size * survival[age])
+            left = round(size * survival[age])
             start, end = month.shift(age).first, month.shift(age).last
             rows.append((str(month), age, size, left, start, end, False))
     names = ["cohort", "age", "n_start", "n_retained", "first_completes", "last_completes", "is_truncated"]
@@ -89,16 +87,29 @@ def beta_geometric(alpha, beta, ages):
 
 def test_held_out_ages_lie_in_the_interval_when_the_model_is_true():
     rng, truth = np.random.default_rng(5), beta_geometric(1.0, 12.0, 24)
-    tests = [project_retention(cohorts(truth, rng=rng), horizon=36).backtest.table.iloc[0] for _ in range(25)]
+    counts, tests = cohorts(truth), []
+    chances = np.append(-np.diff(truth), truth[-1])
+    for _ in range(12):
+        for _, rows in counts.frame.groupby("cohort"):
+            lost = rng.multinomial(1000, chances).cumsum()
+            counts.frame.loc[rows.index, "n_retained"] = 1000 - np.append(0, lost)[: len(rows)]
+        tests.append(project_retention(counts, horizon=36).backtest.table.iloc[0])
     covered = sum(t.n_inside for t in tests) / sum(t.n_tested for t in tests)
-    assert 0.85 <= covered <= 1  # 95 % nominal; ages of one simulation are correlated: about 4 points' error
+    assert 0.83 <= covered <= 1  # 95 % nominal; ages of one simulation are correlated: about 5 points' error
 
 
 def test_a_course_that_no_model_foresees_fails_the_backtest():
     survival = np.append(0.99 ** np.arange(13), 0.99**12 * 0.5 * 0.9 ** np.arange(12))  # half leave at a contract's end
     result = project_retention(cohorts(survival, size=5000))
-    assert not result.backtest.held and result.backtest.findings[0].key == "projection.backtest.failed"
-    assert result.findings[0].grade == "weak"
+    assert not result.backtest.held and result.backtest.findings[0].key == "projection.backtest.unfit"
+    assert result.findings[0].key == residual_lifetime(result).findings[0].key == "projection.unfit"
+    assert result.plot() is None and all(f.say(language) for f in result.findings for language in text.LANGUAGES)
+
+
+def test_a_projection_that_was_a_little_off_is_shown_with_a_warning():
+    survival = np.append(0.98 ** np.arange(13), 0.98**12 * 0.976 ** np.arange(1, 12))
+    result = project_retention(cohorts(survival, size=20_000))
+    assert result.backtest.findings[0].key == "projection.backtest.failed" and result.findings[0].grade == "weak"
 
 
 def test_the_mean_stay_lies_between_nothing_and_the_horizon():

@@ -139,3 +139,11 @@ def test_most_rows_rejected_stops_early(tmp_path, engine, monkeypatch):
     with pytest.raises(text.DataError) as problem:
         read_source(engine, Source.model_validate({"file": "a.csv", "columns": {"customer_id": "id"}}), tmp_path, "raw")
     assert problem.value.key == "reading.most_rows_rejected" and problem.value.values["line"] == 3
+
+
+def test_a_word_that_is_text_in_both_encodings_proves_neither(tmp_path):
+    # 元 in GBK is the two bytes D4 AA, which are valid UTF-8 too; the header alone says which it is
+    path = tmp_path / "订单.csv"
+    rows = "".join(f"{i},{i}.5元\n" for i in range(400))
+    path.write_bytes(("客户编号,金额\n" + rows).encode("gb18030"))
+    assert encoding.find_encoding(path, "订单.csv").name == "gb18030"

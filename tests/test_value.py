@@ -127,7 +127,8 @@ def hundredths(fees, lost=0, cost=None, n=10, bad=0):
     """Count a hundred groups of `n` customers: what each group's customer pays, and how many left."""
     frame = pd.DataFrame({"hundredth": range(100), "n_customers": n, "fee": [n * f for f in fees], "n_lost": lost})
     costed = {"n_costed": n if cost else 0, "fee_costed": frame["fee"] if cost else 0, "n_unprofitable": bad}
-    frame = frame.assign(**costed, cost=n * (cost or 0), shortfall=100 * bad)
+    frame = frame.assign(**costed, cost=n * (cost or 0))
+    frame["shortfall"] = 100 * frame["n_unprofitable"]
     return SimpleNamespace(frame=frame, about=ABOUT)
 
 

@@ -6,6 +6,7 @@ back. Rates are shares in [0, 1]; `kind` and `digits` say how numbers are writte
 
 from churnlib.plots.bars import bars, dumbbell, forest
 from churnlib.plots.canvas import style
+from churnlib.plots.funnel import funnel
 from churnlib.plots.life import Curve, heat_map, stacked, steps
 from churnlib.plots.palette import PALETTE
 from churnlib.plots.time import Panel, line, small_multiples
@@ -17,6 +18,7 @@ __all__ = [
     "bars",
     "dumbbell",
     "forest",
+    "funnel",
     "heat_map",
     "line",
     "small_multiples",

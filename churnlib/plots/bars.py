@@ -7,22 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from churnlib import text
-from churnlib.plots.canvas import (
-    LINE,
-    SIZE,
-    SMALL,
-    finite,
-    numbers,
-    put,
-    said,
-    scale,
-    sheet,
-    span,
-    styled,
-    widest,
-    width,
-    wrap,
-)
+from churnlib.plots.canvas import finite, numbers, put, said, scale, sheet, span, styled
+from churnlib.plots.labels import LINE, SIZE, SMALL, widest, width, wrap
 from churnlib.plots.palette import PALETTE, TONES
 
 ROW = 32  # height of a row in pixels

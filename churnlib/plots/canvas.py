@@ -1,13 +1,11 @@
-"""The sheet that figures are drawn on: colours, type, room for text, and labels that do not collide.
+"""The sheet that figures are drawn on: style, size, text, value axes.
 
-One point of a figure is one pixel of the page at its content width, so every size below is what the reader sees.
-Text is laid out by its own measure and never by the server's fonts: the SVG's text is drawn with the reader's.
+One point of a figure is one pixel of the page at its content width, so every size is what the reader sees. All text
+comes in through `put`, one line at a time.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -17,14 +15,11 @@ from functools import cache, wraps
 import numpy as np
 
 from churnlib import text
+from churnlib.plots.labels import LINE, SIZE, SMALL, spread, widest
 from churnlib.plots.palette import PALETTE
 
 WIDTH = 860  # of the report's content column
-SIZE = 13  # of labels; 12 is the smallest, so that a phone's 720 px wide drawing still shows 10
-SMALL = 12
-LINE = 17  # height of a line of labels
 SALT = "churn"
-BREAKS = re.compile(r"[\u3400-\u9fff][，。；：、）》”]*|[^\u3400-\u9fff\s]+\s*|\s+")  # a line may break after each
 HAN_FONTS = (
     "Noto Sans CJK SC",
     "Source Han Sans SC",
@@ -128,108 +123,6 @@ def sheet(height: float, left: float, right: float, top: float, bottom: float, a
     figure = plt.figure(figsize=(WIDTH / 72, height / 72), dpi=72)
     box = (left / WIDTH, bottom / height, (WIDTH - left - right) / WIDTH, (height - top - bottom) / height)
     return figure.add_axes(box)
-
-
-def width(label: str, size: float = SIZE, bold: bool = False) -> float:
-    """Measure a label in pixels, generously: Han characters are one em, whatever fonts the reader has."""
-    ems = sum(_em(char) for char in label)
-    return size * ems * (1.08 if bold else 1.03)
-
-
-def _em(char: str) -> float:
-    if unicodedata.east_asian_width(char) in "WF" or char in "“”‘’…—·":
-        return 1.0
-    if char in "iljtfrI.,:;'|![]() ":
-        return 0.36
-    if char in "mwMW%@":
-        return 0.95
-    return 0.72 if char.isupper() else 0.60
-
-
-def widest(labels: Sequence[str], size: float = SIZE, bold: bool = False) -> float:
-    """Measure the widest of some labels."""
-    return max((width(label, size, bold) for label in labels), default=0.0)
-
-
-def wrap(label: str, room: float, size: float = SIZE, lines: int = 2) -> list[str]:
-    """Break a label into the lines that its room needs; what does not fit on the last one ends with "…"."""
-    rows = [""]
-    for piece in BREAKS.findall(label):
-        if rows[-1] and width((rows[-1] + piece).rstrip(), size) > room and len(rows) < lines:
-            rows.append("")
-        rows[-1] += piece
-    rows = [row.strip() for row in rows]
-    while width(rows[-1], size) > room and len(rows[-1]) > 1:
-        rows[-1] = rows[-1].rstrip("…")[:-1] + "…"
-    return rows
-
-
-def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Move labels as little as needed so that neighbours are `gap` apart and all lie in [low, high].
-
-    Parameters
-    ----------
-    wanted : sequence of float
-        Where each label would best stand, in pixels.
-
-    Returns
-    -------
-    list of float
-        Where they stand, in the order given; labels keep their vertical order.
-
-    Examples
-    --------
-    >>> spread([10, 12, 40], gap=10, low=0, high=100)
-    [6.0, 16.0, 40.0]
-    """
-    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
-    groups: list[tuple[float, int]] = []  # centre of the first label as it would best stand, number of labels
-    for i in order:
-        start, n = float(wanted[i]), 1
-        while groups and groups[-1][0] + groups[-1][1] * gap > start:
-            before, m = groups.pop()
-            start, n = (before * m + (start - m * gap) * n) / (m + n), m + n
-        groups.append((start, n))
-    places = [start + k * gap for start, n in groups for k in range(n)]
-    for k in range(len(places)):  # the bounds last: from below, then from above
-        places[k] = max(places[k], low + k * gap)
-    for k in reversed(range(len(places))):
-        places[k] = min(places[k], high - (len(places) - 1 - k) * gap)
-    out = [0.0] * len(wanted)
-    for i, place in zip(order, places, strict=True):
-        out[i] = place
-    return out
-
-
-def lanes(marks: Sequence[float], starts: Sequence[float], ends: Sequence[float], gap: float = 12) -> list[int]:
-    """Stack labels that stand on lines: no label touches another, and no line runs through a label below its own.
-
-    Parameters
-    ----------
-    marks : sequence of float
-        Where each line stands, in ascending order.
-    starts, ends : sequence of float
-        Each label's ends; a label begins or ends at its line.
-
-    Returns
-    -------
-    list of int
-        The row of each label, 0 at the bottom.
-
-    Examples
-    --------
-    >>> lanes([10, 50, 200], starts=[10, 50, 200], ends=[90, 120, 260])
-    [1, 0, 0]
-    """
-    rightward = [
-        i for i in reversed(range(len(marks))) if starts[i] >= marks[i]
-    ]  # from the right: the left ones go above
-    leftward = [i for i in range(len(marks)) if starts[i] < marks[i]]
-    rows: dict[int, int] = {}
-    for i in [*rightward, *leftward]:
-        met = [row for j, row in rows.items() if starts[i] < ends[j] + gap and starts[j] < ends[i] + gap]
-        rows[i] = max(met, default=-1) + 1
-    return [rows[i] for i in range(len(marks))]
 
 
 def span(ax) -> tuple[float, float]:

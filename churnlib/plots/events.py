@@ -10,7 +10,8 @@ import numpy as np
 
 from churnlib import text
 from churnlib.about import Event, Period
-from churnlib.plots.canvas import LINE, SMALL, WIDTH, lanes, put, span, widest, width, wrap
+from churnlib.plots.canvas import WIDTH, put, span
+from churnlib.plots.labels import LINE, SMALL, lanes, widest, width, wrap
 from churnlib.plots.palette import PALETTE
 
 ROOM = WIDTH - 160  # the axis' width, about: what is left between the labels at both sides

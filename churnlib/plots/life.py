@@ -8,24 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from churnlib import text
-from churnlib.plots.canvas import (
-    LINE,
-    SIZE,
-    SMALL,
-    WIDTH,
-    Scale,
-    end_labels,
-    finite,
-    numbers,
-    put,
-    scale,
-    sheet,
-    span,
-    styled,
-    value_axis,
-    widest,
-    width,
-)
+from churnlib.plots.canvas import WIDTH, Scale, end_labels, finite, numbers, put, scale, sheet, span, styled, value_axis
+from churnlib.plots.labels import LINE, SIZE, SMALL, widest, width
 from churnlib.plots.palette import HEAT, PALETTE, SERIES
 
 POINTS = 200  # of a drawn curve, at most

@@ -10,25 +10,9 @@ import numpy as np
 
 from churnlib import text
 from churnlib.about import Event, Period
-from churnlib.plots.canvas import (
-    LINE,
-    SIZE,
-    SMALL,
-    WIDTH,
-    end_labels,
-    numbers,
-    put,
-    said,
-    scale,
-    sheet,
-    span,
-    styled,
-    value_axis,
-    widest,
-    width,
-    wrap,
-)
+from churnlib.plots.canvas import WIDTH, end_labels, numbers, put, said, scale, sheet, span, styled, value_axis
 from churnlib.plots.events import draw_key, draw_notes, key_height, lay_out
+from churnlib.plots.labels import LINE, SIZE, SMALL, widest, width, wrap
 from churnlib.plots.palette import PALETTE, SAID, TONES
 
 MONTH_STEPS = (1, 2, 3, 6, 12)
