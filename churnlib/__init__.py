@@ -26,6 +26,7 @@ _VERBS = {
         "repeat_counts",
         "worth_counts",
         "band_counts",
+        "band_window",
     ],
     "trend": ["churn_trend"],
     "control": ["control_chart"],

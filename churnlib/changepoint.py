@@ -139,9 +139,9 @@ def change_points(counts) -> ChangePoints:
     """Find since when the churn rate has had its level or course.
 
     Steps and changes of slope of the monthly rate, by penalised least squares on overdispersed counts: the penalty and
-    the noise are justified in `churnlib.segmentation.segment`. The length of months is allowed for; a season (two
-    waves and the Spring Festival) is fitted beside the changes when there are four years of data, the last of them
-    being what is judged.
+    the noise are justified in `churnlib.segmentation.segment`. The length of months is allowed for where that makes the
+    series smoother; a season (two waves and the Spring Festival) is fitted beside the changes when there are four years
+    of data, the last of them being what is judged.
 
     Parameters
     ----------
@@ -191,13 +191,21 @@ def fit(series: pd.DataFrame, about, seasonal: bool) -> Segmentation:
     """
     periods = period_values(series["period"])
     lost = series["n_churned_opening"].to_numpy(float)
-    exposed = series["n_opening"].to_numpy(float) * lengths(periods, about.time_unit)
+    exposed = _exposed(lost, series["n_opening"].to_numpy(float), lengths(periods, about.time_unit))
     rate = min(max(lost.sum() / exposed.sum(), 1e-9), 1 - 1e-9)
     base = np.ones((len(series), 1))
     if seasonal:
         season = season_terms(periods)
         base = np.column_stack([base, season - season.mean(0)])  # the level stays that of an average month
     return segment(lost / exposed, exposed / (rate * (1 - rate)), base)
+
+
+def _exposed(lost: np.ndarray, n: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """Customers times days, or customers alone: some losses follow the days, others the bill at the month's end.
+
+    The smoother series is the truer one, by its differences from period to period, which a change hardly touches.
+    """
+    return min((n * days, n), key=lambda exposed: float((np.diff(lost / exposed) ** 2).sum()))
 
 
 _COLUMNS = ["period", "lower", "upper", "kind", "shape", "before", "after", "change", "slope"]

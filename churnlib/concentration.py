@@ -179,7 +179,7 @@ class ServiceCost(Result):
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        return (Statement("value.cost.note", {"period": self.about.period}),)
+        return (Statement("value.cost.note", {"period": self.about.period}),) if len(self.table) else ()
 
 
 def service_cost(counts) -> ServiceCost:

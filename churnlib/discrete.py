@@ -108,20 +108,22 @@ def fit_cloglog(trials: np.ndarray, events: np.ndarray, reference: int) -> Clogl
     constant = [rows[0] == g for g in others if any(t[0] == g for t in terms)]
     y, n = events.ravel()[usable], trials.ravel()[usable]
     full, plain = _glm(y, n, rows[1], varying), _glm(y, n, rows[1], constant)
-    estimates = dict(zip(terms, zip(full.params, full.bse, strict=False), strict=False)) if full else {}
-    table = [
-        {"level": g, "months": WINDOWS[w], "n_events": lost[g, w], "is_separated": not free[g, w]}
-        | dict(zip(("log_ratio", "std_error"), estimates.get((g, w), (np.nan, np.nan)), strict=True))
-        for g in others
-        for w in range(n_stretches)
-    ]
-    names = ["level", "months", "n_events", "is_separated", "log_ratio", "std_error"]
+    table = _ratio_table(
+        free, lost, dict(zip(terms, zip(full.params, full.bse, strict=False), strict=False)) if full else {}
+    )
     df = len(varying) - len(constant)
     statistic = 2 * (full.llf - plain.llf) if full and df > 0 else np.nan
     converged = bool(full is None or (full.converged and plain.converged))
-    return CloglogFit(
-        pd.DataFrame(table, columns=names), statistic, df, float(chi2.sf(statistic, max(df, 1))), converged
-    )
+    return CloglogFit(table, statistic, df, float(chi2.sf(statistic, max(df, 1))), converged)
+
+
+def _ratio_table(free: dict, lost: np.ndarray, estimates: dict) -> pd.DataFrame:
+    """One row per level but the reference and stretch of tenure."""
+    rows = [
+        (g, WINDOWS[w], lost[g, w], not is_free, *estimates.get((g, w), (np.nan, np.nan)))
+        for (g, w), is_free in free.items()
+    ]
+    return pd.DataFrame(rows, columns=["level", "months", "n_events", "is_separated", "log_ratio", "std_error"])
 
 
 def _glm(events: np.ndarray, trials: np.ndarray, month: np.ndarray, columns: list[np.ndarray]):

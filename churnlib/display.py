@@ -50,7 +50,8 @@ def block(result: results.Result) -> dict[str, Any]:
         `id`, `module`; `findings` (key, text, grade, tone, weight); `subtitle`, `notes`, `alt`: texts as {zh, en};
         `svg`, `png`: drawings as {zh, en} or null (a picture only where the drawing would be larger than `svg.LIMIT`);
         `table`: columns (name, label, kind), rows of text by language, `folded`, and `more`, the rows left out;
-        `data`: name and text of the CSV, columns (name, label, unit); `kpis`. Missing numbers are null.
+        `data`: name and text of the CSV, columns (name, label, unit); `kpis`; `names`, what the data call things.
+        Missing numbers are null.
     """
     alt = {lang: _alt(result, lang) for lang in LANGUAGES}
     drawings = {lang: _draw(result, lang, alt[lang]) for lang in LANGUAGES}
@@ -66,7 +67,19 @@ def block(result: results.Result) -> dict[str, Any]:
         "table": _table(result),
         "data": _data(result),
         "kpis": [_kpi(kpi, result) for kpi in result.kpis],
+        "names": sorted(_names(result)),
     }
+
+
+def _names(result: results.Result) -> set[str]:
+    """What the data call things: labels of the segment and of the findings, as an English page shows them."""
+    told = [value for finding in result.findings for value in finding.values.values()]
+    told += [part for value in told if isinstance(value, list | tuple) for part in value]
+    told += [
+        *result.about.segment.labels,
+        *(row for row in result.table.to_numpy().ravel() if isinstance(row, text.Label)),
+    ]
+    return {value.en for value in told if isinstance(value, text.Label)}
 
 
 def _both(statement: results.Statement) -> Words:

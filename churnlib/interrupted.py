@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t
 
-from churnlib.segmentation import LAG_BIAS
-
 BEFORE = 12  # periods needed before an event
 AFTER = 2  # and from it on
 WITH_TREND = 18  # periods before the event from which on a trend is fitted
 WITH_SLOPE = 6  # periods after it from which on a change of slope is fitted
 PLACEBO_AFTER = 6  # periods judged after a placebo date, at most
 PLACEBOS = 5  # dates needed to calibrate by them
+LAG_BIAS = 1.2  # n-ths that each term of a fit takes from the lag-1 correlation of its residuals
 
 
 @dataclass(frozen=True)

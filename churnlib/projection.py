@@ -94,7 +94,9 @@ class Projection(Result):
         return (Finding(f"projection.stay_{word}", values, grade=grade),)
 
     @property
-    def subtitle(self) -> Statement:
+    def subtitle(self) -> Statement | None:
+        if self.model is None:
+            return None
         return Statement("projection.subtitle", {"unit": unit_label(self.about)})
 
     @property
@@ -191,6 +193,8 @@ class ResidualLifetime(Result):
 
     @property
     def notes(self) -> tuple[Statement, ...]:
+        if self.table.empty:
+            return ()
         values = {"discount": self.discount, "steps": self.steps, "unit": unit_label(self.about)}
         return (Statement("projection.note.derl", values),)
 

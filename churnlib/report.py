@@ -167,6 +167,9 @@ class _Run:
             pages = {language: render.page(content, language) for language in request.languages}
             blocks = [block["data"]["csv"] for chapter in content.chapters for block in chapter.blocks]
             names = {*names_in(request.spec), *_texts_of(blocks)}
+            names |= {
+                name for chapter in content.chapters for block in chapter.blocks for name in block.get("names", ())
+            }
             names |= {words for notes in content.notes.values() for words in notes.words()}
             verify(pages, names)
         return pages

@@ -192,6 +192,10 @@ class Result:
             digits = 0 if size == 1 else 2
             cells = [text.show(None if pd.isna(v) else v / 100 / size, "number", language, digits) for v in values]
             return f"{heading} ({unit})" if language == "en" else f"{heading}（{unit}）", cells
+        if column.kind == "points":  # the unit stands in the heading once, not in every cell
+            digits = 2 if column.digits is None else column.digits
+            cells = [text.show(None if pd.isna(v) else 100 * v, "signed", language, digits) for v in values]
+            return (f"{heading} (pp)" if language == "en" else f"{heading}（个百分点）"), cells
         return heading, [self._cell_text(column, value, language) for value in values]
 
     def _cell_text(self, column: Column, value: Any, language: str) -> str:

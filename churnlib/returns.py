@@ -40,7 +40,8 @@ class ReturnSurvival(SurvivalCurve):
                 values |= {"months": months, "rate": read["survival"]}
                 known = 0 < read["survival"] < 1  # the log-log interval has no value at the ends
                 values |= {"lower": read["ci_lower"], "upper": read["ci_upper"]} if known else {}
-                return Finding(f"survival.returned.{'stay' if known else 'all'}", values)
+                key = "stay" if known else "all"
+                return Finding(f"survival.returned.{key}", values)
         return Finding("survival.returned.few", values)
 
     @property

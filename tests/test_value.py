@@ -118,6 +118,10 @@ def test_bands_a_year_apart_are_those_counted_by_hand():
     assert bands["n_customers"].tolist() == [1] * 4
 
 
+def test_irregular_buyers_are_compared_over_whole_years():
+    assert counts.band_window(toy()) == 3 and counts.band_window(toy(), definition="silent") == 12
+
+
 def test_bands_need_a_year_of_bills():
     result = value_migration(counts.band_counts(toy(), months=3))
     assert [f.key for f in result.findings] == ["value.bands.unknown"] and result.plot() is None and said(result)

@@ -7,6 +7,7 @@ satisfaction, conversion, campaigns; `worth`: what customers bring and cost.
 """
 
 from churnlib.counts.base import Counts
+from churnlib.counts.benchmarks import benchmark_rows
 from churnlib.counts.cohorts import cohort_counts
 from churnlib.counts.crossed import crossed_counts, slice_counts, unit_counts
 from churnlib.counts.periods import period_counts
@@ -15,11 +16,13 @@ from churnlib.counts.repeats import repeat_counts
 from churnlib.counts.states import state_counts
 from churnlib.counts.tenure import tenure_counts
 from churnlib.counts.tracking import campaign_counts, companion_counts, tracking_counts
-from churnlib.counts.worth import band_counts, worth_counts
+from churnlib.counts.worth import band_counts, band_window, worth_counts
 
 __all__ = [
     "Counts",
     "band_counts",
+    "band_window",
+    "benchmark_rows",
     "campaign_counts",
     "cohort_counts",
     "companion_counts",

@@ -111,6 +111,12 @@ def worth_counts(data: Any, *, years_back: int = 0, definition: str | None = Non
     return Counts(frame, about(data, everybody, None, name), ("hundredth",), ("hundredth",))
 
 
+def band_window(data: Any, *, definition: str | None = None) -> int:
+    """Give the months over which bills are compared: 3, or 12 where customers without a contract buy now and then."""
+    name = definition or data.about.definition
+    return 12 if data.spec.definitions[name].kind == "inactivity" else 3
+
+
 def band_counts(data: Any, *, months: int = 3, definition: str | None = None) -> Counts:
     """Count who moved between bands of the amount billed: the last months against the same months a year before.
 

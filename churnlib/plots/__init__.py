@@ -4,6 +4,7 @@ Every function draws on `ax`, or on a new figure of the report's content width w
 back. Rates are shares in [0, 1]; `kind` and `digits` say how numbers are written (see `churnlib.text.show`).
 """
 
+from churnlib.plots.aligned import Track, aligned
 from churnlib.plots.bars import bars, dumbbell, forest
 from churnlib.plots.canvas import style
 from churnlib.plots.funnel import funnel
@@ -15,6 +16,8 @@ __all__ = [
     "PALETTE",
     "Curve",
     "Panel",
+    "Track",
+    "aligned",
     "bars",
     "dumbbell",
     "forest",

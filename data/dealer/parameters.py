@@ -75,7 +75,7 @@ SAYS = {  # true cause -> main reason; the rest tick whatever people tick
     "moved": {"natural.moved": 0.90},
     "rare": {"natural.life_stage": 0.80},  # not lost at all: silent for a year, then back
 }
-ANSWERED, DECLINED = 0.62, 0.08  # the other 30 % cannot be reached
+ANSWERED, DECLINED = 0.66, 0.08  # the other 30 % cannot be reached
 ANSWER_BY_CAUSE = {"moved": 0.5, "sold": 0.8, "quality": 0.85, "rare": 1.15}
 UNREACHED = {"无人接听": 25, "关机": 13, "停机": 14, "空号": 12, "拒接": 11, "有事忙": 9, "无法接通": 7, "呼转": 5,
              "人在外地": 4}  # fmt: skip
@@ -90,3 +90,4 @@ ITEMS = {  # item -> share of visits, kind in the file, mean amount in yuan
     "返修": (0.05, "返修", 0),
 }
 INSURANCE = (0.30, 3200)  # share that renews the insurance here every year, yuan: a payment, no visit
+NEW_VALUE = 18_000  # fen a month: what the budget says of vehicles in their first year

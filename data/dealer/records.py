@@ -61,6 +61,7 @@ def master(rng: np.random.Generator, world: SimpleNamespace, rows: pd.DataFrame)
     ends = [*("自然流失" if cause in p.GONE else "主动流失" for cause in p.CAUSES), "不详"]
     outcome = final["cause"].map(lambda c: ends[int(c)])
     fee = np.rint(spent.reindex(k).fillna(0).to_numpy() / months).astype(int) // 100 * 100
+    fee = np.where(AS_OF - who.joined < 365, p.NEW_VALUE, fee)  # in the first year the budget's figure
     return pd.DataFrame(
         {
             "车架号": ids(k),
