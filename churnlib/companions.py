@@ -8,12 +8,16 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
+from scipy.stats import t
 
 from churnlib import plots, text
-from churnlib.about import YEAR
+from churnlib.about import Period
 from churnlib.intervals import wilson
+from churnlib.pchart import FALSE_ALARM, SHORTEST
 from churnlib.results import Column, Finding, Result, Statement, period_values
-from churnlib.trend import PLOTTED
+from churnlib.season import YEAR, YEARS, lengths, season_terms
+from churnlib.text import Label
+from churnlib.trend import BASELINE, PLOTTED
 
 LAGS = range(-3, 7)  # periods by which the signal moves before churn
 ENOUGH = 24  # periods without which nothing is said about leads and lags
@@ -57,21 +61,40 @@ class CompanionSignals(Result):
     def findings(self) -> tuple[Finding, ...]:
         if not self.signals:
             return (Finding("companions.none"),)
-        now = tuple(f for f in (self._now(name) for name in self.signals) if f is not None)
+        return (self._departed(), *self._order())
+
+    def _departed(self) -> Finding:
+        """Which signals left their usual range, and whether churn did."""
+        left = {name: departure(self.course, name, self.about) for name in ("churn_rate", *self.signals)}
+        churn = left.pop("churn_rate")
+        said = {name: found for name, found in left.items() if found}
+        if not said:
+            return Finding("companions.usual", {"n": len(self.signals)})
+        signals = Label(*(self._listed(said, language) for language in text.LANGUAGES))
+        if churn is None:
+            return Finding("companions.departed.alone", {"signals": signals}, grade="weak")
+        ends = {"first": churn[0], "last": churn[1]}
+        return Finding("companions.departed", {"signals": signals} | ends, grade="weak")
+
+    def _listed(self, departures: dict, language: str) -> str:
+        said = []
+        for name, (first, last, usual, extreme) in departures.items():
+            kind, digits = SIGNALS[name]
+            numbers = {k: text.show(v, kind, language, digits) for k, v in (("usual", usual), ("extreme", extreme))}
+            signal = text.say(f"companions.signal.{name}", language)
+            said.append(text.say("companions.stretch", language, signal=signal, first=first, last=last, **numbers))
+        return text.show(said, "list", language)
+
+    def _order(self) -> tuple[Finding, ...]:
+        """Which signal moves before churn, as far as the data can tell."""
         if self.table.empty:
-            return (*now, Finding("companions.short", {"n": len(self.course), "least": ENOUGH}))
+            known = max(int(self.course[name].notna().sum()) for name in self.signals)
+            return (Finding("companions.short", {"n": known, "least": ENOUGH}),)
         clear = self.table[self.table["is_clear"]]
         if clear.empty:
-            return (*now, Finding("companions.no_lead"))
+            return (Finding("companions.no_lead"),)
         best = clear.loc[clear.groupby("signal", sort=False)["correlation"].agg(lambda r: r.abs().idxmax())]
-        return (*now, *(self._leads(row) for row in best.itertuples()))
-
-    def _now(self, name: str) -> Finding | None:
-        values = self.course.set_index("period")[name]
-        now, before = (values.get(str(p), np.nan) for p in (self.about.period, self.about.period.year_before()))
-        if pd.isna(now):
-            return None
-        return Finding(f"companions.now.{name}", {"now": now, "before": before})
+        return tuple(self._leads(row) for row in best.itertuples())
 
     def _leads(self, row) -> Finding:
         when = "leads" if row.lag > 0 else "lags" if row.lag < 0 else "same"
@@ -90,7 +113,12 @@ class CompanionSignals(Result):
         if not self.signals:
             return ()
         told = () if self.table.empty else (Statement("companions.note.surprises"),)
-        return (Statement("companions.note.cause"), *told, Statement("companions.note.survey", {"least": FEWEST}))
+        return (
+            Statement("companions.note.cause"),
+            Statement("companions.note.usual"),
+            *told,
+            Statement("companions.note.survey", {"least": FEWEST}),
+        )
 
     def plot(self, ax=None):
         if not self.signals:
@@ -126,14 +154,14 @@ def companion_signals(counts, companions) -> CompanionSignals:
     about = counts.about
     course = signal_course(counts.frame, None if companions is None else companions.frame, about)
     names = [name for name in SIGNALS if name in course and course[name].notna().sum() >= ENOUGH]
-    days = np.array([p.days for p in period_values(course["period"])], float) if len(course) else np.array([])
-    scale = {"churn_rate": days, "complaints": days}  # a longer month has more of both
-    with np.errstate(divide="ignore", invalid="ignore"):
-        surprise = {n: surprises(course[n].to_numpy(float) / scale.get(n, 1.0), about) for n in ("churn_rate", *names)}
+    periods, found = period_values(course["period"]), {}
+    for name in ("churn_rate", *names) if names else ():
+        found[name] = surprises(course[name].to_numpy(float) / _per_day(name, periods), periods)
+    looked = len(names) * len(LAGS)
     rows = [
         {"signal": name, **row}
         for name in names
-        for row in lead_lag(surprise[name], surprise["churn_rate"], len(names) * len(LAGS), about.conf_level)
+        for row in lead_lag(found[name][0], found["churn_rate"][0], looked, about.conf_level, found[name][1])
     ]
     return CompanionSignals(about=about, table=pd.DataFrame(rows), name="companion_signals", course=course)
 
@@ -162,28 +190,66 @@ def signal_course(frame: pd.DataFrame, companions: pd.DataFrame | None, about) -
     return out.assign(unresolved=share.where(known), **ends)
 
 
-def surprises(values: np.ndarray, about) -> np.ndarray:
+def departure(course: pd.DataFrame, name: str, about) -> tuple[Period, Period, float, float] | None:
+    """Tell when a series left the range of its baseline, after it.
+
+    Returns
+    -------
+    tuple or None
+        First and last period beyond the limits (99.73 % prediction limits of the baseline), the usual level and the
+        value farthest from it; None when it never left, or there is no baseline to tell.
+    """
+    y, periods = course[name].to_numpy(float), period_values(course["period"])
+    scale = _per_day(name, periods)
+    usual = y[: -YEAR[about.period.unit]] / scale[: -YEAR[about.period.unit]]
+    usual = usual[np.isfinite(usual)][-BASELINE:]
+    if len(usual) < SHORTEST:
+        return None
+    limit = t.ppf(1 - FALSE_ALARM / 2, len(usual) - 1) * usual.std(ddof=1) * np.sqrt(1 + 1 / len(usual))
+    away = y / scale - usual.mean()
+    beyond = np.flatnonzero(np.abs(away) > limit)
+    beyond = beyond[beyond >= len(y) - YEAR[about.period.unit]]
+    if not beyond.size:
+        return None
+    top = beyond[np.abs(away[beyond]).argmax()]
+    return periods[beyond[0]], periods[beyond[-1]], float(usual.mean() * scale.mean()), float(y[top])
+
+
+def _per_day(name: str, periods: list[Period]) -> np.ndarray:
+    """A longer month has more losses and complaints; other signals are means and shares."""
+    return lengths(periods) if name in ("churn_rate", "complaints") else np.ones(len(periods))
+
+
+def surprises(values: np.ndarray, periods: list[Period]) -> tuple[np.ndarray, int]:
     """Give what could not be told from the period before: the residuals of a first-order autoregression.
 
     Two series that only drift are correlated at every lag; their surprises are not. Where three years are known, the
-    usual differences between the months of the year are taken off first.
+    season (with the Spring Festival) is taken off first.
+
+    Returns
+    -------
+    surprises : numpy.ndarray
+        As long as `values`; NaN where unknown.
+    n_fitted : int
+        Numbers estimated for the season: observations that it cost.
     """
-    y = np.asarray(values, float).copy()
-    year = YEAR[about.period.unit]
-    if 1 < year <= 12 and np.isfinite(y).sum() >= 3 * year:
-        for month in range(year):
-            y[month::year] -= np.nanmean(y[month::year])
-    x0, x1 = y[:-1], y[1:]
-    known = np.isfinite(x0) & np.isfinite(x1)
-    out = np.full(len(y), np.nan)
-    if known.sum() < 3 or np.nanstd(x0[known]) == 0:
-        return out
-    slope = np.polyfit(x0[known], x1[known], 1)
-    out[1:] = np.where(known, x1 - np.polyval(slope, x0), np.nan)
-    return out
+    y, out = np.asarray(values, float), np.full(len(values), np.nan)
+    known, season = np.isfinite(y), np.empty((len(y), 0))
+    if known.sum() >= YEARS * YEAR[periods[0].unit] and 1 < YEAR[periods[0].unit] <= 12:
+        season = season_terms(periods)
+        season = season[:, np.ptp(season[known], axis=0) > 0]
+        terms = np.column_stack([np.ones(len(y)), season])
+        y = y - terms @ np.linalg.lstsq(terms[known], y[known], rcond=None)[0]
+    before, now = y[:-1], y[1:]
+    both = np.isfinite(before) & np.isfinite(now)
+    if both.sum() >= 3 and np.std(before[both]) > 0:
+        out[1:] = np.where(both, now - np.polyval(np.polyfit(before[both], now[both], 1), before), np.nan)
+    return out, season.shape[1]
 
 
-def lead_lag(signal: np.ndarray, churn: np.ndarray, looked: int, conf_level: float = 0.95) -> list[dict]:
+def lead_lag(
+    signal: np.ndarray, churn: np.ndarray, looked: int, conf_level: float = 0.95, fitted: int = 0
+) -> list[dict]:
     """Correlate two series of surprises at several lags.
 
     Parameters
@@ -192,6 +258,8 @@ def lead_lag(signal: np.ndarray, churn: np.ndarray, looked: int, conf_level: flo
         As long as each other, NaN where unknown.
     looked : int
         Correlations that are looked at in all: the intervals hold for all of them together.
+    fitted : int
+        Observations that the season has cost.
 
     Returns
     -------
@@ -207,10 +275,10 @@ def lead_lag(signal: np.ndarray, churn: np.ndarray, looked: int, conf_level: flo
         x, y = (signal[: len(signal) - lag], churn[lag:]) if lag >= 0 else (signal[-lag:], churn[:lag])
         known = np.isfinite(x) & np.isfinite(y)
         n = int(known.sum())
-        if n < ENOUGH // 2 or np.std(x[known]) == 0 or np.std(y[known]) == 0:
+        if n - fitted < ENOUGH // 2 or np.std(x[known]) == 0 or np.std(y[known]) == 0:
             continue
         r = float(np.clip(np.corrcoef(x[known], y[known])[0, 1], -0.9999, 0.9999))
-        low, high = (float(np.tanh(np.arctanh(r) + side * z / np.sqrt(n - 3))) for side in (-1, 1))
+        low, high = (float(np.tanh(np.arctanh(r) + side * z / np.sqrt(n - 3 - fitted))) for side in (-1, 1))
         ends = {"ci_lower": low, "ci_upper": high, "n_pairs": n, "is_clear": low > 0 or high < 0}
         rows.append({"lag": lag, "correlation": r, **ends})
     return rows

@@ -153,7 +153,7 @@ def _compared(row, frame: pd.DataFrame, sigma: float, steps: float, about) -> di
     return {
         "industry": row.industry,
         "period": row.period,
-        "stretch": row.period if isinstance(row.period, str) else text.label("market.any_time"),
+        "stretch": stretch or (row.period if isinstance(row.period, str) else text.label("market.any_time")),
         "benchmark": benchmark,
         "churn_rate": rate,
         "ci_lower": float(lower) if shown else np.nan,

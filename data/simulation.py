@@ -86,6 +86,15 @@ def write_xlsx(path: str, sheets: dict[str, tuple[list[str], pd.DataFrame, list[
     os.replace(part_file, path)
 
 
+def write_files(texts: dict[str, pd.DataFrame], books: dict[str, tuple]) -> dict[str, int]:
+    """Write CSV files (name -> table) and workbooks (name -> sheet, titles, table, footer); return the rows of each."""
+    for name, table in texts.items():
+        write_csv(name, table)
+    for name, (sheet, titles, table, footer) in books.items():
+        write_xlsx(name, {sheet: (titles, table, footer)})
+    return {name: len(table) for name, table in texts.items()} | {name: len(book[2]) for name, book in books.items()}
+
+
 def _sheet(titles: list[str], table: pd.DataFrame, footer: list[list[str]]) -> str:
     rows = [f"<row>{_text(title)}</row>" for title in titles]
     rows.append(f"<row>{''.join(map(_text, table.columns))}</row>")
@@ -310,6 +319,27 @@ def stated_truth(reasons: list[str], ticked: np.ndarray, answered: np.ndarray) -
     shares = {"if_all_answered": ticked.mean(0), "among_respondents": ticked[answered].mean(0)}
     told = {name: dict(zip(reasons, share.round(4).tolist(), strict=True)) for name, share in shares.items()}
     return {"n_left": len(ticked), "n_answered": int(answered.sum()), **told}
+
+
+def stated_by_year(lost: pd.DataFrame, reasons: dict[str, str], causes: list[str]) -> dict:
+    """Return by year of the churn the true causes (`true_cause`), and what was ticked (`reasons`, see `stated_truth`).
+
+    Parameters
+    ----------
+    lost : pandas.DataFrame
+        One row per lost customer: due, cause (index), follow_up ("已回访": answered), one column per reason: ticked.
+    reasons : dict
+        Column -> reason.
+    causes : list of str
+    """
+    out: dict = {"true_cause": {}, "reasons": {}}
+    year = lost["due"].to_numpy().astype("datetime64[D]").astype("datetime64[Y]").astype(str)
+    for name in ("all", *np.unique(year).tolist()):
+        rows = lost[(year == name) | (name == "all")]
+        ticked, answered = rows[list(reasons)].to_numpy(bool), (rows["follow_up"] == "已回访").to_numpy()
+        out["reasons"][name] = stated_truth(list(reasons.values()), ticked, answered)
+        out["true_cause"][name] = rows["cause"].map(lambda c: causes[int(c)]).value_counts().to_dict()
+    return out
 
 
 def by_arm(treated: np.ndarray, happened: np.ndarray) -> dict:

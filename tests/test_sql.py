@@ -111,6 +111,9 @@ def statements() -> list[str]:
         count(data)
     for count in (counts.companion_counts, counts.tracking_counts, counts.campaign_counts, counts.repeat_counts):
         count(data)
+    for count in (counts.slice_counts, counts.unit_counts, counts.benchmark_rows):
+        count(data)
+    counts.crossed_counts(data, ["region", "manager"], unit="quarter")
     later = listening(as_of="2025-03-31")  # a year after the first bills
     counts.worth_counts(later, years_back=1)
     counts.band_counts(later, months=1)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import parameters as p
-from simulation import NEVER, day_of, days, month_of, repeat, rewrite, words, write_csv, write_xlsx, yuan
+from simulation import NEVER, day_of, days, month_of, repeat, rewrite, words, write_files, yuan
 
 OBSERVED, AS_OF = day_of(p.OBSERVED_FROM), day_of(p.AS_OF)
 COMPANY = "示例汽车销售服务有限公司（模拟数据）"
@@ -73,7 +73,6 @@ def master(rng: np.random.Generator, world: SimpleNamespace, rows: pd.DataFrame)
             "客户类型": np.where(who.pass_by, "过路车", "本站客户"),
             "服务顾问": [f"顾问{a + 1:02d}" for a in who.adviser],
             "建档日期": days(who.joined, "%Y/%m/%d"),
-            "最近维修项目": rows.groupby("customer")["item"].last().reindex(k).fillna("").to_numpy(object),
             "月均产值": yuan(fee),
             "流失日期": days(final["due"].reindex(k).fillna(NEVER).to_numpy(int), never=NEVER),
             "流失类型": outcome.reindex(k).fillna("").to_numpy(object),
@@ -103,13 +102,21 @@ def work_orders(rng: np.random.Generator, world: SimpleNamespace, rows: pd.DataF
     )
 
 
-def warranty(who: SimpleNamespace) -> pd.DataFrame:
-    """Return in and out of warranty (保内, 保外) by vehicle and dates."""
+def standings(who: SimpleNamespace, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return by vehicle and dates: in or out of warranty (保内, 保外), and the last service item until the next visit."""
     k = np.arange(who.n)
-    inside = {"车架号": ids(k), "属性": "保修状态", "值": "保内", "起": days(who.joined), "止": days(who.warranty_end)}
     out = k[who.warranty_end < AS_OF]
-    after = {"车架号": ids(out), "属性": "保修状态", "值": "保外", "起": days(who.warranty_end[out] + 1), "止": ""}
-    return pd.concat([pd.DataFrame(inside), pd.DataFrame(after)]).sort_values(["车架号", "起"], ignore_index=True)
+    inside = pd.DataFrame({"customer": k, "value": "保内", "from": who.joined, "to": who.warranty_end})
+    after = pd.DataFrame({"customer": out, "value": "保外", "from": who.warranty_end[out] + 1, "to": NEVER})
+    items = rows.sort_values(["customer", "day"], kind="stable").drop_duplicates(["customer", "day"], keep="last")
+    until = items.groupby("customer")["day"].shift(-1).fillna(NEVER + 1).astype(int) - 1
+    items = pd.DataFrame({"customer": items["customer"], "value": items["item"], "from": items["day"], "to": until})
+    table = pd.concat(
+        [inside.assign(name="保修状态"), after.assign(name="保修状态"), items.assign(name="最近维修项目")]
+    )
+    table = table.sort_values(["customer", "name", "from"], ignore_index=True)
+    dates = {"起": days(table["from"]), "止": days(table["to"].to_numpy(), never=NEVER)}
+    return pd.DataFrame({"车架号": ids(table["customer"]), "属性": table["name"], "值": table["value"], **dates})
 
 
 def follow_ups(rng: np.random.Generator, world: SimpleNamespace) -> pd.DataFrame:
@@ -222,14 +229,10 @@ def write(world: SimpleNamespace, stream) -> dict:
     }
     texts = {
         "进厂记录.csv": orders,
-        "保修状态.csv": warranty(world.who),
+        "保修与维修.csv": standings(world.who, rows),
         "客户回访.csv": contacts(stream("calls2"), rows),
     }
-    for name, (sheet, titles, table, footer) in books.items():
-        write_xlsx(name, {sheet: (titles, table, footer)})
-    for name, table in texts.items():
-        write_csv(name, table)
-    n = {name: len(table) for name, table in texts.items()} | {name: len(book[2]) for name, book in books.items()}
+    n = write_files(texts, books)
     silent = {"n_regular": int(world.who.n_regular), "n_pass_by": int(world.who.pass_by.sum())}
     return {"rows": n, "dirt": counts, **silent, "n_without_records": int((~seen[: world.who.n_regular]).sum())}
 

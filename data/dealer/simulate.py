@@ -28,7 +28,7 @@ from simulation import (
     month_of,
     silent_ledger,
     silent_spells,
-    stated_truth,
+    stated_by_year,
     tick,
     words,
 )
@@ -179,13 +179,8 @@ def expected(who: SimpleNamespace, visits: pd.DataFrame, spells: pd.DataFrame) -
 def the_truth(world: SimpleNamespace) -> dict:
     """Return what truth.json says; README.md explains each part."""
     lost, lists, visits = world.lost, world.lists, world.visits
-    reasons, month = list(p.WORDS), month_of(lost["due"]).astype("datetime64[M]").astype(str)
-    answered = (lost["follow_up"] == "已回访").to_numpy()
-    out: dict = {"reasons": {}, "true_cause": {}, "campaigns": {}}
-    for name in ("all", *sorted({m[:4] for m in month})):
-        rows = np.array([name in ("all", m[:4]) for m in month])
-        out["reasons"][name] = stated_truth(reasons, lost.loc[rows, reasons].to_numpy(), answered[rows])
-        out["true_cause"][name] = lost["cause"][rows].map(lambda c: CAUSES[int(c)]).value_counts().to_dict()
+    month = month_of(lost["due"]).astype("datetime64[M]").astype(str)
+    out = stated_by_year(lost, {reason: reason for reason in p.WORDS}, CAUSES) | {"campaigns": {}}
     for name, rows in lists[lists["day"] + 50 <= AS_OF].groupby("list"):
         came = (rows["next"] <= rows["day"] + 50).to_numpy()
         out["campaigns"][name] = by_arm(rows["treated"].to_numpy(), came) | {

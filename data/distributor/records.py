@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import parameters as p
-from simulation import NEVER, day_of, days, first_of, month_of, repeat, rewrite, words, write_csv, write_xlsx, yuan
+from simulation import NEVER, day_of, days, first_of, month_of, repeat, rewrite, words, write_files, yuan
 
 OBSERVED, AS_OF = day_of(p.OBSERVED_FROM), day_of(p.AS_OF)
 COMPANY = "示例医药分销有限公司（模拟数据）"
@@ -188,42 +188,34 @@ def _date(written: str) -> tuple[int, int, int]:
     return tuple(map(int, parts)) if len(parts) == 3 else (int(written[:4]), int(written[4:6]), int(written[6:]))
 
 
+def sell_through(sales: pd.DataFrame) -> pd.DataFrame:
+    """Return the monthly report of the sales by customers, in 万元."""
+    month_end = sales["day"].to_numpy().astype("datetime64[D]").astype("datetime64[s]")
+    flow = pd.DataFrame({"客户编号": ids(sales["customer"]), "月末": month_end})
+    return flow.assign(品种数=1 + sales["amount"].to_numpy() % 37, 纯销金额=sales["amount"].to_numpy() / 1_000_000)
+
+
 def write(world: SimpleNamespace, stream, rep_on) -> dict:
     """Write all files; return the number of rows of each, the dirt, and how many customers are on file."""
     counts: dict[str, int] = {}
-    shipped, sales, who = shipments(stream("shipments"), world), world.sales, world.who
-    sent = pd.DataFrame(
-        {"单号": [f"CK{i:07d}" for i in range(1, len(shipped) + 1)], "客户编号": ids(shipped["customer"])}
-    )
+    shipped, flow = shipments(stream("shipments"), world), sell_through(world.sales)
+    sent = pd.DataFrame({"单号": [f"CK{i + 1:07d}" for i in range(len(shipped))], "客户编号": ids(shipped["customer"])})
     sent = sent.assign(发货日期=days(shipped["day"]), 金额=yuan(shipped["amount"]))
     table, sent = soil(stream("dirt"), master(stream("master"), world, shipped, rep_on), sent, counts)
-    flow = pd.DataFrame({"客户编号": ids(sales["customer"]), "月末": sales["day"].to_numpy().astype("datetime64[D]")})
-    flow = flow.assign(月末=flow["月末"].astype("datetime64[s]"), 品种数=1 + sales["amount"].to_numpy() % 37)
-    flow["纯销金额"] = sales["amount"].to_numpy() / 1_000_000  # in 万元
-    year = sent["发货日期"].str[:4]
+    year, titles = sent["发货日期"].str[:4], [COMPANY, f"客户档案　截止日期：{p.AS_OF}"]
     texts = {f"发货明细/{y}年.csv": sent[year == y] for y in sorted(year.unique())} | {
-        "业务归属.csv": assignments(who, rep_on),
+        "业务归属.csv": assignments(world.who, rep_on),
         "走访投诉.csv": contacts(stream("contacts"), world, rep_on),
         "小客户专席.csv": desk(world, shipped),
     }
-    for name, rows in texts.items():
-        write_csv(name, rows)
     total = ["合计", "", "", f"{flow['纯销金额'].sum():.2f}"]
     books = {
-        "客户档案.xlsx": (
-            "客户",
-            [COMPANY, f"客户档案　截止日期：{p.AS_OF}"],
-            table,
-            [["合计", f"{len(table)}户"], SIGNED],
-        ),
+        "客户档案.xlsx": ("客户", titles, table, [["合计", f"{len(table)}户"], SIGNED]),
         "流向月报.xlsx": ("流向", ["下游客户纯销流向（单位：万元）"], flow, [total, SIGNED]),
         "客户流失情况分析表.xlsx": ("分析表", [COMPANY, "客户流失情况分析表"], forms(stream("forms"), world), [SIGNED]),
         "大事记.xlsx": ("大事记", ["大事记"], _events(), []),
     }
-    for name, (sheet, titles, rows, footer) in books.items():
-        write_xlsx(name, {sheet: (titles, rows, footer)})
-    n = {name: len(rows) for name, rows in texts.items()} | {name: len(book[2]) for name, book in books.items()}
-    return {"rows": n, "dirt": counts, "n_customers": who.n}
+    return {"rows": write_files(texts, books), "dirt": counts, "n_customers": world.who.n}
 
 
 def _events() -> pd.DataFrame:

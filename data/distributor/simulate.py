@@ -28,7 +28,7 @@ from simulation import (
     month_of,
     silent_ledger,
     silent_spells,
-    stated_truth,
+    stated_by_year,
     tick,
     words,
 )
@@ -102,21 +102,12 @@ def histories(rng: np.random.Generator, who: SimpleNamespace) -> pd.DataFrame:
     """
     k, day, number, orders = np.arange(who.n), who.joined.copy(), 0, []
     while len(k):
-        n, h, due = len(k), hazards(who, k, day), add_months(day, LIMIT)
-        months = who.gap[k] / DAYS_PER_MONTH
-        lost = 1 - np.exp(-h.sum(1) * months)
-        q = np.column_stack([h / np.maximum(h.sum(1, keepdims=True), 1e-12) * lost[:, None], np.zeros((n, 2))])
-        cause = (rng.random((n, 1)) > q.cumsum(1)).sum(1)  # above all causes: not lost
-        region, first, last, share, stock = p.PUSH
-        may = (who.region[k] == region) & _within(day, first, last)
-        pushed = may & (rng.random(n) < share)
-        gap = np.maximum(2, np.rint(rng.gamma(p.GAP_SHAPE, who.gap[k] / p.GAP_SHAPE))).astype(int) + stock * pushed
-        silent = [
-            gammaincc(p.GAP_SHAPE, (due - day - more + 0.5).clip(0) * p.GAP_SHAPE / who.gap[k]) for more in (0, stock)
-        ]
-        q[:, -2] = (1 - lost) * (1 - share * may) * silent[0]
-        q[:, -1] = (1 - lost) * share * may * silent[1]
-        cause = np.where(cause < len(p.CAUSES), cause, np.where(pushed, len(CAUSES) - 1, len(CAUSES) - 2))
+        n, due = len(k), add_months(day, LIMIT)
+        q, may = chances(who, k, day, due)
+        cause = (rng.random((n, 1)) > q[:, : len(p.CAUSES)].cumsum(1)).sum(1)
+        pushed = may & (rng.random(n) < p.PUSH[3])
+        cause = np.where(cause < len(p.CAUSES), cause, len(p.CAUSES) + pushed)
+        gap = np.maximum(2, np.rint(rng.gamma(p.GAP_SHAPE, who.gap[k] / p.GAP_SHAPE))).astype(int) + p.PUSH[4] * pushed
         chance, low, high = p.COMES_BACK
         back = (rng.random(n) < chance) & (cause != CAUSES.index("closed"))
         back = np.where(back, day + rng.integers(low, high, n), NEVER)
@@ -126,6 +117,18 @@ def histories(rng: np.random.Generator, who: SimpleNamespace) -> pd.DataFrame:
         orders[-1][["cause", *CAUSES]] = np.column_stack([cause, q])
         k, day, number = k[next_ <= AS_OF], next_[next_ <= AS_OF], number + 1
     return pd.concat(orders, ignore_index=True)
+
+
+def chances(who: SimpleNamespace, k: np.ndarray, day: np.ndarray, due: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the chance of churning at `due`: orders x causes; and to whom stock may be pushed."""
+    h, months = hazards(who, k, day), who.gap[k] / DAYS_PER_MONTH
+    lost = 1 - np.exp(-h.sum(1) * months)
+    region, first, last, share, stock = p.PUSH
+    may = (who.region[k] == region) & _within(day, first, last)
+    late = [gammaincc(p.GAP_SHAPE, (due - day - more + 0.5).clip(0) * p.GAP_SHAPE / who.gap[k]) for more in (0, stock)]
+    by_cause = h / np.maximum(h.sum(1, keepdims=True), 1e-12) * lost[:, None]
+    rare, pushed = (1 - lost) * (1 - share * may) * late[0], (1 - lost) * share * may * late[1]
+    return np.column_stack([by_cause, rare, pushed]), may
 
 
 def on_file(who: SimpleNamespace, orders: pd.DataFrame) -> tuple[SimpleNamespace, pd.DataFrame]:
@@ -191,35 +194,23 @@ def departures(who: SimpleNamespace, lost: pd.DataFrame, orders: pd.DataFrame, s
 
 def the_truth(world: SimpleNamespace) -> dict:
     """Return what truth.json says; README.md explains each part."""
-    who, orders, lost, sales = world.who, world.orders, world.lost, world.sales
-    year, answered = (
-        lost["due"].to_numpy().astype("datetime64[D]").astype("datetime64[Y]").astype(str),
-        lost["follow_up"],
-    )
+    who, orders, sales, there = world.who, world.orders, world.sales, world.spells
     seen = orders[(orders["day"] >= OBSERVED) & (orders["due"] <= AS_OF)]
     levels = {"all": np.full(who.n, "all"), "region": who.region, "kind": who.kind}
     levels |= {"band": np.array(list(p.BANDS))[who.band], "representative": lambda first: rep_on(who, int(first))}
     of_2025 = sales[sales["day"] >= day_of("2025-01-01")].groupby("customer")["amount"].sum().sort_values()
-    desk, there = day_of(p.DESK[0]), world.spells
-    k = there["customer"][(there["entry"] < desk) & (there["end"] >= desk)].to_numpy()
-    k = k[who.band[k] == 3]
-    gone = lost["customer"][(lost["day"] >= desk) & (lost["due"] <= day_of("2025-12-31"))]
     sold = sales[sales["day"] >= OBSERVED][["customer", "day"]]
-    names = {word: reason for word, (reason, _) in p.WORDS.items()}
-    out: dict = {"reasons": {}, "true_cause": {}}
-    for name in ("all", *np.unique(year)):
-        rows = (year == name) | (name == "all")
-        ticked = lost.loc[rows, list(names)].to_numpy()
-        out["reasons"][str(name)] = stated_truth(list(names.values()), ticked, (answered == "已回访").to_numpy()[rows])
-        out["true_cause"][str(name)] = lost["cause"][rows].map(lambda c: CAUSES[int(c)]).value_counts().to_dict()
+    listed = there[(there["entry"] < day_of(p.DESK[0])) & (there["end"] >= day_of(p.DESK[0]))]
+    listed = listed[who.band[listed["customer"]] == 3]
+    gone = (listed["end"] <= day_of("2025-12-31")).to_numpy()
     ledgers = {"inactive": there, "sell_through": silent_spells(sold, LIMIT, OBSERVED, AS_OF, who.joined)}
-    return out | {
+    return stated_by_year(world.lost, {word: reason for word, (reason, _) in p.WORDS.items()}, CAUSES) | {
         "months": [str(np.datetime64(int(m), "M")) for m in MONTHS],
         "ledger": {name: silent_ledger(spells, MONTHS) for name, spells in ledgers.items()},
         "expected": expected_losses(there, seen[["customer", *CAUSES]].assign(m=month_of(seen["due"])), MONTHS, levels),
-        "departures": departures(who, lost, orders, there),
+        "departures": departures(who, world.lost, orders, there),
         "share_of_largest_fifth": round(float(of_2025.iloc[-round(len(of_2025) / 5) :].sum() / of_2025.sum()), 4),
-        "desk": by_arm(who.on_desk[k], np.isin(k, gone)) | {"neglect_left": p.DESK[2]},
+        "desk": by_arm(who.on_desk[listed["customer"]], gone) | {"neglect_left": p.DESK[2]},
         "declines": {str(d): int(n) for d, n in _declines(who, sales).items()},
     }
 

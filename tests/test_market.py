@@ -1,0 +1,138 @@
+"""Benchmarks with their source, and signals that accompany churn without being its cause."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from counted import ABOUT, months, period_counts
+
+from churnlib import text
+from churnlib.companions import companion_signals, lead_lag, surprises
+from churnlib.market import market_comparison
+from churnlib.results import period_values
+from churnlib.text import UsageError
+
+
+def benchmarks(*rows):
+    frame = pd.DataFrame(rows, columns=["industry", "period", "churn_rate", "source"])
+    return SimpleNamespace(frame=frame, about=ABOUT)
+
+
+def keys(result):
+    return [finding.key for finding in result.findings]
+
+
+@pytest.mark.parametrize(("rate", "key"), [(0.015, "above"), (0.025, "below"), (0.0202, "same"), (0.20, "doubt")])
+def test_words_follow_the_side_of_the_benchmark(rate, key):
+    # mistake 33; and a yearly rate held against months is doubted, not celebrated
+    result = market_comparison(period_counts([200] * 24), benchmarks(("telecom", "2025", rate, "an association")))
+    assert keys(result) == [f"market.{key}"] and "an association" in result.findings[0].say("zh")
+
+
+def test_a_yearly_benchmark_is_converted_when_it_is_said_to_be_one():
+    yearly = 1 - 0.98**12
+    result = market_comparison(period_counts([200] * 24), benchmarks(("telecom", "2025", yearly, "x")), per="year")
+    assert result.table["benchmark"].iloc[0] == pytest.approx(0.02) and keys(result) == ["market.same"]
+    with pytest.raises(UsageError):
+        market_comparison(period_counts([200] * 24), benchmarks(), per="decade")
+
+
+def test_part_of_a_year_is_not_held_against_the_year():
+    # mistake 10: the ledger covers July to December of 2024 only
+    result = market_comparison(period_counts([200] * 18), benchmarks(("telecom", "2024", 0.02, "x")))
+    assert keys(result) == ["market.no_overlap"] and result.table["churn_rate"].isna().all()
+
+
+def test_the_latest_benchmark_speaks_and_all_are_drawn():
+    rows = [("telecom", str(year), 0.02, "x") for year in (2024, 2025)] + [("banks", None, 0.01, None)]
+    result = market_comparison(period_counts([300] * 24), benchmarks(*rows))
+    assert [f.values["industry"] for f in result.findings] == ["telecom", "banks"]
+    assert str(result.findings[0].values["stretch"]) == "2025" and result.plot() is not None
+
+
+def test_without_benchmarks_one_sentence_says_what_is_missing():
+    result = market_comparison(period_counts([200] * 24), benchmarks())
+    assert keys(result) == ["market.none"] and result.plot() is None and result.notes == ()
+
+
+def contacts(n, rng, score=8.0, complaints=None):
+    """Signals by period: a survey of 600 answers and some complaints."""
+    asked = np.full(n, 600)
+    means = score + rng.normal(0, 0.06, n) if np.isscalar(score) else np.asarray(score)
+    complaints = rng.poisson(160, n) if complaints is None else complaints
+    frame = pd.DataFrame({"period": months(n), "n_complaints": complaints, "n_unresolved": complaints // 4})
+    frame["n_asked"], frame["n_scores"], frame["score_sum"] = 1500, asked, asked * means
+    frame["score_sum2"] = asked * (means**2 + 4)
+    return SimpleNamespace(frame=frame, about=ABOUT)
+
+
+def test_signals_that_leave_their_range_with_churn_are_told_as_coinciding():
+    rng = np.random.default_rng(1)
+    lost = [*(200 + rng.integers(-8, 8, 28)), *[320] * 6, 205, 201]
+    score = np.array([*(8 + rng.normal(0, 0.05, 27)), *[7.2] * 7, 8.0, 8.0])
+    result = companion_signals(period_counts([int(x) for x in lost]), contacts(36, rng, score))
+    assert result.findings[0].key == "companions.departed"
+    said = result.findings[0].say("en")
+    assert "satisfaction (April 2025 to October 2025" in said and "coincide" in said and "complaints" not in said
+    assert all(finding.grade == "weak" or finding.weight == 0 for finding in result.findings)
+
+
+def test_signals_that_stay_as_usual_are_said_to_do_so():
+    rng = np.random.default_rng(2)
+    lost = [int(x) for x in rng.binomial(10_000, 0.02, 36)]
+    assert keys(companion_signals(period_counts(lost), contacts(36, rng))) == ["companions.usual", "companions.no_lead"]
+
+
+def test_a_signal_that_moves_before_churn_is_found_at_its_lag():
+    rng = np.random.default_rng(3)
+    shock = rng.normal(0, 1, 62)
+    lost = [int(200 + 25 * x) for x in shock[:60]]  # follows what complaints showed two months before
+    complaints = np.array([int(300 + 80 * x) for x in shock[2:62]])
+    result = companion_signals(period_counts(lost), contacts(60, rng, complaints=complaints))
+    finding = next(f for f in result.findings if f.key == "companions.leads.same")
+    assert (
+        finding.values["lag"] == 2
+        and finding.values["correlation"] > 0.8
+        and "Before is not because" in finding.say("en")
+    )
+
+
+def falsely_found(replicates, seed, slope=0.7):
+    rng, found = np.random.default_rng(seed), 0
+    periods = period_values(months(48))
+    for _ in range(replicates):
+        drifting = np.zeros((2, 48))
+        for i in range(1, 48):
+            drifting[:, i] = slope * drifting[:, i - 1] + rng.normal(0, 1, 2)
+        (x, fitted), (y, _) = (surprises(series, periods) for series in drifting)
+        found += any(row["is_clear"] for row in lead_lag(x, y, looked=10, fitted=fitted))
+    return found / replicates
+
+
+def test_two_series_that_drift_by_themselves_are_not_related():
+    assert falsely_found(200, seed=4) <= 0.085  # nominal .05, three standard errors for 200
+
+
+@pytest.mark.calibrate
+@pytest.mark.parametrize("slope", [0.0, 0.5, 0.9])
+def test_unrelated_series_hold_the_error_rate(slope):
+    share = falsely_found(2_000, seed=5, slope=slope)
+    print(slope, share)
+    assert share <= 0.06
+
+
+def test_without_contacts_one_sentence_says_what_is_missing():
+    result = companion_signals(period_counts([200] * 24), None)
+    assert keys(result) == ["companions.none"] and result.plot() is None
+
+
+def test_few_answers_show_no_signal_and_every_sentence_can_be_said():
+    for n in (3, 13, 30):
+        counted = contacts(n, np.random.default_rng(n), complaints=np.full(n, 3))
+        counted.frame[["n_scores", "score_sum", "score_sum2"]] = [4, 32, 260]
+        result = companion_signals(period_counts([200] * n), counted)
+        assert result.signals == [] and keys(result) == ["companions.none"]
+        result = companion_signals(period_counts([200] * n), contacts(n, np.random.default_rng(n)))
+        for language in text.LANGUAGES:
+            assert not any(bad in f.say(language) for f in result.findings for bad in ("nan", "inf", "{"))
