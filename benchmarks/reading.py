@@ -68,9 +68,9 @@ def recode(path: Path, into: Path) -> None:
 def read(path: Path) -> int:
     """Read and type one file as a data set does; gives the number of rows."""
     from churnlib.engine import Engine
-    from churnlib.reading import read_source
-    from churnlib.schema import Source
-    from churnlib.typed import type_table, typed
+    from churnlib.model.schema import Source
+    from churnlib.sources.reading import read_source
+    from churnlib.sources.typed import type_table, typed
 
     headers = ["客户编号", "入网日期", "大区"] if path.stem == "customers" else ["客户编号", "交易日期", "金额", "类型"]
     source = Source.model_validate({"file": path.name, "columns": {f"c{i}": name for i, name in enumerate(headers)}})

@@ -89,7 +89,7 @@ def _parsers() -> dict[str, _Parser]:
 
 
 def _report(given: argparse.Namespace) -> int:
-    from churnlib.request import clock, read_request
+    from churnlib.reporting.request import clock, read_request
 
     request = read_request(
         given.dataset,
@@ -104,8 +104,8 @@ def _report(given: argparse.Namespace) -> int:
         raise text.UsageError("report.bad_jobs", value=given.jobs)
     moment = clock(given.clock)
 
-    from churnlib.report import make_report
-    from churnlib.steps import Steps
+    from churnlib.reporting.report import make_report
+    from churnlib.reporting.steps import Steps
 
     language = text.language()
     outcome = make_report(request, moment, Steps(), given.jobs)
@@ -119,28 +119,28 @@ def _report(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace) -> int:
-    from churnlib import schema
-    from churnlib.places import find_folder
-    from churnlib.request import speak
+    from churnlib.model import schema
+    from churnlib.model.places import find_folder
+    from churnlib.reporting.request import speak
 
     folder = find_folder(given.dataset)
     speak(schema.load(folder / "dataset.yml"))
 
-    from churnlib.dataset import check_text, open_dataset
+    from churnlib.model.dataset import check_text, open_dataset
 
     print(check_text(open_dataset(folder)))
     return 0
 
 
 def _new(given: argparse.Namespace) -> int:
-    from churnlib.propose import propose, what_to_check
+    from churnlib.model.propose import propose, what_to_check
 
     print(what_to_check(propose(given.dataset, Path(given.folder))))
     return 0
 
 
 def _doctor(given: argparse.Namespace) -> int:
-    from churnlib import doctor
+    from churnlib.reporting import doctor
 
     lines, is_ready = doctor.report()
     print(lines)

@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import settings
 
-from churnlib import doctor, text
+from churnlib import text
+from churnlib.reporting import doctor
 
 # the same examples on every machine and day, and no failure because a machine is busy
 settings.register_profile("churn", deadline=None, derandomize=True)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from counted import ABOUT
 
-from churnlib.buying import fit_buying, still_active
+from churnlib.statistics.buying import fit_buying, still_active
 
 # histories of the CDNOW sample (2,357 customers, purchases to 1997-09-30, 39 weeks), counted from CDNOW_sample.txt in
 # PyPI's lifetimes 0.11.3: repeat days, days from the first purchase to the last and to the end, customers

@@ -6,7 +6,8 @@ import pytest
 import report_home
 from report_home import block, both, cell, notebook, page_of, report, show, write
 
-from churnlib import collect, notes, run, text
+from churnlib import text
+from churnlib.reporting import collect, notes, run
 
 
 @pytest.fixture

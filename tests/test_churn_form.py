@@ -5,10 +5,10 @@ import pytest
 from datasets import SPEC, write_dataset
 
 from churnlib import text
-from churnlib.churn_form import read_form, read_forms, ticked_words
-from churnlib.dataset import open_dataset
-from churnlib.form_print import print_form
-from churnlib.propose import propose
+from churnlib.model.churn_form import read_form, read_forms, ticked_words
+from churnlib.model.dataset import open_dataset
+from churnlib.model.form_print import print_form
+from churnlib.model.propose import propose
 
 FORM = [
     ["客户流失情况分析表"],

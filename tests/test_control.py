@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from churnlib import text
 from churnlib.about import Segment
-from churnlib.control import control_chart
-from churnlib.groups import benjamini_hochberg
+from churnlib.statistics.control import control_chart
+from churnlib.statistics.groups import benjamini_hochberg
 from churnlib.text import Label
 
 BAD = re.compile(r"\bnan\b|\binf\b|None(?! of)|NaT|[{}]")  # what no sentence may hold

@@ -7,11 +7,12 @@ from datetime import date
 
 import pytest
 
-from churnlib import database, text
+from churnlib import text
 from churnlib.engine import Engine
-from churnlib.reading import read_source
-from churnlib.schema import Source
-from churnlib.typed import type_table, typed
+from churnlib.model.schema import Source
+from churnlib.sources import database
+from churnlib.sources.reading import read_source
+from churnlib.sources.typed import type_table, typed
 
 SECRET = "s3cret-pass"
 

@@ -10,9 +10,10 @@ from datetime import date
 import pytest
 from datasets import CUSTOMERS, GOOD_ACTIVITY, GOOD_CUSTOMERS, SPEC, write_dataset, write_table
 
-from churnlib import cache, text
-from churnlib.dataset import check_text, open_dataset
-from churnlib.segments import bin_codes, segment_table
+from churnlib import text
+from churnlib.model import cache
+from churnlib.model.dataset import check_text, open_dataset
+from churnlib.model.segments import bin_codes, segment_table
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ def test_the_order_of_rows_and_columns_in_files_changes_no_byte(tmp_path):
 
 def test_an_unchanged_data_set_is_not_read_again(folder, monkeypatch):
     first = open_dataset(folder)
-    monkeypatch.setattr("churnlib.canonical.write_canonical", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr("churnlib.model.canonical.write_canonical", lambda *_: pytest.fail("read again"))
     started = time.perf_counter()
     again = open_dataset(folder)
     assert again.stored.path == first.stored.path
@@ -225,7 +226,9 @@ def test_a_folder_that_somebody_still_reads_is_not_removed(folder):
 
 
 def test_two_processes_may_open_at_once(folder):
-    script = "import sys; from churnlib.dataset import open_dataset; print(open_dataset(sys.argv[1]).tables['ids'])"
+    script = (
+        "import sys; from churnlib.model.dataset import open_dataset; print(open_dataset(sys.argv[1]).tables['ids'])"
+    )
     command = [sys.executable, "-c", script, str(folder)]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert [run.communicate()[0].strip() for run in runs] == ["3", "3", "3"]

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import churnlib as churn
-from churnlib import definitions
+from churnlib.counts import definitions
 
 DEALER = Path(__file__).parent.parent / "data" / "dealer"
 RULES = {  # rule of the reader -> what the simulation calls the same rows

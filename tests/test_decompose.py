@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from churnlib import text
 from churnlib.about import Period
-from churnlib.comparison import own_sigma
-from churnlib.decompose import decompose_change, whole
-from churnlib.standardise import Cells, decompose, mix_changes, rate_and_mix, shapley
+from churnlib.statistics.comparison import own_sigma
+from churnlib.statistics.decompose import decompose_change, whole
+from churnlib.statistics.standardise import Cells, decompose, mix_changes, rate_and_mix, shapley
 
 ORACLES = Path(__file__).parent / "oracles"
 TWO = {name: SEGMENTS[name] for name in ("region", "tenure")}

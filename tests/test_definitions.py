@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from toy import ACTIVITY, CONTRACTS, CUSTOMERS, SPEC, canonical, toy
 
-from churnlib import definitions
-from churnlib.inactivity import gap_evidence
+from churnlib.counts import definitions
+from churnlib.counts.inactivity import gap_evidence
 from churnlib.text import DataError, UsageError
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churnlib import delimited, encoding, text
-from churnlib.delimited import Shape, find_delimiter, records
-from churnlib.encoding import Block, Encoding, blocks, find_encoding
+from churnlib import text
 from churnlib.engine import Engine
-from churnlib.header import Rejects
-from churnlib.reading import read_source
-from churnlib.schema import Source
+from churnlib.model.schema import Source
+from churnlib.sources import delimited, encoding
+from churnlib.sources.delimited import Shape, find_delimiter, records
+from churnlib.sources.encoding import Block, Encoding, blocks, find_encoding
+from churnlib.sources.header import Rejects
+from churnlib.sources.reading import read_source
 
 UTF8 = Encoding("utf-8", 0)
 FILES = st.text('ab,"\n é', min_size=1, max_size=60)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnlib.about import About, Period
-from churnlib.disclosure import HIDDEN, SMALL, protect
+from churnlib.show.disclosure import HIDDEN, SMALL, protect
 from churnlib.text import Label
 
 ABOUT = About("toy", Label("玩具", "toy"), date(2025, 12, 31), date(2023, 1, 1), Period(date(2025, 12, 1)))

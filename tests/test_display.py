@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 from browser import sample
 
-from churnlib import display, excel_out, page, plots, svg, text
+from churnlib import text
 from churnlib.about import About, Period, Segment
-from churnlib.results import Column, Finding, Kpi, Result, Statement
+from churnlib.reporting import page
+from churnlib.show import display, excel_out, plots, svg
+from churnlib.show.results import Column, Finding, Kpi, Result, Statement
 from churnlib.text import Label
 
 EVIL = '=HYPERLINK("http://example.invalid")<script>alert(1)</script>'

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import churnlib as churn
-from churnlib import display
+from churnlib.show import display
 
 DISTRIBUTOR = Path(__file__).parent.parent / "data" / "distributor"
 RULES = {  # rule of the reader -> what the simulation calls the same rows

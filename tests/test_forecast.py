@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from noise import LIKENESS, SIZES, losses
 
 from churnlib import text
-from churnlib.forecast import churn_forecast
+from churnlib.statistics.forecast import churn_forecast
 
 
 def test_three_periods_are_forecast_after_the_last_complete_one():

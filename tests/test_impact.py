@@ -12,12 +12,12 @@ from noise import LIKENESS, SIZES, noise
 
 from churnlib import text
 from churnlib.about import Event
-from churnlib.impact import event_effects
-from churnlib.interrupted import Series, effect_of, fit_counts
-from churnlib.results import period_values
-from churnlib.season import season_terms
+from churnlib.show.results import period_values
+from churnlib.statistics.impact import event_effects
+from churnlib.statistics.interrupted import Series, effect_of, fit_counts
+from churnlib.statistics.season import season_terms
+from churnlib.statistics.touched import read_scope
 from churnlib.text import Label
-from churnlib.touched import read_scope
 
 ORACLES = Path(__file__).parent / "oracles"
 

@@ -5,7 +5,7 @@ import pytest
 from counted import period_counts
 
 from churnlib import text
-from churnlib.ledger import customer_ledger, tracking_table
+from churnlib.statistics.ledger import customer_ledger, tracking_table
 
 
 def booked(lost, opening=10_000):

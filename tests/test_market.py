@@ -8,9 +8,9 @@ import pytest
 from counted import ABOUT, months, period_counts
 
 from churnlib import text
-from churnlib.companions import companion_signals, lead_lag, surprises
-from churnlib.market import market_comparison
-from churnlib.results import period_values
+from churnlib.show.results import period_values
+from churnlib.statistics.companions import companion_signals, lead_lag, surprises
+from churnlib.statistics.market import market_comparison
 from churnlib.text import UsageError
 
 

@@ -8,9 +8,9 @@ import pytest
 from counted import months, period_counts
 from noise import LIKENESS, SIZES, losses
 
-from churnlib.changepoint import complete_periods
 from churnlib.intervals import overdispersion
-from churnlib.pchart import control_limits, laney_limits
+from churnlib.statistics.changepoint import complete_periods
+from churnlib.statistics.pchart import control_limits, laney_limits
 
 ORACLES = Path(__file__).parent / "oracles"
 

@@ -14,7 +14,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from churnlib import doctor, text
+from churnlib import text
+from churnlib.reporting import doctor
 
 HOME = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((HOME / "pyproject.toml").read_text("utf-8"))
@@ -164,8 +165,8 @@ def reach(graph, *names):
 
 
 FEET = {"text", "about", "yamlfile"}
-DATA = ("dataset", "definitions", "counts")
-STATISTICS = ("trend", "survival", "cohort", "reasons", "quality", "plots")
+DATA = ("sources", "model", "counts")
+STATISTICS = ("statistics", "tenure", "show")
 
 
 def test_data_and_statistics_meet_only_in_notebooks():
@@ -176,7 +177,7 @@ def test_data_and_statistics_meet_only_in_notebooks():
 def test_imports_point_one_way():
     graph = import_graph(is_lazy_too=False)
     assert not [name for name in graph if name in reach(graph, *graph[name])]
-    assert not {"report", "run", "__main__"} & reach(import_graph(), *DATA, *STATISTICS)
+    assert not {"reporting", "__main__"} & reach(import_graph(), *DATA, *STATISTICS)
     strangers = set().union(*import_graph().values()) - set(graph)
     assert not strangers, "import the module, not a name from the table of contents"
 
@@ -249,7 +250,7 @@ def spoken():
     """Patterns of everything in the sources that could be a key, or the beginning of one."""
     beginnings = {key.split(".")[0] for entries in CATALOGUE.values() for key in entries}
     first = "|".join([*sorted(beginnings), r"\{[\w.]+\}"])  # {...} may be anything at run time
-    for path in [*MODULES.values(), *NOTEBOOKS, *(HOME / "churnlib/template").rglob("*.*")]:
+    for path in [*MODULES.values(), *NOTEBOOKS, *(HOME / "churnlib/show/template").rglob("*.*")]:
         for key in re.findall(rf"""["'`]((?:{first})\.[\w.{{}}\[\]]*)""", path.read_text("utf-8")):
             pattern = re.sub(r"\\{.*?\\}", ".+", re.escape(key.rstrip(".")))
             if re.search("[a-z]", pattern):  # a pattern without a word would fit everything

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from browser import sample
 
-from churnlib import plots, svg, text
+from churnlib import text
 from churnlib.about import Event, Period
-from churnlib.plots import canvas, labels
-from churnlib.plots.palette import DARK, PALETTE, SERIES
-from churnlib.plots.time import _time_ticks
+from churnlib.show import plots, svg
+from churnlib.show.plots import canvas, labels
+from churnlib.show.plots.palette import DARK, PALETTE, SERIES
+from churnlib.show.plots.time import _time_ticks
 from churnlib.text import Label
 
 SCHEMES = [(PALETTE, "#ffffff"), (DARK, "#12171c")]

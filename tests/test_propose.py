@@ -6,9 +6,10 @@ from datasets import write_table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from churnlib import schema, text
-from churnlib.dataset import open_dataset
-from churnlib.propose import propose, what_to_check
+from churnlib import text
+from churnlib.model import schema
+from churnlib.model.dataset import open_dataset
+from churnlib.model.propose import propose, what_to_check
 
 CUSTOMERS = [
     [f"00{i}", f"2023-0{i % 9 + 1}-15", "", "", "华南" if i % 2 else "华北", str(20 + i), "139"] for i in range(1, 30)

@@ -7,10 +7,11 @@ from datetime import date
 
 import pytest
 
-from churnlib import publish, text
+from churnlib import text
 from churnlib.about import Period
-from churnlib.publish import Locked
-from churnlib.verify import Unfit, verify
+from churnlib.reporting import publish
+from churnlib.reporting.publish import Locked
+from churnlib.reporting.verify import Unfit, verify
 
 NOVEMBER, DECEMBER = Period(date(2025, 11, 1)), Period(date(2025, 12, 1))
 PAGE = '<!DOCTYPE html>\n<html lang="{lang}"><head><title>t</title></head><body><h1>{h1}</h1>{body}</body></html>\n'
@@ -166,7 +167,7 @@ def test_what_users_named_may_stand_as_they_named_it():
 
 
 def test_of_a_label_in_both_languages_only_the_english_half_may_stand_in_english():
-    from churnlib.verify import names_in
+    from churnlib.reporting.verify import names_in
 
     assert list(names_in({"a": [text.Label("华南", "South")], "b": "华北"})) == ["a", "South", "b", "华北"]
 

@@ -7,11 +7,12 @@ import pytest
 from dirty_case import HEAD, TABLE, ZH, Dirty
 from dirty_files import dirty_files
 
-from churnlib import encoding, reading, text
+from churnlib import text
 from churnlib.engine import Engine
-from churnlib.reading import read_source
-from churnlib.schema import Source
-from churnlib.typed import refused, type_table, typed
+from churnlib.model.schema import Source
+from churnlib.sources import encoding, reading
+from churnlib.sources.reading import read_source
+from churnlib.sources.typed import refused, type_table, typed
 
 KINDS = {"id": "id", "start": "date", "fee": "money", "region": "category"}
 

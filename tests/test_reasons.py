@@ -7,7 +7,7 @@ import pytest
 from counted import ABOUT, months
 
 from churnlib import text
-from churnlib.reasons import follow_up, stated_reasons
+from churnlib.statistics.reasons import follow_up, stated_reasons
 
 
 def counted(named: dict, answered: int, silent: dict, periods=("2025-12",)):

@@ -9,7 +9,8 @@ import pytest
 import report_home
 from report_home import QUICK, files, notebook, page_of, report, work_done, write
 
-from churnlib import run, text
+from churnlib import text
+from churnlib.reporting import run
 
 
 @pytest.fixture
@@ -107,8 +108,8 @@ CHANGES = {
 
 
 def is_current(home, *args):
-    from churnlib.report import up_to_date
-    from churnlib.request import read_request
+    from churnlib.reporting.report import up_to_date
+    from churnlib.reporting.request import read_request
 
     request = read_request("shop", *args)
     return up_to_date(request) is not None

@@ -6,7 +6,7 @@ import pytest
 from counted import by_level, period_counts
 
 from churnlib import text
-from churnlib.rivals import rival_definitions, rival_rankings
+from churnlib.statistics.rivals import rival_definitions, rival_rankings
 from churnlib.text import Label
 
 

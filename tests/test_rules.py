@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from churnlib import text
-from churnlib.dataset import open_dataset
+from churnlib.model.dataset import open_dataset
 
 NEW = ["C0009", "2024-01-01", "", "", "华东", "40", "13800000009"]
 

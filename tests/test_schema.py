@@ -4,8 +4,9 @@ from datetime import date
 
 import pytest
 
-from churnlib import schema, text
-from churnlib.vocabulary import RULES, TABLES
+from churnlib import text
+from churnlib.model import schema
+from churnlib.model.vocabulary import RULES, TABLES
 
 GOOD = """\
 title: {zh: 示例公司（模拟数据）, en: Sample company (simulated data)}

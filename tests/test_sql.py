@@ -12,7 +12,8 @@ import sqlglot
 from sqlglot import exp
 from toy import SPEC, Canonical, toy
 
-from churnlib import counts, definitions, inactivity
+from churnlib import counts
+from churnlib.counts import definitions, inactivity
 from churnlib.engine import Engine
 
 TIME = {"number", "day", "date", "month", "age", "cohort", "tenure", "period"}

@@ -12,7 +12,7 @@ import pytest
 import report_home
 from report_home import block, cell, files, kpi, notebook, report, show, start
 
-from churnlib import steps, worker
+from churnlib.reporting import steps, worker
 
 
 @pytest.fixture

@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_home import block, both, finding, kpi
 
-from churnlib import results, summary, text
+from churnlib import text
 from churnlib.about import Period
-from churnlib.collect import Chapter
-from churnlib.notes import Decision, Notes
+from churnlib.reporting import summary
+from churnlib.reporting.collect import Chapter
+from churnlib.reporting.notes import Decision, Notes
+from churnlib.show import results
 from churnlib.text import LANGUAGES, Label
 
 DECEMBER = Period.parse("2025-12")

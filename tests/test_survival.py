@@ -6,11 +6,11 @@ import pytest
 from survival_cases import OUTCOMES, case, counts, simulate
 
 from churnlib import text
-from churnlib.curves import level_curves, merge_small_steps
-from churnlib.lifetable import anniversary, life_table
-from churnlib.logrank import logrank_scores, logrank_test
-from churnlib.milestones import survival_table, tenure_quantiles
-from churnlib.survival import kaplan_meier
+from churnlib.tenure.curves import level_curves, merge_small_steps
+from churnlib.tenure.lifetable import anniversary, life_table
+from churnlib.tenure.logrank import logrank_scores, logrank_test
+from churnlib.tenure.milestones import survival_table, tenure_quantiles
+from churnlib.tenure.survival import kaplan_meier
 
 VERBS = (kaplan_meier, survival_table, tenure_quantiles, logrank_test)
 

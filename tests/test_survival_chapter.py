@@ -6,10 +6,10 @@ import pytest
 from survival_cases import OUTCOMES, counts, simulate
 
 from churnlib import text
-from churnlib.hazard import proportional_hazards
-from churnlib.milestones import survival_table
-from churnlib.ratios import ratios_by_tenure
-from churnlib.returns import survival_after_return
+from churnlib.tenure.hazard import proportional_hazards
+from churnlib.tenure.milestones import survival_table
+from churnlib.tenure.ratios import ratios_by_tenure
+from churnlib.tenure.returns import survival_after_return
 
 
 def said(result):

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from survival_cases import counts, oracle, simulate
 
-from churnlib.efron import PartialLikelihood, RiskCounts, maximise
-from churnlib.hazard import proportional_hazards, proportionality_test
+from churnlib.tenure.efron import PartialLikelihood, RiskCounts, maximise
+from churnlib.tenure.hazard import proportional_hazards, proportionality_test
 
 CASES = ["heart", "veteran", "lung", "colon", "pbc", "ties"]
 

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from survival_cases import about, case, counts, oracle
 
-from churnlib.competing import restricted_mean
-from churnlib.curves import level_curves, quantile_with_interval
-from churnlib.efron import PartialLikelihood, RiskCounts, maximise
-from churnlib.estimators import nelson_aalen, quantile_tenure
-from churnlib.lifetable import life_table
-from churnlib.logrank import logrank_test, pairwise_tests
-from churnlib.tenure_risk import conditional_survival
+from churnlib.tenure.competing import restricted_mean
+from churnlib.tenure.curves import level_curves, quantile_with_interval
+from churnlib.tenure.efron import PartialLikelihood, RiskCounts, maximise
+from churnlib.tenure.estimators import nelson_aalen, quantile_tenure
+from churnlib.tenure.lifetable import life_table
+from churnlib.tenure.logrank import logrank_test, pairwise_tests
+from churnlib.tenure.tenure_risk import conditional_survival
 
 CASES = ["veteran", "lung", "heart", "ties", "untied", "months"]
 EXACT = {"rtol": 1e-8, "atol": 1e-10}

@@ -6,16 +6,16 @@ import pytest
 from survival_cases import OUTCOMES, case, counts, oracle, simulate
 
 from churnlib import text
-from churnlib.competing import restricted_mean, time_lost
-from churnlib.gray import gray_test
-from churnlib.hazard import proportional_hazards
-from churnlib.incidence import cumulative_incidence
-from churnlib.lifetable import life_table
-from churnlib.logrank import logrank_test
-from churnlib.milestones import survival_table, tenure_quantiles
-from churnlib.restricted import months_stayed
-from churnlib.survival import kaplan_meier
-from churnlib.tenure_risk import conditional_survival, exposure_months, hazard_by_tenure
+from churnlib.tenure.competing import restricted_mean, time_lost
+from churnlib.tenure.gray import gray_test
+from churnlib.tenure.hazard import proportional_hazards
+from churnlib.tenure.incidence import cumulative_incidence
+from churnlib.tenure.lifetable import life_table
+from churnlib.tenure.logrank import logrank_test
+from churnlib.tenure.milestones import survival_table, tenure_quantiles
+from churnlib.tenure.restricted import months_stayed
+from churnlib.tenure.survival import kaplan_meier
+from churnlib.tenure.tenure_risk import conditional_survival, exposure_months, hazard_by_tenure
 
 VERBS = (cumulative_incidence, gray_test, months_stayed, hazard_by_tenure, conditional_survival)
 

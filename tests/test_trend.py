@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnlib import text
-from churnlib.segmentrates import segment_rates
-from churnlib.trend import churn_trend
+from churnlib.statistics.segmentrates import segment_rates
+from churnlib.statistics.trend import churn_trend
 
 
 def keys(result):

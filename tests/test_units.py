@@ -9,7 +9,7 @@ import pytest
 from counted import ABOUT, by_level, period_counts
 
 from churnlib import text
-from churnlib.units import beta_prior, funnel_limits, scores, shrink, unit_funnel, usual_differences
+from churnlib.statistics.units import beta_prior, funnel_limits, scores, shrink, unit_funnel, usual_differences
 
 ORACLE = pd.read_csv(Path(__file__).parent / "oracles" / "decompose_units.csv")
 

@@ -9,10 +9,10 @@ from counted import ABOUT, period_counts
 from toy import toy
 
 from churnlib import counts, text
-from churnlib.concentration import fee_concentration, service_cost
-from churnlib.projection import project_retention
-from churnlib.value import customer_value, revenue_bridge
-from churnlib.valuebands import value_migration
+from churnlib.statistics.concentration import fee_concentration, service_cost
+from churnlib.statistics.projection import project_retention
+from churnlib.statistics.value import customer_value, revenue_bridge
+from churnlib.statistics.valuebands import value_migration
 
 
 def booked(lost, fee=10_000, lost_fee=10_000, new=200):

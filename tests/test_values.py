@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnlib import text
-from churnlib.values import (
+from churnlib.sources.values import (
     normalise_category,
     parse_amount,
     parse_date,

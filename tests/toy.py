@@ -27,7 +27,7 @@ import pyarrow as pa
 
 from churnlib.about import About, Period
 from churnlib.engine import Engine, quote
-from churnlib.schema import Spec
+from churnlib.model.schema import Spec
 from churnlib.text import Label
 
 TYPES = {

@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from churnlib import definitions, text
+from churnlib import text
 from churnlib.about import UNITS, About, Period, Segment
+from churnlib.counts import definitions
 from churnlib.engine import quote
-from churnlib.segments import segment_table
+from churnlib.model.segments import segment_table
 
 OUTCOMES = ("voluntary", "involuntary", "natural", "unknown")
 ALL = ""  # the one level when customers are not divided

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churnlib import definitions, text
+from churnlib import text
 from churnlib.about import Period
+from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, has_fee, segment, unit_of
 
 STEP = {"week": 1, "month": 1, "quarter": 3, "year": 12}  # of an age: weeks, else months

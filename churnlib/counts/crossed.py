@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churnlib import definitions, text
+from churnlib import text
 from churnlib.about import Segment
+from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, make_calendar, segment, unit_of
 from churnlib.counts.periods import ARRIVALS, DEPARTURES, first_countable, make_pieces, period_counts
 from churnlib.engine import quote
-from churnlib.schema import SegmentSpec
-from churnlib.segments import describe, make_levels
+from churnlib.model.schema import SegmentSpec
+from churnlib.model.segments import describe, make_levels
 
 TENURE = "tenure"
 TENURE_MONTHS = (0, 6, 12, 24)  # bands of tenure where the data set declares none of its own

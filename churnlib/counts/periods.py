@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from churnlib import definitions, text
+from churnlib import text
 from churnlib.about import Period
+from churnlib.counts import definitions
 from churnlib.counts.base import ALL, OUTCOMES, Counts, about, has_fee, make_calendar, segment, unit_of
 
 COLUMNS = (

@@ -6,10 +6,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from churnlib import definitions, text
+from churnlib import text
+from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, has_fee, make_calendar, segment, unit_of
 from churnlib.counts.periods import first_countable, make_pieces
-from churnlib.vocabulary import REASONS
+from churnlib.model.vocabulary import REASONS
 
 # One row per lost customer and spell: level and period of the churn as in the ledger, and the survey about it. A survey
 # is about the end nearest to it; of several about one end, an answer counts before silence and the last one before

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from churnlib import definitions, text
+from churnlib import text
+from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, segment
 
 # One row per number of repeat days, day of the last one, days observed and state. Customers add over all of them; a day

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from churnlib import definitions
+from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, make_calendar, segment, unit_of
+from churnlib.counts.inactivity import silences_of
 from churnlib.counts.periods import first_countable, make_pieces
-from churnlib.inactivity import silences_of
 
 # One row per period (number 0: before the first) and kind of change: customers who began (+) or ceased (-) to be in a
 # first or a later spell, and who were seen for the first time. Adds over periods.

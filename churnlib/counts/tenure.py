@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from churnlib import definitions, text
+from churnlib import text
+from churnlib.counts import definitions
 from churnlib.counts.base import OUTCOMES, Counts, about, has_fee, segment
 
 BLOCKS = 50  # customer code modulo this: a delete-a-block jackknife needs no customer row

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from churnlib import definitions, text
+from churnlib import text
+from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, make_calendar, segment, unit_of
 from churnlib.counts.periods import first_countable
 

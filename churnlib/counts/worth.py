@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from churnlib import definitions, text
+from churnlib import text
 from churnlib.about import Period
+from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, has_fee, segment
 
 # One row per hundredth of the customers who were there after a day, the best payers first. Adds over hundredths.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from churnlib import page
+from churnlib.reporting import page
 
 from . import sample
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from churnlib import plots, svg, text
+from churnlib import text
+from churnlib.show import plots, svg
 
 from .sample_figures import FIGURES, MONTHS, RATES
 
@@ -36,7 +37,7 @@ def said() -> dict:
 
 
 def report(lang: str) -> dict:
-    """The report's dictionary in one language, as `churnlib.page.render` takes it."""
+    """The report's dictionary in one language, as `churnlib.reporting.page.render` takes it."""
     other = {"zh": "en", "en": "zh"}[lang]
     return {
         "meta": {

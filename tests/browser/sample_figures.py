@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from datetime import date
 
-from churnlib import plots, text
+from churnlib import text
 from churnlib.about import Event, Period
+from churnlib.show import plots
 from churnlib.text import Label
 
 MONTHS = [Period(date(2023, 12, 1)).shift(i) for i in range(26)]  # the last one is not complete

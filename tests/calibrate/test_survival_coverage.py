@@ -5,14 +5,14 @@ import pytest
 from scipy.stats import norm
 from survival_cases import OUTCOMES, counts, simulate
 
-from churnlib.competing import aalen_johansen, incidence_interval, restricted_mean, time_lost
-from churnlib.curves import level_curves, quantile_with_interval
-from churnlib.efron import PartialLikelihood, RiskCounts, maximise
-from churnlib.gray import gray_scores, gray_statistic
-from churnlib.hazard import proportionality_test
-from churnlib.lifetable import DAYS_PER_MONTH, anniversary, life_table
-from churnlib.logrank import logrank_scores
-from churnlib.tenure_risk import conditional_survival, hazard_by_tenure
+from churnlib.tenure.competing import aalen_johansen, incidence_interval, restricted_mean, time_lost
+from churnlib.tenure.curves import level_curves, quantile_with_interval
+from churnlib.tenure.efron import PartialLikelihood, RiskCounts, maximise
+from churnlib.tenure.gray import gray_scores, gray_statistic
+from churnlib.tenure.hazard import proportionality_test
+from churnlib.tenure.lifetable import DAYS_PER_MONTH, anniversary, life_table
+from churnlib.tenure.logrank import logrank_scores
+from churnlib.tenure.tenure_risk import conditional_survival, hazard_by_tenure
 
 pytestmark = pytest.mark.calibrate
 

@@ -1,0 +1,322 @@
+"""What churn is: customers and their contracts or activity in, spells out.
+
+A spell is a stretch of time as a customer under one definition. Its last day, `end_date`, is what every later count
+calls churn; a customer who comes back afterwards opens the next spell. Inactivity and falling value have modules of
+their own (`inactivity`, `decline`); here are the contract's end, the closed product, and what all definitions share:
+exclusions, late entry, the start tenure, the definition note (口径).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from churnlib import text
+from churnlib.counts import decline, inactivity
+from churnlib.engine import Engine, quote
+from churnlib.text import Label
+
+# Candidates: every spell that the records show, one row per customer and spell, before anybody is left out.
+#   entry_date: first day on which an end would have been seen; settled_on: until then a return may still undo the churn
+CREATE_SPELLS = """
+CREATE TABLE IF NOT EXISTS spells (
+  definition VARCHAR, customer INTEGER, spell INTEGER, start_date DATE, entry_date DATE, end_date DATE,
+  outcome VARCHAR, provisional BOOLEAN)
+"""
+
+CREATE_LEFT_OUT = """
+CREATE TABLE IF NOT EXISTS spells_left_out (
+  definition VARCHAR, customer INTEGER, spell INTEGER, start_date DATE, end_date DATE, why VARCHAR)
+"""
+
+# One row per customer, where nothing is known but their own dates: one spell, and nothing that could undo its end. Ends
+# planned for later than as_of have not happened yet.
+OWN_DATES = """
+CREATE OR REPLACE TEMP TABLE candidates AS
+SELECT customer, 1 AS spell, start_date, greatest(start_date, $observed_from) AS entry_date,
+  CASE WHEN end_date <= $as_of THEN end_date END AS end_date,
+  CASE WHEN end_date <= $as_of THEN coalesce(outcome, 'unknown') END AS outcome, CAST(NULL AS DATE) AS settled_on
+FROM customers
+WHERE start_date <= $as_of
+"""
+
+# One row per contract; customers without any contract keep their own dates.
+CONTRACTS = """
+CREATE OR REPLACE TEMP TABLE stretches AS
+SELECT customer, contract_id, start_date, CASE WHEN end_date <= $as_of THEN end_date END AS end_date,
+  outcome, transferred_to
+FROM contracts
+WHERE start_date <= $as_of
+UNION ALL
+SELECT customer, '', start_date, CASE WHEN end_date <= $as_of THEN end_date END, outcome, CAST(NULL AS VARCHAR)
+FROM customers
+WHERE start_date <= $as_of AND customer NOT IN (SELECT customer FROM contracts)
+"""
+
+# One row per contract of one product.
+PRODUCT = """
+CREATE OR REPLACE TEMP TABLE stretches AS
+SELECT customer, contract_id, start_date, CASE WHEN end_date <= $as_of THEN end_date END AS end_date,
+  outcome, transferred_to
+FROM contracts
+WHERE start_date <= $as_of AND product = $product
+"""
+
+# One row per customer and spell: contracts that overlap or follow within the grace days are one spell; a contract that
+# was transferred reaches to the customer's next one. Never-ending contracts end on the last day of the calendar.
+JOIN_CONTRACTS = """
+CREATE OR REPLACE TEMP TABLE candidates AS
+WITH chained AS (
+  SELECT *, lead(start_date) OVER (
+    PARTITION BY customer ORDER BY start_date NULLS LAST, end_date NULLS LAST, contract_id NULLS LAST) AS next_start
+  FROM stretches
+),
+reaching AS (
+  SELECT *, CASE WHEN end_date IS NULL THEN DATE '9999-12-31'
+    WHEN transferred_to IS NOT NULL AND next_start > end_date THEN next_start ELSE end_date END AS reaches
+  FROM chained
+),
+covered AS (
+  SELECT *, max(reaches) OVER (
+    PARTITION BY customer ORDER BY start_date NULLS LAST, end_date NULLS LAST, contract_id NULLS LAST
+    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS covered_to
+  FROM reaching
+),
+numbered AS (
+  SELECT *, sum(CASE WHEN covered_to IS NULL OR date_diff('day', covered_to, start_date) > 1 + $grace THEN 1 ELSE 0 END)
+    OVER (PARTITION BY customer ORDER BY start_date NULLS LAST, end_date NULLS LAST, contract_id NULLS LAST
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS spell
+  FROM covered
+),
+joined AS (
+  SELECT customer, spell, min(start_date) AS start_date, max(reaches) AS reaches
+  FROM numbered GROUP BY customer, spell
+),
+outcomes AS (
+  SELECT j.customer, j.spell, min(CASE WHEN n.outcome <> 'unknown' THEN n.outcome END) AS outcome
+  FROM joined AS j JOIN numbered AS n ON n.customer = j.customer AND n.spell = j.spell AND n.end_date = j.reaches
+  GROUP BY j.customer, j.spell
+)
+SELECT j.customer, CAST(j.spell AS INTEGER) AS spell, j.start_date,
+  greatest(j.start_date, $observed_from) AS entry_date,
+  CASE WHEN j.reaches < DATE '9999-12-31' THEN j.reaches END AS end_date,
+  CASE WHEN j.reaches < DATE '9999-12-31'
+    THEN coalesce(o.outcome, CASE WHEN c.end_date = j.reaches THEN c.outcome END, 'unknown') END AS outcome,
+  CASE WHEN j.reaches < DATE '9999-12-31' THEN CAST(j.reaches + INTERVAL '{settle}' DAY AS DATE) END AS settled_on
+FROM joined AS j
+LEFT JOIN outcomes AS o ON o.customer = j.customer AND o.spell = j.spell
+LEFT JOIN customers AS c ON c.customer = j.customer
+"""
+
+# One row per customer and exclusion that applies; a customer can meet several.
+EXCLUDED = """
+INSERT INTO spells_excluded
+SELECT customer, $exclusion FROM customers WHERE {conditions}
+"""
+
+# The first day at risk: everybody enters at the start tenure, so that nobody is left out for what came later.
+BEGIN = """(CASE WHEN start_date + INTERVAL '{days}' DAY > entry_date
+  THEN CAST(start_date + INTERVAL '{days}' DAY AS DATE) ELSE entry_date END)"""
+
+# One row per spell that is not followed, with the one reason that comes first.
+LEAVE_OUT = """
+INSERT INTO spells_left_out
+SELECT $definition, customer, spell, start_date, end_date, CASE
+  WHEN customer IN (SELECT customer FROM spells_excluded) THEN 'excluded'
+  WHEN end_date < entry_date THEN 'ended_before_observation'
+  WHEN end_date < {begin} THEN 'early_loss' ELSE 'not_entered' END
+FROM candidates
+WHERE customer IN (SELECT customer FROM spells_excluded) OR end_date < {begin} OR {begin} > $as_of OR entry_date IS NULL
+"""
+
+# One row per spell that is followed.
+FOLLOW = """
+INSERT INTO spells
+SELECT $definition, customer, spell, start_date, {begin}, end_date, outcome, coalesce(settled_on > $as_of, FALSE)
+FROM candidates
+WHERE customer NOT IN (SELECT customer FROM spells_excluded) AND (end_date IS NULL OR end_date >= {begin})
+  AND {begin} <= $as_of
+"""
+
+# One row per reason to leave out; customers do not add over reasons.
+COUNT_LEFT_OUT = """
+SELECT e.exclusion AS why, count(DISTINCT e.customer) AS n_customers, count(l.spell) AS n_spells
+FROM spells_excluded AS e
+LEFT JOIN spells_left_out AS l ON l.customer = e.customer AND l.definition = $definition
+GROUP BY e.exclusion
+UNION ALL
+SELECT CASE WHEN why = 'excluded' THEN 'all_exclusions' ELSE why END, count(DISTINCT customer), count(*)
+FROM spells_left_out WHERE definition = $definition GROUP BY why
+UNION ALL
+SELECT 'no_records', count(*), 0
+FROM customers
+WHERE customer NOT IN (SELECT customer FROM spells WHERE definition = $definition)
+  AND customer NOT IN (SELECT customer FROM spells_left_out WHERE definition = $definition)
+  AND customer NOT IN (SELECT customer FROM spells_excluded)
+HAVING count(*) > 0
+ORDER BY why NULLS LAST
+"""
+
+
+def spells(data: Any, definition: str | None = None) -> str:
+    """Make the spells of one definition, once: rows of table `spells` in the data set's engine.
+
+    Parameters
+    ----------
+    data : Dataset
+    definition : str, optional
+        Name of a declared definition; the data set's own if not given.
+
+    Returns
+    -------
+    str
+        The definition's name: what column `definition` holds. The table has one row per customer and spell:
+        `start_date` to `end_date` (the *last* day as a customer; null while open), `entry_date` (first day on which the
+        end would have been seen), `outcome` (null while open) and `provisional` (a return may still undo this churn).
+        Excluded customers, spells that ended before entry and losses before the start tenure are not in it: see
+        `excluded`.
+    """
+    name, declared = declared_definition(data, definition)
+    con = data.con
+    con.run(CREATE_SPELLS)
+    con.run(CREATE_LEFT_OUT)
+    if _is_made(con, name):
+        return name
+    _exclude(data)
+    _MAKERS[declared.kind](data, name, declared)
+    begin = BEGIN.format(days=data.spec.start_tenure_days)
+    con.run("DELETE FROM spells_left_out WHERE definition = ?", [name])
+    con.run(LEAVE_OUT.format(begin=begin), {"definition": name, "as_of": data.as_of})
+    con.run(FOLLOW.format(begin=begin), {"definition": name, "as_of": data.as_of})
+    con.run("DROP TABLE candidates")
+    if not _is_made(con, name):
+        raise text.DataError("definitions.nobody", name=name)
+    return name
+
+
+def _is_made(con: Engine, name: str) -> bool:
+    return con.value("SELECT count(*) FROM spells WHERE definition = ?", [name]) > 0
+
+
+def declared_definition(data: Any, definition: str | None = None) -> tuple[str, Any]:
+    """Find a definition by name (the data set's own if not given): its name and what dataset.yml declares."""
+    name = definition or data.about.definition
+    if name not in data.spec.definitions:
+        raise text.UsageError("definitions.unknown", name=name, known=list(data.spec.definitions))
+    return name, data.spec.definitions[name]
+
+
+def countable_from(data: Any, definition: str | None = None) -> date:
+    """Give the day from which a ledger of this definition can be kept: all who were there before have entered by then.
+
+    For the contract's end it is the day since when ends were recorded; for inactivity one limit-length later, because
+    the first limit-length of the data can show no churn; for falling value, when a base and a lasting fall fit in.
+    """
+    name, declared = declared_definition(data, definition)
+    spells(data, name)
+    if declared.kind == "inactivity":
+        return inactivity.countable_from(data, name, declared)
+    if declared.kind == "value_decline":
+        return decline.countable_from(data, declared)
+    return data.observed_from
+
+
+def _contract_end(data: Any, name: str, declared: Any) -> None:
+    if not data.has("contracts"):
+        data.con.run(OWN_DATES, {"as_of": data.as_of, "observed_from": data.observed_from})
+        return
+    data.con.run(CONTRACTS, {"as_of": data.as_of})
+    _join(data, declared.grace_days)
+
+
+def _partial(data: Any, name: str, declared: Any) -> None:
+    if not data.has("contracts.product"):
+        raise text.DataError("definitions.needs_products", name=name)
+    data.con.run(PRODUCT, {"as_of": data.as_of, "product": declared.product})
+    _join(data, grace_days=0)
+
+
+def _join(data: Any, grace_days: int) -> None:
+    values = {"grace": grace_days, "observed_from": data.observed_from}
+    data.con.run(JOIN_CONTRACTS.format(settle=grace_days + 1), values)
+    data.con.run("DROP TABLE stretches")
+
+
+_MAKERS = {
+    "contract_end": _contract_end,
+    "partial": _partial,
+    "inactivity": inactivity.candidates,
+    "value_decline": decline.candidates,
+}
+
+
+def _exclude(data: Any) -> None:
+    """Find the customers that the declared exclusions name."""
+    if data.con.table_exists("spells_excluded"):
+        return
+    data.con.run("CREATE TABLE spells_excluded (customer INTEGER, exclusion VARCHAR)")
+    for name, exclusion in data.spec.exclusions.items():
+        values: dict[str, Any] = {"exclusion": name}
+        conditions = []
+        for column, wanted in exclusion.where.items():
+            marks = {f"value_{len(values) + i}": value for i, value in enumerate(wanted)}
+            conditions.append(f"CAST({quote(column)} AS VARCHAR) IN ({', '.join('$' + mark for mark in marks)})")
+            values |= marks
+        data.con.run(EXCLUDED.format(conditions=" AND ".join(conditions)), values)
+
+
+def excluded(data: Any, definition: str | None = None) -> pd.DataFrame:
+    """Count what a definition leaves out, and why.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per reason: `why` (a declared exclusion's name, "ended_before_observation", "early_loss", "not_entered",
+        "no_records"), `label`, `n_customers`, `n_spells`. A customer who meets two exclusions counts in
+        both rows, so the rows do not add up; "all_exclusions" counts everybody excluded once.
+    """
+    name = spells(data, definition)
+    frame = data.con.frame(COUNT_LEFT_OUT, {"definition": name})
+    labels = {n: e.label or Label.of(n) for n, e in data.spec.exclusions.items()}
+    words = [labels.get(why) or text.label(f"definitions.left_out.{why}") for why in frame["why"]]
+    frame.insert(1, "label", words)
+    return frame
+
+
+def definition_note(spec: Any, name: str | None = None) -> Label:
+    """Say what exactly a definition counts (口径), in both languages: what management sees beside every figure."""
+    name = name or spec.definition
+    return Label(*(_note(spec, spec.definitions[name], language) for language in text.LANGUAGES))
+
+
+def _note(spec: Any, declared: Any, language: str) -> str:
+    """Put the note together: the rule, then the start tenure and the exclusions where there are any."""
+    sentences = [declared.note.to(language) if declared.note else _rule(declared, language, spec.currency)]
+    if spec.start_tenure_days:
+        sentences.append(text.say("definitions.note.start_tenure", language, days=spec.start_tenure_days))
+    if spec.exclusions:
+        names = [e.label or Label.of(n) for n, e in spec.exclusions.items()]
+        sentences.append(text.say("definitions.note.exclusions", language, names=names))
+    return ("" if language == "zh" else " ").join(sentences)
+
+
+def _rule(declared: Any, language: str, currency: str) -> str:
+    if declared.kind == "contract_end":
+        key = "contract_end_grace" if declared.grace_days else "contract_end"
+        return text.say(f"definitions.note.{key}", language, days=declared.grace_days)
+    if declared.kind == "partial":
+        return text.say("definitions.note.partial", language, product=declared.product)
+    if declared.kind == "inactivity":
+        limits = {"limit": length(declared.limit, language), "at_risk": length(declared.at_risk, language)}
+        return text.say("definitions.note.inactivity", language, **limits)
+    values = {"base": declared.base_months, "sustained": length(declared.sustained, language)}
+    if declared.bands:
+        return text.say("definitions.note.bands", language, edges=[f"{e:g}" for e in declared.bands], **values)
+    return text.say("definitions.note.below", language, share=declared.below, **values)
+
+
+def length(duration: Any, language: str) -> str:
+    """Say a length of time: "90 days", "12 个月"."""
+    return text.say(f"definitions.length.{duration.unit}", language, n=duration.n)

@@ -1,0 +1,94 @@
+"""What was read of every file and what every rule met, as a table in plain text that a person can act on."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from churnlib import text
+
+if TYPE_CHECKING:
+    from churnlib.model.dataset import Dataset
+
+
+def check_text(data: Dataset) -> str:
+    """Say what was read, what was set aside and what was kept with a flag, with examples.
+
+    Parameters
+    ----------
+    data : Dataset
+
+    Returns
+    -------
+    str
+        Two tables and what to do, in the reader's language.
+    """
+    rows_in, aside = int(data.files["n_rows_in"].sum()), int(data.files["n_rows_set_aside"].sum())
+    head = text.say("dataset.check.head", title=data.spec.title, name=data.name, as_of=data.as_of, period=data.period)
+    total = text.say("dataset.check.total", rows=rows_in, used=rows_in - aside, aside=aside, files=len(data.files))
+    parts = [head, "", _files(data.files), "", total]
+    if len(data.rules):
+        parts += ["", _rules(data.rules), "", text.say("dataset.check.what_to_do")]
+    else:
+        parts += ["", text.say("dataset.check.nothing_found")]
+    return "\n".join(parts)
+
+
+def _files(files: pd.DataFrame) -> str:
+    names = ["file", "table", "encoding", "n_rows_in", "n_rows_used", "n_rows_set_aside"]
+    shown = files[names].copy()
+    shown["file"] = [
+        f"{file} [{sheet}]" if isinstance(sheet, str) and sheet and sheet not in file else file
+        for file, sheet in zip(files["file"], files["sheet"], strict=True)
+    ]
+    for column in names[3:]:
+        shown[column] = [text.show(int(n), "number", digits=0) for n in shown[column]]
+    return table_text([text.say(f"dataset.check.{name}") for name in names], shown.values.tolist(), right={3, 4, 5})
+
+
+def _rules(rules: pd.DataFrame) -> str:
+    names = ["table", "rule", "severity", "n_rows", "examples"]
+    rows = [
+        [
+            row.table,
+            _rule(row.rule, row.reasons),
+            text.say(f"dataset.check.{row.severity}"),
+            text.show(row.n_rows, "number", digits=0),
+        ]
+        + [row.examples or ""]
+        for row in rules.itertuples()
+    ]
+    return table_text([text.say(f"dataset.check.{name}") for name in names], rows, right={3})
+
+
+def _rule(rule: str, reasons: str) -> str:
+    """The rule in words, with why values or lines could not be read where that says more."""
+    keys = [f"{module}.{reason}" for reason in reasons.split(", ") for module in ("values", "reading")]
+    words = [text.say(key) for key in keys if text.known(key)]
+    named = text.say(f"rules.{rule}") if text.known(f"rules.{rule}") else rule
+    return text.say("dataset.check.why", rule=named, reasons=words) if words else named
+
+
+def table_text(heads: list[str], rows: list[list[str]], right: set[int] = frozenset()) -> str:
+    """Set a table in columns for a terminal, where a Chinese character is two columns wide."""
+    cells = [[_clean(cell) for cell in row] for row in [heads, *rows]]
+    widths = [max(width(row[i]) for row in cells) for i in range(len(heads))]
+    lines = []
+    for row in cells:
+        gaps = [" " * (w - width(cell)) for w, cell in zip(widths, row, strict=True)]
+        parts = [gap + cell if i in right else cell + gap for i, (cell, gap) in enumerate(zip(row, gaps, strict=True))]
+        lines.append("  ".join(parts).rstrip())
+    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
+
+
+def width(shown: str) -> int:
+    """Give the number of terminal columns of a text."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in shown)
+
+
+def _clean(cell: object) -> str:
+    """A cell on one line: control characters from a file must not steer the terminal."""
+    shown = "" if cell is None or cell != cell else str(cell)
+    return "".join(c if c.isprintable() else "·" for c in shown)[:120]

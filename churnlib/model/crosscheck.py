@@ -1,0 +1,152 @@
+"""What single keys of a dataset.yml cannot know: names that refer to each other, codes, paths that stay inside."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from churnlib import text
+from churnlib.model.schema import Inactivity, Source, Spec, ValueDecline
+from churnlib.model.vocabulary import REASONS, RULES, TABLES
+from churnlib.yamlfile import YamlFile, hint
+
+SEGMENTABLE = ("outcome", "monthly_fee", "service_cost", "margin")  # canonical columns that can divide customers
+
+
+def problems(spec: Spec, file: YamlFile, folder: Path) -> Iterator[text.DataError]:
+    """Give the problems between keys, in the order in which a reader would want to hear of them."""
+    yield from _problems_of_tables(spec, file, folder)
+    yield from _problems_of_names(spec, file)
+    yield from _problems_of_codes(spec, file)
+    if spec.observed_from and spec.observed_from > spec.as_of:
+        yield file.problem(("observed_from",), "schema.observed_after_as_of", as_of=spec.as_of)
+    if not _is_zone(spec.timezone):
+        yield file.problem(("timezone",), "schema.bad_timezone", value=spec.timezone)
+    if spec.make is not None and (_leaves(spec.make) or len(PurePosixPath(spec.make).parts) != 1):
+        yield file.problem(("make",), "schema.outside", path=spec.make, folder=folder.name)
+
+
+def _problems_of_tables(spec: Spec, file: YamlFile, folder: Path) -> Iterator[text.DataError]:
+    for table, sources in spec.tables.items():
+        if table not in TABLES:
+            yield file.unknown_key(("tables", table), TABLES)
+            continue
+        for i, source in enumerate(sources):
+            where = ("tables", table) if len(sources) == 1 else ("tables", table, i)
+            for pattern in source.patterns:
+                if not spec.allow_outside and not stays_inside(folder, pattern):
+                    key = "file" if source.file else "files"
+                    yield file.problem((*where, key), "schema.outside", path=pattern, folder=folder.name)
+            if source.layout == "churn_form" and (table != "exit_survey" or source.sql):
+                yield file.problem((*where, "layout"), "schema.form_is_exit_survey")
+            yield from _problems_of_columns(table, source, file, (*where, "columns"))
+    if not {"customers", "activity"} & set(spec.tables):
+        yield file.problem(("tables",), "schema.no_table")
+
+
+def _problems_of_columns(table: str, source: Source, file: YamlFile, where: tuple) -> Iterator[text.DataError]:
+    known = TABLES[table]
+    for name in source.columns:
+        close = hint(name, known) if table != "customers" or is_slip(name, known) else None
+        if name not in known and close:
+            yield file.problem((*where, name), "schema.unknown_column", table=table, key=name, hint=close)
+    for name, column in source.columns.items():
+        if name in known and known[name].closed:
+            for word, code in [*(column.values or {}).items(), ("default", column.default)]:
+                if code is not None and code not in known[name].codes:
+                    close = hint(code, known[name].codes)
+                    yield file.problem((*where, name, "values", word), "schema.not_one_of", value=code, hint=close)
+    for name, column in known.items():
+        ticked = name == "reasons" and table == "exit_survey"
+        if column.required and name not in source.columns and not ticked:
+            yield file.problem(where, "schema.missing_column", table=table, key=name)
+
+
+def _problems_of_names(spec: Spec, file: YamlFile) -> Iterator[text.DataError]:
+    declared = {name for source in spec.tables.get("customers", ()) for name in source.columns}
+    attributes = {**spec.attributes, **{name: None for name in SEGMENTABLE if name in declared}}
+    references = [("segments", n, "column", s.column) for n, s in spec.segments.items() if s.column is not None]
+    references += [("exclusions", n, "where", c) for n, e in spec.exclusions.items() for c in e.where]
+    for block, name, key, column in references:
+        if column not in attributes:
+            where = (block, name, key) if key == "column" else (block, name, key, column)
+            yield file.problem(where, "schema.no_attribute", name=column, hint=hint(column, attributes))
+        elif block == "segments" and column in (*spec.roles.personal, *spec.roles.free_text):
+            yield file.problem((block, name, key), "schema.personal_segment", name=column)
+    yield from _problems_of_segments(spec, file)
+    for key, options in (("definition", spec.definitions), ("segment", spec.segments)):
+        given = getattr(spec, key)
+        if given is not None and given not in options:
+            yield file.problem((key,), "schema.not_one_of", value=given, hint=hint(given, options))
+    for name in spec.roles.personal:
+        if name not in attributes:
+            yield file.problem(("roles", "personal"), "schema.no_attribute", name=name, hint=hint(name, attributes))
+
+
+def _problems_of_segments(spec: Spec, file: YamlFile) -> Iterator[text.DataError]:
+    for name, segment in spec.segments.items():
+        if segment.assignment is not None and "assignments" not in spec.tables:
+            yield file.problem(("segments", name, "assignment"), "schema.no_assignments")
+        column = spec.attributes.get(segment.column or "")
+        if segment.bins and column and column.type not in ("number", "money"):
+            yield file.problem(("segments", name, "bins"), "schema.bins_need_number", name=segment.column)
+
+
+def _problems_of_codes(spec: Spec, file: YamlFile) -> Iterator[text.DataError]:
+    for block in ("values", "columns"):
+        for word, code in getattr(spec.reasons, block).items():
+            if code not in REASONS:
+                yield file.problem(
+                    ("reasons", block, word), "schema.unknown_reason", value=code, hint=hint(code, REASONS)
+                )
+    groups = {code.partition(".")[0] for code in REASONS}
+    for name, group in spec.reasons.groups.items():
+        for member in group.members:
+            if member not in REASONS and member not in groups:
+                where = ("reasons", "groups", name, "members")
+                yield file.problem(where, "schema.unknown_reason", value=member, hint=hint(member, [*groups, *REASONS]))
+    for rule, severity in spec.rules.items():
+        if rule not in RULES:
+            yield file.unknown_key(("rules", rule), RULES)
+        elif severity not in RULES[rule].allowed:
+            options = list(RULES[rule].allowed)
+            yield file.problem(("rules", rule), "schema.severity", rule=rule, value=severity, options=options)
+    for name, definition in spec.definitions.items():
+        if isinstance(definition, ValueDecline) and (definition.below is None) == (definition.bands is None):
+            yield file.problem(("definitions", name), "schema.below_or_bands")
+        if isinstance(definition, Inactivity):
+            first, second = definition.at_risk, definition.limit
+            if first.unit == second.unit and first.n >= second.n:
+                yield file.problem(("definitions", name, "at_risk"), "schema.at_risk_too_long", limit=second)
+
+
+def stays_inside(folder: Path, declared: str) -> bool:
+    """Tell whether a declared path (or pattern) stays inside a folder, links followed."""
+    if _leaves(declared):
+        return False
+    # the part before the first wildcard exists on disk; what a pattern finds is checked again when it is read
+    fixed = PurePosixPath(re.split(r"[*?\[]", declared)[0])
+    root = folder.resolve()
+    return (root / fixed).resolve().is_relative_to(root)
+
+
+def _leaves(declared: str) -> bool:
+    posix, windows = PurePosixPath(declared), PureWindowsPath(declared)
+    absolute = posix.is_absolute() or windows.is_absolute() or bool(windows.drive) or declared.startswith("~")
+    return absolute or ".." in posix.parts or ".." in windows.parts or "\0" in declared
+
+
+def is_slip(name: str, known: Iterable[str]) -> bool:
+    """Tell whether an attribute's name is a canonical one mistyped: any name will do, but not `strat_date`."""
+    return name not in known and bool(difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.85))
+
+
+def _is_zone(name: str) -> bool:
+    from zoneinfo import ZoneInfo
+
+    try:
+        return bool(ZoneInfo(name))
+    except (ValueError, OSError, KeyError):
+        return False

@@ -1,0 +1,303 @@
+"""A data set: opened by name, read once, kept as verified Parquet, and looked at as a whole or restricted."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from churnlib import text
+from churnlib.about import About, Event, Period
+from churnlib.engine import Engine, quote
+from churnlib.model import cache, origins, schema
+from churnlib.model.checktable import check_text
+from churnlib.model.places import choose_period, find_folder
+from churnlib.model.segments import matching_customers
+from churnlib.model.vocabulary import TABLES
+from churnlib.text import Label
+from churnlib.yamlfile import hint
+
+__all__ = ["Dataset", "check_text", "choose_period", "find_folder", "open_dataset"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set as analysts hold it: `data.where(region="华南")` gives the same kind of object.
+
+    Attributes
+    ----------
+    name : str
+        Name of its folder.
+    folder : Path
+    spec : Spec
+        The parsed dataset.yml.
+    con : Engine
+        The engine, with one view per canonical table.
+    period : Period
+        The report's period, always complete.
+    definition : str
+        Name of the churn definition.
+    filters : tuple of (Label, Label)
+        Attribute and values of every restriction.
+    """
+
+    name: str
+    folder: Path
+    spec: schema.Spec
+    stored: cache.Stored
+    con: Engine
+    period: Period
+    definition: str
+    filters: tuple[tuple[Label, Label], ...] = ()
+    chosen: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def as_of(self) -> date:
+        """Last day that the data cover."""
+        return self.spec.as_of
+
+    @property
+    def observed_from(self) -> date:
+        """First day since when ends were recorded."""
+        return date.fromisoformat(self._meta["observed_from"])
+
+    @property
+    def segment(self) -> str | None:
+        """Name of the default segment, None if no segment is declared."""
+        return self.spec.segment or next(iter(self.spec.segments), None)
+
+    @property
+    def version(self) -> str:
+        """Fingerprint of the data as read: files, dataset.yml and the code that read them."""
+        return self.stored.path.name
+
+    @property
+    def tables(self) -> dict[str, int]:
+        """Canonical table -> number of rows in the whole data set."""
+        return dict(self._meta["rows"])
+
+    def has(self, need: str) -> bool:
+        """Tell whether the data set has a canonical table ("activity") or one of its columns ("activity.amount")."""
+        table, _, column = need.partition(".")
+        if not self.tables.get(table):
+            return False
+        if not column:
+            return True
+        filled = f"SELECT count({quote(column)}) FROM {quote(table)}"  # noqa: S608 (quoted)
+        return column in self.con.columns(table) and self.con.value(filled) > 0
+
+    @cached_property
+    def files(self) -> pd.DataFrame:
+        """One row per file and table: file, table, encoding, delimiter, sheet, and its rows in, used and set aside."""
+        return self._record("files")
+
+    @cached_property
+    def rules(self) -> pd.DataFrame:
+        """One row per table and rule that met a row: table, rule, severity, n_rows, examples (identifiers masked)."""
+        return self._record("rules")
+
+    @cached_property
+    def set_aside(self) -> pd.DataFrame:
+        """One row per row set aside: file, line, table, rule, column, value (identifiers masked), reason."""
+        return self._record("set_aside")
+
+    @cached_property
+    def about(self) -> About:
+        """What every count of this data set is about."""
+        from churnlib.counts.definitions import (
+            definition_note,  # words only; the definitions themselves build on this module
+        )
+
+        declared = self.spec.definitions[self.definition]
+        return About(
+            dataset=self.name,
+            title=self.spec.title,
+            as_of=self.as_of,
+            observed_from=self.observed_from,
+            period=self.period,
+            definition=self.definition,
+            definition_label=declared.label or text.label(f"dataset.definition.{declared.kind}"),
+            definition_note=definition_note(self.spec, self.definition),
+            currency=self.spec.currency,
+            time_unit=self.spec.time_unit,
+            snapshot=self.spec.snapshot,
+            simulated=self.spec.simulated,
+            filters=self.filters,
+            events=self._events(),
+            targets=tuple(self.spec.targets.items()),
+            reason_groups=tuple((name, group.label) for name, group in self.spec.reasons.groups.items()),
+            min_denominator=self.spec.thresholds.min_denominator,
+            privacy_k=self.spec.thresholds.privacy_k,
+            conf_level=self.spec.thresholds.conf_level,
+        )
+
+    def where(self, **filters: str | Iterable[str]) -> Dataset:
+        """Restrict the data set to customers with certain values.
+
+        Parameters
+        ----------
+        **filters
+            Attribute or segment, by its canonical or Chinese name, = a value or several (any of them): region="华南",
+            大区=["华南", "华北"]. What changes over time (plan, tenure) is taken as of the last day covered.
+
+        Returns
+        -------
+        Dataset
+            The same tables with the rows of these customers; company events and benchmarks stay.
+
+        Raises
+        ------
+        UsageError
+            For a name or value that the data set does not have, with near misses.
+        """
+        names, chosen = list(self.filters), list(self.chosen)
+        for name, wanted in filters.items():
+            values = (wanted,) if isinstance(wanted, str) or not isinstance(wanted, Iterable) else tuple(wanted)
+            chosen.append((name, tuple(str(value) for value in values)))
+        con, names = _opened(self.stored.path, self.spec, chosen)
+        return replace(self, con=con, filters=tuple(names), chosen=tuple(chosen))
+
+    def close(self) -> None:
+        """Let go of the engine and its temporary files."""
+        self.con.close()
+
+    @cached_property
+    def _meta(self) -> dict[str, Any]:
+        return json.loads((self.stored.path / "meta.json").read_text("utf-8"))
+
+    def _record(self, name: str) -> pd.DataFrame:
+        path = str(self.stored.path / f"{name}.parquet").replace("'", "''")
+        return self.con.frame(f"SELECT * FROM read_parquet('{path}')")  # noqa: S608 (our own path)
+
+    def _events(self) -> tuple[Event, ...]:
+        if not self.has("events"):
+            return ()
+        rows = self.con.frame("SELECT * FROM events ORDER BY date, end_date NULLS LAST, label_zh, label_en")
+        ends = [None if pd.isna(end) else end.date() for end in rows["end_date"]]
+        return tuple(
+            Event(row.date.date(), Label(row.label_zh, row.label_en), row.kind or "", end, row.scope or "")
+            for row, end in zip(rows.itertuples(), ends, strict=True)
+        )
+
+    def __repr__(self) -> str:
+        rows = [f"{table} {text.show(n, 'count')}" for table, n in self.tables.items() if table in self.spec.tables]
+        filters = [f"{name} = {value}" for name, value in self.filters] or [text.say("dataset.all_customers")]
+        values = {
+            "rows": rows,
+            "filters": filters,
+            "period": self.period,
+            "as_of": self.as_of,
+            "version": self.version[:8],
+        }
+        return text.say("dataset.shown", title=self.spec.title, name=self.name, **values)
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>"
+
+
+def open_dataset(
+    name: str | Path,
+    definition: str | None = None,
+    period: str | None = None,
+    where: Mapping[str, Any] | None = None,
+    is_refreshed: bool = False,
+) -> Dataset:
+    """Open a data set: read its files when they have changed, else the Parquet made of them last time.
+
+    Parameters
+    ----------
+    name : str or Path
+        Name of a folder under data/, or the path of a folder with a dataset.yml.
+    definition : str, optional
+        A definition declared in dataset.yml; its default one if not given.
+    period : str, optional
+        "2025-12", "2025-Q4", "2025" or "2025-W49"; the last complete month if not given.
+    where : mapping, optional
+        Restriction of the customers, as in `Dataset.where`.
+    is_refreshed : bool
+        Ask databases anew instead of using the answer kept for this as_of.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    UsageError
+        Unknown data set, definition, period or value.
+    DataError
+        The description or the data cannot be used.
+    PeriodError
+        The period is not complete yet.
+    """
+    folder = find_folder(name)
+    spec = schema.load(folder / "dataset.yml")
+    if definition and definition not in spec.definitions:
+        raise text.UsageError("dataset.unknown_definition", name=definition, hint=hint(definition, spec.definitions))
+    asked = Period.parse(period) if period else None  # before any file is read
+    choose_period(spec, asked, spec.observed_from)
+    stored = store(folder, spec, is_refreshed)
+    con, _ = _opened(stored.path, spec, ())
+    observed = date.fromisoformat(json.loads((stored.path / "meta.json").read_text("utf-8"))["observed_from"])
+    chosen = choose_period(spec, asked, observed)
+    data = Dataset(folder.name, folder, spec, stored, con, chosen, definition or spec.definition)
+    return data.where(**where) if where else data
+
+
+def store(folder: Path, spec: schema.Spec, is_refreshed: bool = False) -> cache.Stored:
+    """Give the verified canonical Parquet of a data set, made now if anything it was made from has changed."""
+    origins.run_make(folder, spec)
+    spec = origins.fetch_queries(folder, spec, is_refreshed)
+    files = origins.source_files(folder, spec)
+    root = folder / ".cache"
+    hashes = cache.digests(files, root / "hashes.json")
+    inputs = sorted((os.path.relpath(path, folder), sha) for path, sha in hashes.items())
+    key = cache.key_of(inputs, cache.digest(folder / "dataset.yml"), _code())
+
+    def make(into: Path) -> None:
+        from churnlib.model.canonical import write_canonical  # only needed when something has changed
+
+        engine = Engine([into])  # SQL never opens a file of the user's: `reading` hands over columns
+        try:
+            write_canonical(engine, spec, folder, into)
+        finally:
+            engine.close()
+
+    return cache.stored(root, key, make)
+
+
+def _code() -> dict[str, str]:
+    """The hash of every module that decides what the canonical tables hold."""
+    package = Path(__file__).parents[1]
+    modules = [package / "engine.py", *(package / "sources").glob("*.py"), *(package / "model").glob("*.py")]
+    words = package / "catalogue" / "reasons.yml"  # a reason may be written by its name in the catalogue
+    return {str(path.relative_to(package)): cache.digest(path) for path in sorted([*modules, words])}
+
+
+def _opened(path: Path, spec: schema.Spec, chosen: Iterable[tuple[str, tuple[str, ...]]]) -> tuple[Engine, list]:
+    """An engine with the views of a stored data set, restricted to chosen customers; the names of what was chosen."""
+    con = Engine([path])
+    tables = [p.stem for p in sorted(path.glob("*.parquet")) if p.stem in TABLES or p.stem in ("ids", "exit_reasons")]
+    tables += ["activity"] if (path / "activity").is_dir() else []
+    for table in tables:
+        _view(con, path, table)
+    if not (chosen := list(chosen)):
+        return con, []
+    names = matching_customers(con, spec, chosen, into="chosen_customers")
+    for table in tables:
+        if "customer" in con.columns(table):
+            _view(con, path, table, "WHERE customer IN (SELECT customer FROM chosen_customers)")
+    return con, names
+
+
+def _view(con: Engine, path: Path, table: str, restriction: str = "") -> None:
+    where = str(path / ("activity/*.parquet" if table == "activity" else f"{table}.parquet")).replace("'", "''")
+    con.run(f"CREATE OR REPLACE VIEW {quote(table)} AS SELECT * FROM read_parquet('{where}') {restriction}")  # noqa: S608

@@ -1,0 +1,218 @@
+"""A folder of unknown files, looked at: which tables there are, what their columns are called and what they hold."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from churnlib import text
+from churnlib.engine import Engine, quote
+from churnlib.model.churn_form import read_forms
+from churnlib.model.schema import Source
+from churnlib.sources import dates, reading, values
+from churnlib.sources.files import SUFFIXES
+from churnlib.sources.written import is_blank
+
+LOOKED_AT = 20_000_000  # bytes of a text file that are read to learn what it holds
+DISTINCT = 5000  # texts of a column that are looked at
+_STRAY = 0.0002  # share of the rows beyond the first or last day that are slips of the pen
+_LONG = {".xlsx", ".xlsm", ".xls", ".xlsb", ".parquet", ".pq"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column as it is.
+
+    Attributes
+    ----------
+    header : str
+    n, n_distinct : int
+        Rows that are not blank; different texts among them.
+    texts : dict of str to int
+        The most frequent texts and how often they occur.
+    """
+
+    header: str
+    n: int
+    n_distinct: int
+    texts: dict[str, int]
+
+    def share(self, parse: Callable[[str], Any]) -> float:
+        """Give the share of the rows looked at that a parser understands."""
+        total = sum(self.texts.values())
+        return (
+            sum(n for written, n in self.texts.items() if _reads(parse, written) is not None) / total if total else 0.0
+        )
+
+    def share_of_dates(self) -> float:
+        """Give the share of dates; numbers alone (Excel's day numbers, 20240305) count as dates, too."""
+        return self.share(lambda written: dates.parse_date(written, "dmy"))
+
+    def share_of_numbers(self) -> float:
+        """Give the share of numbers."""
+        return self.share(values.parse_number)
+
+    def first_and_last(self, until: date) -> tuple[date, date] | None:
+        """Give the first and the last day up to a day, single stray dates left aside."""
+        read = [(_reads(lambda t: dates.parse_date(t, "dmy"), written), n) for written, n in self.texts.items()]
+        days = sorted((day, n) for day, n in read if day and day <= until)
+        strays = _STRAY * sum(n for _, n in days)
+        return (_edge(days, strays), _edge(days[::-1], strays)) if days else None
+
+
+@dataclass(frozen=True)
+class Found:
+    """One table found: files of one layout (or a sheet of a workbook).
+
+    Attributes
+    ----------
+    files : tuple of str
+        Paths in the folder.
+    sheet : str or None
+        Given where a workbook has several.
+    n_rows : int
+        Rows looked at.
+    columns : dict of str to Column
+    problem : str
+        Why the file cannot be used; "" if it can.
+    is_form : bool
+        Whether it holds churn forms, one a sheet.
+    """
+
+    files: tuple[str, ...]
+    sheet: str | None = None
+    n_rows: int = 0
+    columns: dict[str, Column] = field(default_factory=dict)
+    problem: str = ""
+    is_form: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the table is called: the first file and the sheet."""
+        return self.files[0] + (f" [{self.sheet}]" if self.sheet else "")
+
+
+def look(folder: Path) -> list[Found]:
+    """Look at every file in a folder; files with the same headers are taken together.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    list of Found
+        In the order of the files' names; those that cannot be read carry the problem.
+    """
+    paths = sorted(p for p in folder.rglob("*") if _is_data(p, folder))
+    found = [one for path in paths for one in _sheets(path, folder)]
+    together: dict[Any, Found] = {}
+    for one in found:
+        key = (tuple(one.columns), Path(one.files[0]).suffix.lower()) if one.columns and not one.sheet else one.name
+        key = "forms" if one.is_form else key
+        together[key] = _joined(together[key], one) if key in together else one
+    return list(together.values())
+
+
+def _is_data(path: Path, folder: Path) -> bool:
+    hidden = any(part.startswith((".", "~$")) for part in path.relative_to(folder).parts)
+    return path.is_file() and not hidden and path.suffix.lower() in SUFFIXES
+
+
+def _sheets(path: Path, folder: Path) -> list[Found]:
+    """The tables of one file: several where a workbook has several sheets."""
+    shown = path.relative_to(folder).as_posix()
+    if forms := _forms(path, shown):
+        return [Found((shown,), n_rows=forms, is_form=True)]
+    try:
+        return [_read(path, shown, None)]
+    except text.DataError as problem:
+        if problem.key == "reading.several_sheets":
+            return [_read_sheet(path, shown, sheet) for sheet in problem.values["sheets"]]
+        return [Found((shown,), problem=str(problem))]
+
+
+def _forms(path: Path, shown: str) -> int:
+    """The number of churn forms in a workbook; 0 if it is none, or holds anything else."""
+    if path.suffix.lower() not in _LONG or path.stat().st_size > LOOKED_AT:
+        return 0
+    try:
+        return len(read_forms(path, shown))
+    except text.DataError:
+        return 0
+
+
+def _read_sheet(path: Path, shown: str, sheet: str) -> Found:
+    try:
+        return _read(path, shown, sheet)
+    except text.DataError as problem:
+        return Found((shown,), sheet, problem=str(problem))
+
+
+def _read(path: Path, shown: str, sheet: str | None) -> Found:
+    engine = Engine()
+    try:
+        with tempfile.TemporaryDirectory(prefix="churn-") as beginnings:
+            start = _beginning(path, Path(beginnings))
+            source = Source.model_construct(file=start.name, sheet=sheet, columns={})  # no columns are wanted yet
+            raw = reading.read_source(engine, source, start.parent, "raw", allow_outside=True)
+        columns = {header: _column(engine, header) for header in raw.columns}
+        n_rows = engine.value("SELECT count(*) FROM raw")
+    finally:
+        engine.close()
+    return Found((shown,), sheet, n_rows, columns)
+
+
+def _beginning(path: Path, folder: Path) -> Path:
+    """A big text file's first rows, under the same name; any other file itself."""
+    if path.suffix.lower() in _LONG or path.stat().st_size <= LOOKED_AT:
+        return path
+    with path.open("rb") as stream:
+        content = stream.read(LOOKED_AT)
+    part = folder / path.name
+    part.write_bytes(content[: content.rfind(b"\n") + 1] or content)
+    return part
+
+
+def _column(engine: Engine, header: str) -> Column:
+    counts = f"SELECT CAST({quote(header)} AS VARCHAR) AS written, count(*) AS n FROM raw GROUP BY ALL"  # noqa: S608
+    rows = engine.frame(f"SELECT * FROM ({counts}) WHERE written IS NOT NULL ORDER BY n DESC, written")  # noqa: S608
+    filled = rows[[not is_blank(written) for written in rows["written"]]]
+    texts = dict(zip(filled["written"][:DISTINCT], filled["n"][:DISTINCT].astype(int), strict=True))
+    return Column(header, int(filled["n"].sum()), len(filled), texts)
+
+
+def _joined(first: Found, second: Found) -> Found:
+    columns = {
+        header: Column(
+            header,
+            first.columns[header].n + column.n,
+            max(first.columns[header].n_distinct, column.n_distinct),
+            dict(Counter(first.columns[header].texts) + Counter(column.texts)),
+        )
+        for header, column in second.columns.items()
+    }
+    files, n_rows = first.files + second.files, first.n_rows + second.n_rows
+    return Found(files, None, n_rows, columns, is_form=first.is_form)
+
+
+def _edge(days: list[tuple[date, int]], strays: float) -> date:
+    """The first day that more rows than the strays reach."""
+    reached = 0
+    for day, n in days:
+        reached += n
+        if reached > strays:
+            return day
+    return days[-1][0]
+
+
+def _reads(parse: Callable[[str], Any], written: str) -> Any:
+    try:
+        return parse(written)
+    except ValueError:
+        return None

@@ -1,0 +1,268 @@
+"""A folder of files -> a proposed data set: files copied, a dataset.yml with comments on what was guessed."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from datetime import date
+from pathlib import Path
+
+from churnlib import text
+from churnlib.model import places, schema, synonyms
+from churnlib.model.crosscheck import is_slip
+from churnlib.model.looking import Column, Found, look
+from churnlib.model.matching import Match, match_tables
+from churnlib.model.reasoncells import known_words, split_cell
+from churnlib.model.vocabulary import OTHER_REASON, OUTCOMES, STILL_HERE, TABLES
+from churnlib.sources.values import parse_flag
+from churnlib.sources.written import fold
+
+MARK = "# ?"  # begins every comment on something guessed
+_PLAIN = re.compile(r"[^\W\d_][\w\u3000-\u9fff./ -]*[\w\u3000-\u9fff.]|[^\W\d_]")
+_WORDS_OF_YAML = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
+_SEPARATORS = ("；", "、", "，", "|", "/")
+
+
+def propose(name: str, folder: Path | str) -> Path:
+    """Make data/<name>/ from a folder of files: copies of them and a proposed dataset.yml.
+
+    Parameters
+    ----------
+    name : str
+        Of the new data set: letters, digits, underscores and hyphens.
+    folder : Path
+        With CSV, Excel and Parquet files; may be data/<name>/ itself.
+
+    Returns
+    -------
+    Path
+        The new dataset.yml. Its comments that begin with "# ?" say what was guessed; `what_to_check` lists them.
+
+    Raises
+    ------
+    UsageError
+        The name cannot be used, there is such a data set already, or no such folder.
+    DataError
+        No file can be read, or none looks like customers or activity.
+    """
+    folder, home = Path(folder), places.home() / "data" / name
+    if not re.fullmatch(r"[^\W_][\w-]{0,59}", name):
+        raise text.UsageError("propose.bad_name", name=name)
+    if (home / "dataset.yml").exists():
+        raise text.UsageError("propose.exists", name=name)
+    if not folder.is_dir():
+        raise text.UsageError("propose.no_folder", folder=folder)
+    found = look(folder)
+    if not any(not one.problem for one in found):
+        problem = next((one.problem for one in found), text.say("propose.no_files"))
+        raise text.DataError("propose.nothing_read", folder=folder.name, problem=problem)
+    matches = match_tables(found)
+    if not {"customers", "activity"} & {m.table for m in matches}:
+        raise text.DataError("propose.no_customers", folder=folder.name, files=[one.name for one in found])
+    content = "\n".join(_description(name, matches, [one for one in found if one.problem])) + "\n"
+    home.mkdir(parents=True, exist_ok=True)
+    if folder.resolve() != home.resolve():
+        for file in dict.fromkeys(file for m in matches if m.table for file in m.found.files):
+            (home / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(folder / file, home / file)
+    path = home / "dataset.yml"
+    path.write_text(content, "utf-8")
+    schema.load(path)  # what is proposed can be opened
+    return path
+
+
+def what_to_check(path: Path) -> str:
+    """List what was guessed in a proposed dataset.yml, with its lines, and what to do next."""
+    lines = path.read_text("utf-8").splitlines()
+    doubts = [
+        f"  {path.name}:{i}  {line.partition(MARK)[2].strip()}" for i, line in enumerate(lines, 1) if MARK in line
+    ]
+    return "\n".join(
+        [text.say("propose.check", n=len(doubts)), *doubts, text.say("propose.next", name=path.parent.name)]
+    )
+
+
+def _description(name: str, matches: list[Match], unread: list[Found]) -> Iterator[str]:
+    by_table: dict[str, list[Match]] = {}
+    for match in sorted((m for m in matches if m.table), key=lambda m: list(TABLES).index(m.table)):
+        by_table.setdefault(match.table, []).append(match)
+    attributes = _attributes(by_table["customers"][0]) if "customers" in by_table else {}
+    yield "# " + text.say("propose.head")
+    yield f"title: {_q(name)}  {_doubt('title')}"
+    yield from _dates(by_table)
+    yield f"currency: CNY  {_doubt('currency')}"
+    yield "tables:"
+    for table, group in by_table.items():
+        yield from _table(table, group, attributes)
+    for match in matches:
+        if match.table is None:
+            yield f"  {_doubt('not_used', file=match.found.name, headers=list(match.found.columns)[:12])}"
+    for one in unread:
+        yield f"  {_doubt('not_read', file=one.name, problem=one.problem)}"
+    yield from _definition(by_table)
+    yield from _segments(by_table, attributes)
+    yield from _reasons(by_table)
+    personal = [n for n in attributes if n in synonyms.PERSONAL]
+    if personal:
+        yield f"roles: {{personal: [{', '.join(map(_q, personal))}]}}  {_doubt('roles')}"
+
+
+def _dates(by_table: dict[str, list[Match]]) -> Iterator[str]:
+    """The last day covered and since when ends were recorded, as the files show them."""
+    ends = _spans(by_table, ("customers",), "end_date") or _spans(by_table, ("contracts",), "end_date")
+    days = _spans(by_table, ("activity", "contacts"), "date")
+    starts = _spans(by_table, ("customers", "contracts"), "start_date")
+    as_of = max((last for _, last in [*ends, *days, *starts]), default=date.today())
+    observed_from = min((first for first, _ in ends or days or starts), default=as_of)
+    yield f"as_of: {as_of}  {_doubt('as_of')}"
+    yield f"observed_from: {observed_from}  {_doubt('observed_from')}"
+
+
+def _spans(by_table: dict[str, list[Match]], tables: Iterable[str], name: str) -> list[tuple[date, date]]:
+    columns = [m.found.columns[m.columns[name]] for t in tables for m in by_table.get(t, ()) if name in m.columns]
+    spans = [column.first_and_last(date.today()) for column in columns]
+    return [span for span in spans if span]
+
+
+def _table(table: str, group: list[Match], attributes: dict[str, Column]) -> Iterator[str]:
+    several = len(group) > 1
+    yield f"  {table}:"
+    for match in group:
+        indent = "      " if several else "    "
+        lines = list(_source(match, attributes if table == "customers" else {}))
+        yield f"    - {lines[0]}" if several else f"    {lines[0]}"
+        yield from (indent + line for line in lines[1:])
+
+
+def _source(match: Match, attributes: dict[str, Column]) -> Iterator[str]:
+    files = match.found.files
+    yield f"file: {_q(files[0])}" if len(files) == 1 else f"files: [{', '.join(map(_q, files))}]  {_doubt('files')}"
+    if match.found.is_form:
+        yield f"layout: churn_form  {_doubt('form', n=match.found.n_rows)}"
+        return
+    if match.found.sheet:
+        yield f"sheet: {_q(match.found.sheet)}"
+    yield "columns:"
+    for name, header in match.columns.items():
+        yield f"  {name}: {_declared(match.table, name, match.found.columns[header])}"
+    for name, value in match.constants.items():
+        yield f"  {name}: {{value: {value}}}  {_doubt('constant')}"
+    for name, column in attributes.items():
+        kind = _type(column) if name not in synonyms.PERSONAL else None
+        yield f"  {name}: " + (f"{{column: {_q(column.header)}, type: {kind}}}" if kind else _q(column.header))
+    used = {*match.columns.values(), *(c.header for c in attributes.values())}
+    if left := [header for header in match.found.columns if header not in used]:
+        yield f"  {_doubt('left', headers=left[:12])}"
+
+
+def _declared(table: str, name: str, column: Column) -> str:
+    """What is declared of one canonical column, with its doubt."""
+    kind = TABLES[table][name].kind
+    if name == "outcome" and kind == "category":
+        return f"{{column: {_q(column.header)}, values: {{{_outcomes(column, table)}}}}}  {_doubt('outcome')}"
+    if kind == "flag" and 2 <= column.n_distinct <= 4 and column.share(parse_flag) < 1:
+        answers = {word: "否" if re.match("未|不|没|否|no|un", word, re.IGNORECASE) else "是" for word in column.texts}
+        values = ", ".join(f"{_q(word)}: {answer}" for word, answer in answers.items())
+        return f"{{column: {_q(column.header)}, values: {{{values}}}}}  {_doubt('flag')}"
+    if kind == "date" and any(re.fullmatch(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{4}", t.strip()) for t in column.texts):
+        return f"{_q(column.header)}  {_doubt('date_order')}"
+    return _q(column.header)
+
+
+def _outcomes(column: Column, table: str) -> str:
+    words = {fold(word): code for code, others in OUTCOMES.items() for word in (code, *others)}
+    words |= {fold(word): "null" for word in STILL_HERE}
+    pairs = [(t, words.get(fold(t), "unknown")) for t in column.texts]
+    if table == "contracts":  # a transfer inside the company is no outcome
+        pairs = [(t, "null" if code == "unknown" and t.startswith("转") else code) for t, code in pairs]
+    return ", ".join(f"{_q(written)}: {code}" for written, code in pairs[:30])
+
+
+def _attributes(match: Match) -> dict[str, Column]:
+    """Name of the attribute -> column, for all columns of the customer table that are nothing else."""
+    found: dict[str, Column] = {}
+    for header, column in match.found.columns.items():
+        if header in match.columns.values():
+            continue
+        known = {fold(word): name for word, name in synonyms.ATTRIBUTES.items()}
+        name = known.get(fold(header)) or re.sub(r"\W+", "_", fold(header)).strip("_")
+        if not re.fullmatch(r"[^\W\d]\w{0,59}", name):
+            name = f"column_{len(found) + 1}"
+        if name in found or name in TABLES["customers"] or is_slip(name, TABLES["customers"]):
+            name = f"column_{len(found) + 1}_{name}"[:60]
+        found[name] = column
+    return found
+
+
+def _type(column: Column) -> str | None:
+    """Text needs no type; numbers that are few, long or begin with 0 are codes (brand 130, level 3) and stay text."""
+    if not column.n or any(len(t) > 1 and t[0] == "0" and t.isdigit() or len(t) > 12 for t in column.texts):
+        return None
+    if column.n_distinct <= 3 and column.share(parse_flag) == 1:
+        return "flag"
+    if column.share_of_numbers() > 0.98:
+        return "number" if column.n_distinct > 8 else None
+    return "date" if column.share_of_dates() > 0.98 else None
+
+
+def _definition(by_table: dict[str, list[Match]]) -> Iterator[str]:
+    ends = any("end_date" in m.columns for table in ("customers", "contracts") for m in by_table.get(table, ()))
+    yield f"definition: {'contract_end' if ends else 'inactive'}  {_doubt('contract_end' if ends else 'inactive')}"
+    yield "definitions:"
+    if ends:
+        yield "  contract_end: {kind: contract_end}"
+    if "activity" in by_table:
+        yield "  inactive: {kind: inactivity, at_risk: 6 months, limit: 12 months}"
+
+
+def _segments(by_table: dict[str, list[Match]], attributes: dict[str, Column]) -> Iterator[str]:
+    chosen: dict[str, str] = {}
+    for name, column in attributes.items():
+        if name in synonyms.PERSONAL or not column.n:
+            continue
+        zh, en = synonyms.LABELS.get(name, (column.header, column.header))
+        label = f"label: {{zh: {_q(zh)}, en: {_q(en)}}}"
+        if name == "age" and _type(column) == "number":
+            chosen[name] = f"{{{label}, column: {name}, bins: [0, 25, 35, 45, 60]}}"
+        elif _type(column) in (None, "flag") and 2 <= column.n_distinct <= 12:
+            chosen[name] = f"{{{label}, column: {name}}}"
+    for match in by_table.get("assignments", ()):
+        for value in match.found.columns[match.columns["attribute"]].texts:
+            if re.fullmatch(r"[^\W\d]\w{0,59}", value) and value not in chosen:
+                chosen[value] = f"{{assignment: {_q(value)}}}"
+    if "customers" in by_table and "start_date" in by_table["customers"][0].columns or "activity" in by_table:
+        label = "label: {zh: 在网时长, en: Tenure}"
+        chosen.setdefault("tenure", f"{{{label}, tenure_months: [0, 6, 12, 24]}}")
+    yield f"segments:  {_doubt('segments')}"
+    yield from (f"  {name}: {declared}" for name, declared in chosen.items())
+
+
+def _reasons(by_table: dict[str, list[Match]]) -> Iterator[str]:
+    """The company's words for reasons, those that are known by name mapped."""
+    cells = [m.found.columns[m.columns["reasons"]] for m in by_table.get("exit_survey", ()) if "reasons" in m.columns]
+    if not cells:
+        return
+    texts = [written for column in cells for written in column.texts]
+    separator = max(_SEPARATORS, key=lambda s: sum(len(split_cell(t, s)) > 1 for t in texts))
+    words = dict.fromkeys(word for written in texts for word in split_cell(written, separator))
+    yield f"reasons:  {_doubt('reasons')}"
+    yield f"  separator: {_q(separator)}"
+    yield "  values:"
+    known = known_words(None)
+    for word in list(words)[:60]:
+        near = next((code for part, code in synonyms.REASONS.items() if part in fold(word)), None)
+        code = known.get(fold(word)) or near or OTHER_REASON
+        doubt = "" if fold(word) in known else f"  {_doubt('near' if near else 'no_reason', word=word)}"
+        yield f"    {_q(word)}: {code}{doubt}"
+
+
+def _doubt(key: str, **values: object) -> str:
+    return f"{MARK} " + text.say(f"propose.doubt.{key}", **values).replace("\n", " ")
+
+
+def _q(written: str) -> str:
+    """A text as YAML reads it back: plain if it is harmless, else in double quotes."""
+    plain = bool(_PLAIN.fullmatch(written)) and written.casefold() not in _WORDS_OF_YAML and " #" not in written
+    return written if plain else json.dumps(written, ensure_ascii=False)

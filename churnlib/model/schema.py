@@ -1,0 +1,338 @@
+"""What a dataset.yml may say: the schema of a data set's description, checked before any data are read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
+from pydantic_core import PydanticCustomError
+
+from churnlib import text
+from churnlib.model.vocabulary import FORM_COLUMNS, RULES, TABLES, Severity
+from churnlib.yamlfile import YamlFile
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(days?|months?|gaps?|天|日|个月|月|倍间隔|倍)")
+_UNITS = {
+    "d": "days",
+    "m": "months",
+    "g": "gaps",
+    "天": "days",
+    "日": "days",
+    "个": "months",
+    "月": "months",
+    "倍": "gaps",
+}
+_NAME = re.compile(r"[^\W\d]\w{0,59}")
+
+
+@dataclass(frozen=True)
+class Duration:
+    """A length of time: whole days, calendar months, or a multiple of a customer's own usual gap.
+
+    Attributes
+    ----------
+    n : float
+        How many; whole for days and months.
+    unit : {"days", "months", "gaps"}
+    """
+
+    n: float
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{self.n:g} {self.unit}"
+
+
+def _duration(value: Any) -> Duration:
+    match = _DURATION.fullmatch(str(value).strip())
+    if not match or float(match[1]) <= 0 or (match[2][0] not in "g倍" and "." in match[1]):
+        raise PydanticCustomError("schema.bad_duration", "duration", {"value": str(value)})
+    return Duration(float(match[1]), _UNITS[match[2][0]])
+
+
+def _label(value: Any) -> text.Label:
+    if isinstance(value, text.Label):
+        return value
+    if (
+        isinstance(value, dict)
+        and value
+        and set(value) <= {"zh", "en"}
+        and all(isinstance(v, str) for v in value.values())
+    ):
+        return text.Label.of(value)
+    if isinstance(value, str) and value.strip():
+        return text.Label.of(value)
+    raise PydanticCustomError("schema.bad_label", "label", {"value": str(value)})
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise PydanticCustomError("schema.bad_name", "name", {"value": str(value)})
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _values(value: Any) -> Any:
+    return dict.fromkeys(value) if isinstance(value, list) else value  # a list gives the order only
+
+
+Name = Annotated[str, PlainValidator(_name)]
+Words = Annotated[text.Label, PlainValidator(_label)]
+Length = Annotated[Duration, PlainValidator(_duration)]
+Strings = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+DateOrder = Literal["ymd", "dmy", "mdy"]
+
+
+class Part(BaseModel):
+    """A part of the description: unknown keys are errors, nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Column(Part):
+    """Where one canonical column comes from: a header in the file, or one value for all rows."""
+
+    column: str | None = None
+    value: str | None = None
+    type: Literal["text", "number", "money", "date", "flag"] | None = None
+    values: dict[str, str | None] | None = None  # the file's words -> ours
+    default: str | None = None  # for words that `values` does not name
+    unit: float = Field(1, gt=0)  # 10000 for a column in 万元
+    order: DateOrder | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"column": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one(self) -> Column:
+        if (self.column is None) == (self.value is None):
+            raise PydanticCustomError("schema.column_or_value", "column")
+        return self
+
+
+class Query(Part):
+    """A table or query on the user's database; its address comes from an environment variable, never from a file."""
+
+    url_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    query: str | None = None
+    table: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Query:
+        if (self.query is None) == (self.table is None):
+            raise PydanticCustomError("schema.query_or_table", "query")
+        return self
+
+
+class Source(Part):
+    """One file, several files of one layout, or one query, and the columns taken from it.
+
+    Churn forms (layout: churn_form, one form a sheet) need no columns: the form's fields are known.
+    """
+
+    file: str | None = None  # may be a pattern: activity/*.csv
+    files: Strings | None = None
+    sql: Query | None = None
+    layout: Literal["table", "churn_form"] = "table"
+    sheet: str | None = None
+    encoding: str | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    header_row: int | None = Field(None, ge=1)
+    skip_footer: int | None = Field(None, ge=0)
+    date_order: DateOrder | None = None
+    decimal: Literal[".", ","] = "."
+    columns: dict[Name, Column] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _form(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("layout") == "churn_form":
+            return {"columns": {name: name for name in FORM_COLUMNS}} | value
+        return value
+
+    @model_validator(mode="after")
+    def _one(self) -> Source:
+        if sum(given is not None for given in (self.file, self.files, self.sql)) != 1:
+            raise PydanticCustomError("schema.one_source", "source")
+        return self
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The files as declared: paths or patterns inside the data set's folder; none for a query."""
+        return self.files or ((self.file,) if self.file is not None else ())
+
+
+class _Definition(Part):
+    label: Words | None = None
+    note: Words | None = None
+
+
+class ContractEnd(_Definition):
+    """Churn is the end of the contract; a transfer inside the company on or before the next day (+ grace) is none."""
+
+    kind: Literal["contract_end"]
+    grace_days: int = Field(0, ge=0)
+
+
+class Inactivity(_Definition):
+    """Churn is no activity for a limit; `activity` names the kinds that count as activity (all if not given)."""
+
+    kind: Literal["inactivity"]
+    at_risk: Length
+    limit: Length
+    activity: Strings | None = None
+
+
+class ValueDecline(_Definition):
+    """Churn is a lasting fall of the amount below a share of the customer's own base, or into a lower band."""
+
+    kind: Literal["value_decline"]
+    base_months: int = Field(6, ge=1)
+    below: float | None = Field(None, gt=0, lt=1)
+    bands: tuple[float, ...] | None = Field(None, min_length=2)
+    sustained: Length = Duration(3, "months")
+    activity: Strings | None = None
+
+
+class Partial(_Definition):
+    """Churn is the closing of one product while the customer stays."""
+
+    kind: Literal["partial"]
+    product: str
+
+
+Definition = Annotated[ContractEnd | Inactivity | ValueDecline | Partial, Field(discriminator="kind")]
+
+
+class Exclusion(Part):
+    """Customers left out and counted: all conditions hold, each is column -> values."""
+
+    where: dict[str, Strings] = Field(min_length=1)
+    label: Words | None = None
+
+
+class SegmentSpec(Part):
+    """A way to divide customers: by a column (with bins for a number), by an assignment, or by completed tenure."""
+
+    label: Words | None = None
+    column: str | None = None
+    assignment: str | None = None
+    tenure_months: tuple[int, ...] | None = Field(None, min_length=1)
+    bins: tuple[float, ...] | None = Field(None, min_length=1)
+    values: Annotated[dict[str, Any] | None, BeforeValidator(_values)] = None  # value -> English name or {zh, en}
+    labels: dict[Literal["zh", "en"], tuple[str, ...]] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> SegmentSpec:
+        if sum(given is not None for given in (self.column, self.assignment, self.tenure_months)) != 1:
+            raise PydanticCustomError("schema.one_segment", "segment")
+        edges = self.tenure_months or self.bins
+        if edges and list(edges) != sorted(set(edges)):
+            raise PydanticCustomError("schema.not_rising", "bins")
+        for names in (self.labels or {}).values():
+            if len(names) != len(edges or ()):
+                raise PydanticCustomError("schema.label_count", "labels", {"n": len(edges or ()), "m": len(names)})
+        return self
+
+
+class ReasonGroup(Part):
+    """A group of reasons of the company's own: which groups or reasons of the common list it takes together."""
+
+    label: Words
+    members: Strings
+
+
+class Reasons(Part):
+    """The company's words for reasons, mapped onto the common two-level list."""
+
+    values: dict[str, str] = {}
+    separator: str = "；"
+    columns: dict[str, str] = {}  # header of a ticked column -> reason
+    version: str | None = None
+    groups: dict[Name, ReasonGroup] = {}
+
+
+class Thresholds(Part):
+    """Below these numbers nothing is shown."""
+
+    min_denominator: int = Field(30, ge=1)
+    privacy_k: int = Field(5, ge=1)
+    conf_level: float = Field(0.95, gt=0.5, lt=1)
+
+
+class Roles(Part):
+    """Columns that need care; customer_id always counts as an identifier."""
+
+    personal: Strings = ()
+    free_text: Strings = ()
+
+
+class Spec(Part):
+    """A whole dataset.yml."""
+
+    title: Words
+    simulated: bool = False
+    snapshot: bool = False  # one extract without a history of ends
+    language: Literal["zh", "en"] = "zh"
+    as_of: date
+    observed_from: date | None = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "CNY"
+    time_unit: Literal["day", "month"] = "day"
+    timezone: str = "Asia/Shanghai"
+    allow_outside: bool = False
+    make: str | None = None
+    tables: dict[str, Annotated[tuple[Source, ...], BeforeValidator(lambda v: [v] if isinstance(v, dict) else v)]]
+    definition: str | None = None
+    definitions: dict[Name, Definition] = {}
+    exclusions: dict[Name, Exclusion] = {}
+    start_tenure_days: int = Field(0, ge=0)
+    segments: dict[Name, SegmentSpec] = {}
+    segment: str | None = None
+    reasons: Reasons = Reasons()
+    thresholds: Thresholds = Thresholds()
+    targets: dict[str, float] = {}
+    roles: Roles = Roles()
+    rules: dict[str, Severity] = {}
+
+    @property
+    def attributes(self) -> dict[str, Column]:
+        """The attributes of customers: every declared column that is no canonical one."""
+        sources = self.tables.get("customers", ())
+        return {name: c for source in sources for name, c in source.columns.items() if name not in TABLES["customers"]}
+
+    def severity(self, rule: str) -> Severity:
+        """What is done with the rows that break a rule: "set_aside", "keep" (with a flag) or "stop"."""
+        return self.rules.get(rule, RULES[rule].severity)
+
+
+def load(path: Path) -> Spec:
+    """Read a dataset.yml; raises DataError with the key, the line and near misses at the first problem."""
+    from churnlib.model.crosscheck import problems
+
+    file = YamlFile(path)
+    spec = file.check(Spec)
+    for problem in problems(spec, file, path.parent):
+        raise problem
+    return _with_definition(spec)
+
+
+def _with_definition(spec: Spec) -> Spec:
+    """Fill in a definition when none is declared: the contract's end if ends are recorded, else inactivity."""
+    if not spec.definitions:
+        ends = "contracts" in spec.tables or any("end_date" in s.columns for s in spec.tables.get("customers", ()))
+        if ends:
+            given = {"contract_end": ContractEnd(kind="contract_end")}
+        else:
+            limits = {"at_risk": "6 months", "limit": "12 months"}
+            given = {"inactive": Inactivity.model_validate({"kind": "inactivity", **limits})}
+        spec = spec.model_copy(update={"definitions": given})
+    return spec.model_copy(update={"definition": spec.definition or next(iter(spec.definitions))})

@@ -1,0 +1,1 @@
+"""A run: notebooks executed, chapters collected, pages rendered, verified and published."""

@@ -1,0 +1,95 @@
+"""The data, read once before any kernel starts: what they are about, what they hold, and which rows were set aside."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from churnlib.about import About
+from churnlib.reporting.request import Request
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the report has to know of its data; small enough to come from another process.
+
+    Attributes
+    ----------
+    about : About
+    holds : dict of str to bool
+        For each thing that a notebook needs, whether the data set has it.
+    n_rows_in, n_rows_set_aside : int
+        Rows read, over all files.
+    files : list of dict
+        One a file: its name and table.
+    """
+
+    about: About
+    holds: dict[str, bool]
+    n_rows_in: int
+    n_rows_set_aside: int
+    files: list[dict[str, Any]] = field(default_factory=list)
+
+    def has(self, need: str) -> bool:
+        """Tell whether the data set serves a need."""
+        return self.holds.get(need, False)
+
+
+def prepare(request: Request, private: Path) -> Prepared:
+    """Open the data set (which fills its cache, so that the kernels only read) and write what was set aside.
+
+    Parameters
+    ----------
+    request : Request
+    private : Path
+        Folder for the rows set aside; made here.
+
+    Returns
+    -------
+    Prepared
+    """
+    from churnlib.model.dataset import open_dataset
+
+    tempfile.tempdir = str(private.parent)  # what a killed run leaves is swept by the next one
+    needs = {part for book in request.notebooks for need in book.needs for part in need.split("|")}
+    data = open_dataset(
+        request.folder,
+        definition=request.definition,
+        period=str(request.period),
+        is_refreshed=request.is_forced,
+    )
+    try:
+        holds = {need: _holds(data, need) for need in needs}
+        files = data.files
+        write_set_aside(data, private / "set-aside")
+        return Prepared(
+            about=data.about,
+            holds=holds,
+            n_rows_in=int(files["n_rows_in"].sum()),
+            n_rows_set_aside=int(files["n_rows_set_aside"].sum()),
+            files=files[["file", "table"]].to_dict("records"),
+        )
+    finally:
+        data.close()
+
+
+def _holds(data: Any, need: str) -> bool:
+    """Tell whether the data set serves a need: a table, a column, dates, several definitions, one by inactivity."""
+    if need == "history":
+        return not data.about.snapshot
+    if need == "silence":
+        return any(declared.kind == "inactivity" for declared in data.spec.definitions.values())
+    return len(data.spec.definitions) > 1 if need == "rivals" else data.has(need)
+
+
+def write_set_aside(data: Any, folder: Path) -> None:
+    """Write the rows set aside, one CSV a table, with file, line, rule and value; for its owner's eyes only."""
+    from churnlib.show.results import safe_cells
+
+    folder.mkdir(parents=True, mode=0o700)
+    for table, rows in data.set_aside.groupby("table"):
+        path = folder / f"{table}.csv"
+        safe_cells(rows).to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\n")
+        path.chmod(0o600)

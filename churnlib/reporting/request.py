@@ -1,0 +1,188 @@
+"""What an operator asks for, checked before anything starts: data set, period, languages, parameters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from churnlib import text
+from churnlib.about import Period
+from churnlib.model import schema
+from churnlib.model.places import choose_period, find_folder, home
+from churnlib.reporting.run import Notebook, notebooks
+from churnlib.text import LANGUAGES
+from churnlib.yamlfile import hint
+
+FIXED = ("dataset", "period", "definition", "by", "language")  # parameters that have an option of their own
+
+
+@dataclass(frozen=True)
+class Request:
+    """A checked request for one report.
+
+    Attributes
+    ----------
+    home : Path
+        The folder above data/, notebooks/ and reports/.
+    folder : Path
+        The data set's folder; its name names the report.
+    spec : Spec
+        The data set's description.
+    period : Period
+        Always complete.
+    definition : str
+    by : str or None
+        Segment; None is the data set's own.
+    languages : tuple of str
+    notebooks : tuple of Notebook
+        In the report's order.
+    settings : dict
+        Further parameters of notebooks, typed.
+    """
+
+    home: Path
+    folder: Path
+    spec: schema.Spec
+    period: Period
+    definition: str
+    by: str | None
+    languages: tuple[str, ...]
+    notebooks: tuple[Notebook, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+    is_forced: bool = False
+
+    @property
+    def name(self) -> str:
+        """The data set's name."""
+        return self.folder.name
+
+    @property
+    def reports(self) -> Path:
+        """The folder of this data set's reports."""
+        return self.home / "reports" / self.name
+
+    def parameters(self, notebook: Notebook | None = None) -> dict[str, Any]:
+        """Give the values for one notebook (those of its names), or all that make this report what it is."""
+        # a notebook finds a folder elsewhere by its path; a report names the data set and no place on a disk
+        is_elsewhere = notebook is not None and self.folder.parent != self.home / "data"
+        values = {
+            "dataset": str(self.folder) if is_elsewhere else self.name,
+            "period": str(self.period),
+            "definition": self.definition,
+            "by": self.by,
+            "language": self.languages[0],
+            **self.settings,
+        }
+        if notebook is None:
+            return values | {"languages": list(self.languages)}
+        # a segment that nobody asked for is left to the notebook
+        return {k: v for k, v in values.items() if k in notebook.parameters and not (k == "by" and v is None)}
+
+
+def read_request(
+    dataset: str,
+    *,
+    period: str | None = None,
+    definition: str | None = None,
+    by: str | None = None,
+    languages: str = "zh,en",
+    settings: Iterable[str] = (),
+    is_forced: bool = False,
+) -> Request:
+    """Check what was typed; raises UsageError, DataError or PeriodError, each one line.
+
+    Parameters
+    ----------
+    dataset : str
+        Name or folder.
+    period : str, optional
+        Such as "2025-12"; else the last complete month.
+    definition, by : str, optional
+        Names from dataset.yml.
+    languages : str
+        "zh", "en" or "zh,en".
+    settings : iterable of str
+        "name=value" for any further parameter of a notebook.
+    is_forced : bool
+        Make the report even when nothing has changed.
+
+    Returns
+    -------
+    Request
+    """
+    folder = find_folder(dataset)
+    spec = schema.load(folder / "dataset.yml")
+    speak(spec)
+    books = tuple(notebooks(_notebook_folder()))
+    if not books:
+        raise text.UsageError("report.no_notebooks", folder=_notebook_folder().name)
+    if definition is not None and definition not in spec.definitions:
+        raise _unknown("dataset.unknown_definition", definition, spec.definitions)
+    if by is not None and by not in spec.segments:
+        raise _unknown("dataset.unknown_segment", by, spec.segments)
+    return Request(
+        home=home(),
+        folder=folder,
+        spec=spec,
+        period=choose_period(spec, Period.parse(period) if period is not None else None, spec.observed_from),
+        definition=definition or spec.definition,
+        by=by,
+        languages=_languages(languages),
+        notebooks=books,
+        settings=_settings(settings, books),
+        is_forced=is_forced,
+    )
+
+
+def speak(spec: schema.Spec) -> None:
+    """Choose the language of messages: CHURN_LANGUAGE, else the data set's own."""
+    wanted = os.environ.get("CHURN_LANGUAGE", "")
+    text.set_language(wanted if wanted in LANGUAGES else spec.language)
+
+
+def clock(given: str | None = None) -> datetime:
+    """Give the time to print: the one asked for, that of SOURCE_DATE_EPOCH, or now."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        if given is not None:
+            moment = datetime.fromisoformat(given)
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now().astimezone()
+    except (ValueError, OverflowError):
+        raise text.UsageError("report.bad_clock", value=given if given is not None else epoch) from None
+
+
+def _unknown(key: str, given: str, known: Iterable[str]) -> text.UsageError:
+    return text.UsageError(key, name=given, hint=hint(given, known))
+
+
+def _notebook_folder() -> Path:
+    own = home() / "notebooks"
+    return own if own.is_dir() else Path(__file__).resolve().parents[2] / "notebooks"
+
+
+def _languages(given: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip() for part in given.split(",") if part.strip()))
+    for name in names or ("",):
+        if name not in LANGUAGES:
+            raise _unknown("report.unknown_language", name, LANGUAGES)
+    return names
+
+
+def _settings(given: Iterable[str], books: Iterable[Notebook]) -> dict[str, Any]:
+    known = {name: p for book in reversed(list(books)) for name, p in book.parameters.items() if name not in FIXED}
+    values = {}
+    for setting in given:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise text.UsageError("report.bad_setting", value=setting)
+        if name in FIXED:
+            raise text.UsageError("report.has_option", name=name)
+        if name not in known:
+            raise _unknown("report.unknown_parameter", name, known)
+        values[name] = known[name].read(value)
+    return values

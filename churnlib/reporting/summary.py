@@ -1,0 +1,265 @@
+"""The executive summary: a verdict, the figures, three findings and the decisions, chosen by the rules below.
+
+The rules look at keys, grades, weights and intervals, never at words; the words are the catalogue's, in both languages.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from churnlib import text
+from churnlib.about import Period
+from churnlib.reporting.collect import Chapter
+from churnlib.reporting.notes import Decision
+from churnlib.text import LANGUAGES, Money
+
+HEADLINES = ("churn_rate", "share_churned")  # the figure that the verdict is about: the first that there is
+EXTRACTS = ("share_churned",)  # of one extract: a share, which has no period before it
+SIGNALS = ("control.patterned", "control.even")  # the control chart's answer: signal or not
+TOLD = ("trend.rate", *SIGNALS, "control.where")  # what the verdict says itself
+WHERE = ("trend.segment.highest", "trend.segment.alike")  # says where, when there is no control chart
+TESTS = ("survival.gray", "survival.logrank")  # that there is a difference; other findings say how large
+GRADES = ("strong", "moderate", "weak", "descriptive")  # the order of churnlib.show.results.GRADES, without its imports
+N_FINDINGS, N_DECISIONS, FEWEST_TILES, MOST_TILES = 3, 3, 4, 6
+LAST_TILES = ("rows_set_aside",)  # about the data: tiles only where others are few
+
+Words = dict[str, str]  # one text in each language
+
+
+@dataclass(frozen=True)
+class Told:
+    """A finding and where it stands.
+
+    Attributes
+    ----------
+    key, text, grade, tone, weight
+        As in `churnlib.show.results.Finding`; `text` in both languages.
+    chapter, block : str
+        Ids of the chapter and of the block that proves it.
+    """
+
+    key: str
+    text: Words
+    grade: str
+    tone: str
+    weight: float
+    chapter: str
+    block: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The first page of the report.
+
+    Attributes
+    ----------
+    verdict : dict
+        One text in each language.
+    tone : {"better", "worse", "steady", "none"}
+    kpis : list of dict
+        The figures for the tiles.
+    findings : list of Told
+    decisions : list of (Words, Decision)
+        What is asked for, with its owner and due date (blank until somebody fills them in).
+    """
+
+    verdict: Words
+    tone: str
+    kpis: list[dict[str, Any]]
+    findings: list[Told]
+    decisions: list[tuple[Words, Decision]] = field(default_factory=list)
+
+
+def summarise(chapters: list[Chapter], period: Period, decided: Iterable[tuple[Words, Decision]] = ()) -> Summary:
+    """Make the executive summary from the chapters' findings and figures.
+
+    Parameters
+    ----------
+    chapters : list of Chapter
+        In the report's order.
+    period : Period
+    decided : iterable of (Words, Decision)
+        What the analyst's notes ask for: comes first.
+
+    Returns
+    -------
+    Summary
+    """
+    kpis, told = all_kpis(chapters), all_findings(chapters)
+    judged = _judgement(told)
+    verdict, tone = _verdict(kpis, period, judged)
+    ranked = ranking([f for f in told if f not in judged and not _below(f.key, (*TOLD, *TESTS))])
+    findings = one_a_chapter(ranked)[:N_FINDINGS]
+    # a change that the control chart does not call a signal asks for nothing
+    grounds = judged if _has_signal(judged) else [f for f in told if _below(f.key, TOLD)] + judged
+    return Summary(verdict, tone, tiles(kpis), findings, [*decided, *decisions([*grounds, *findings])])
+
+
+def all_kpis(chapters: Iterable[Chapter]) -> list[dict[str, Any]]:
+    """Give every figure once, in the report's order."""
+    kpis: dict[str, dict[str, Any]] = {}
+    for chapter in chapters:
+        for block in chapter.blocks:
+            for kpi in block.get("kpis", ()):
+                kpis.setdefault(kpi["id"], kpi)
+    return list(kpis.values())
+
+
+def all_findings(chapters: Iterable[Chapter]) -> list[Told]:
+    """Give every finding in the report's order."""
+    return [
+        Told(f["key"], f["text"], f["grade"], f["tone"], _number(f["weight"]), chapter.id, block["id"])
+        for chapter in chapters
+        for block in chapter.blocks
+        for f in block["findings"]
+    ]
+
+
+def ranking(findings: Iterable[Told]) -> list[Told]:
+    """Order findings: the better evidence, what got better or worse, more customers; a count about nobody is none."""
+    said = [f for f in findings if f.weight > 0 or f.grade != "descriptive"]
+    return sorted(said, key=lambda f: (GRADES.index(f.grade), f.tone == "steady", -f.weight))  # stable
+
+
+def one_a_chapter(findings: Iterable[Told]) -> list[Told]:
+    """Keep the first finding of each chapter."""
+    first: dict[str, Told] = {}
+    for finding in findings:
+        first.setdefault(finding.chapter, finding)
+    return list(first.values())
+
+
+def tiles(kpis: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Choose four to six figures: those that can be shown, in the report's order, figures about the data if need be."""
+    shown = [kpi for kpi in kpis if not math.isnan(_number(kpi["value"], math.nan))]
+    headline = _headline(kpis)
+    if headline is not None and headline not in shown:
+        shown.insert(0, headline)  # a rate that may not be shown says so in its tile
+    first = [kpi for kpi in shown if kpi["id"] not in LAST_TILES]
+    spare = [kpi for kpi in shown if kpi["id"] in LAST_TILES]
+    return first[:MOST_TILES] if len(first) >= FEWEST_TILES else (first + spare)[:FEWEST_TILES]
+
+
+def direction(kpi: dict[str, Any]) -> str:
+    """Say in which way a figure changed on the previous period.
+
+    Returns
+    -------
+    {"not_shown", "extract", "first", "same", "flat", "rise", "fall", "untested"}
+        "rise" and "fall" only beyond the interval; "flat" within it; "same" for no difference to be seen.
+    """
+    now, before = (_number(kpi[name], math.nan) for name in ("value", "previous"))
+    if math.isnan(now):
+        return "not_shown"
+    if kpi["id"] in EXTRACTS:
+        return "extract"
+    if math.isnan(before):
+        return "first"
+    if now == before or (kpi["unit"] == "share" and round(now, 4) == round(before, 4)):
+        return "same"  # to a reader, who sees hundredths of a per cent
+    if kpi["change_clear"] is None:
+        return "untested"
+    return ("rise" if now > before else "fall") if kpi["change_clear"] else "flat"
+
+
+def tone_of(kpi: dict[str, Any]) -> str:
+    """Say what a change means for the company: steady within the interval, none when nothing can be compared."""
+    moved, good = direction(kpi), kpi["rise_is"]
+    if moved in ("not_shown", "extract", "first", "untested"):
+        return "none"
+    if moved not in ("rise", "fall") or good == "steady":
+        return "steady"
+    return good if moved == "rise" else {"better": "worse", "worse": "better"}[good]
+
+
+def _headline(kpis: list[dict[str, Any]]) -> dict[str, Any] | None:
+    named = (kpi for headline in HEADLINES for kpi in kpis if kpi["id"] == headline)
+    return next(named, kpis[0] if kpis else None)
+
+
+def _judgement(told: list[Told]) -> list[Told]:
+    """Give the findings that judge the headline: the control chart's and where; without a chart, where it is high."""
+    signal = next((f for f in told if _below(f.key, SIGNALS)), None)
+    if signal is None:
+        return [f for f in told if f.key in WHERE][:1]
+    return [signal, *[f for f in told if _below(f.key, ("control.where",)) and f.block == signal.block][:1]]
+
+
+def _has_signal(judged: list[Told]) -> bool:
+    return any(_below(f.key, SIGNALS) for f in judged)
+
+
+def _verdict(kpis: list[dict[str, Any]], period: Period, judged: list[Told]) -> tuple[Words, str]:
+    kpi = _headline(kpis)
+    if kpi is None:
+        return {lang: text.say("summary.verdict.no_figure", lang, period=period) for lang in LANGUAGES}, "none"
+    has_signal = _has_signal(judged)
+    sentences = {
+        lang: [_sentence(kpi, period, has_signal, lang), *[f.text[lang] for f in judged]] for lang in LANGUAGES
+    }
+    tone = judged[0].tone if has_signal else tone_of(kpi)
+    return {"zh": "".join(sentences["zh"]), "en": " ".join(sentences["en"])}, tone
+
+
+def _sentence(kpi: dict[str, Any], period: Period, has_signal: bool, lang: str) -> str:
+    moved = direction(kpi)
+    values = {
+        "period": period,
+        "label": text.Label.of(kpi["label"]),
+        "value": amount(kpi, kpi["value"], lang),
+        "previous": amount(kpi, kpi["previous"], lang),
+        "change": change(kpi, lang),
+        "n": kpi["n"],
+    }
+    if has_signal and moved in ("rise", "fall", "flat", "untested"):
+        moved = "judged"  # by the control chart, in the next sentence
+    return text.say(f"summary.verdict.{moved}", lang, **values)
+
+
+def amount(kpi: dict[str, Any], value: float | None, lang: str) -> str:
+    """Write a figure with its unit."""
+    if value is None:
+        return text.MISSING
+    unit = kpi["unit"]
+    if unit == "money":
+        return text.show(Money(value, kpi.get("currency", "CNY")), "money", lang)
+    if unit == "share":
+        return text.show(value, "pct", lang)
+    number = text.show(value, "count" if unit == "customers" else "number", lang)
+    return text.say(f"summary.unit.{unit}", lang, number=number)
+
+
+def change(kpi: dict[str, Any], lang: str) -> str:
+    """Write the size of a change without its sign: shares in points, the rest in their unit."""
+    now, before = (_number(kpi[name], math.nan) for name in ("value", "previous"))
+    if math.isnan(now) or math.isnan(before):
+        return text.MISSING
+    return text.show(now - before, "size", lang) if kpi["unit"] == "share" else amount(kpi, abs(now - before), lang)
+
+
+def decisions(grounds: Iterable[Told]) -> list[tuple[Words, Decision]]:
+    """Ask for what the findings on the page call for: `summary.decision.<key>` of the catalogue is the list of rules.
+
+    Owner and due date are blank: somebody has to fill them in.
+    """
+    rules = dict.fromkeys(rule for f in grounds if f.tone != "better" and (rule := _rule(f.key)))
+    asked = [{lang: text.say(rule, lang) for lang in LANGUAGES} for rule in rules]
+    return [(words, Decision(words["zh"])) for words in asked[:N_DECISIONS]]
+
+
+def _rule(key: str) -> str | None:
+    """Give the rule for a finding: its own, or that of the family of keys that it belongs to."""
+    parts = key.split(".")
+    names = (".".join(["summary.decision", *parts[:n]]) for n in range(len(parts), 0, -1))
+    return next((name for name in names if text.known(name)), None)
+
+
+def _below(key: str, families: Iterable[str]) -> bool:
+    return any(key == family or key.startswith(family + ".") for family in families)
+
+
+def _number(value: Any, missing: float = 0.0) -> float:
+    return missing if value is None or value != value else float(value)

@@ -1,0 +1,206 @@
+"""Excel workbooks (xlsx, xlsm, xlsb, xls) -> rows of text, as a reader of the sheet sees them.
+
+A number is written as Excel shows it (15 digits, 1 and not 1.0), a date in ISO form. What Excel itself has lost stays
+visible: a number of more than 15 digits is written as 1.23456789012346E+17, which no identifier is made of.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import python_calamine as calamine
+
+from churnlib import text
+from churnlib.sources.written import trim
+
+_CELL = re.compile(rb'<c r="([A-Z]+)([0-9]+)"([^>]*?)(?:/>|>(.*?)</c>)', re.DOTALL)
+_VALUE = re.compile(rb"<v[^>]*>(.+?)</v>", re.DOTALL)
+_CHUNK = 4 << 20
+NO_VALUE = "#FORMULA!"  # a formula that no program has computed yet
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One sheet of a workbook.
+
+    Attributes
+    ----------
+    name : str
+    merged : tuple of (first row, first column, last row, last column)
+        Merged cells, from 0.
+    """
+
+    name: str
+    merged: tuple[tuple[int, int, int, int], ...]
+    _sheet: Any
+    _defects: dict[int, dict[int, str]]  # row -> column -> what stands there
+
+    def rows(self) -> Iterator[list[str]]:
+        """Give the rows from the sheet's first one on; a cell merged over several rows has its value in all of them."""
+        below: dict[int, tuple[int, str]] = {}  # column -> last row of the merged cell, its text
+        starts = {(r0, c0): r1 for r0, c0, r1, _ in self.merged if r1 > r0}
+        offset = self._sheet.start[1] if self._sheet.start else 0
+        for i, row in enumerate(self._sheet.iter_rows()):
+            cells = [""] * offset + [_text(cell) for cell in row]
+            for c, defect in self._defects.get(i, {}).items():
+                cells += [""] * (c + 1 - len(cells))
+                cells[c] = defect
+            for c, (last, written) in [*below.items()]:
+                if i > last:
+                    del below[c]
+                elif c < len(cells):
+                    cells[c] = written
+            for c, cell in enumerate(cells):
+                if (i, c) in starts:
+                    below[c] = (starts[i, c], cell)
+            yield cells
+
+    def header_rows(self, rows: list[list[str]]) -> tuple[list[list[str]], list[int]]:
+        """Fill the merged cells of the first rows sideways, and tell how many rows a header has that begins at each."""
+        filled, spans = [list(row) for row in rows], [1] * len(rows)
+        for r0, c0, r1, c1 in self.merged:
+            if r0 >= len(rows):
+                continue
+            for r in range(r0, min(r1, len(rows) - 1) + 1):
+                for c in range(c0, min(c1, len(filled[r]) - 1) + 1):
+                    filled[r][c] = rows[r0][c0]
+            if len({cell for cell in rows[r0] if cell}) > 1:  # more than a title
+                below = rows[r0 + 1][c0 : c1 + 1] if r0 + 1 < len(rows) else []
+                sideways = c1 > c0 and r1 == r0 and len({cell for cell in below if cell}) > 1
+                spans[r0] = max(spans[r0], r1 - r0 + 1, 2 if sideways else 1)
+        return filled, spans
+
+
+def open_sheet(path: Path, shown: str, declared: str | None = None) -> Sheet:
+    """Open a workbook at its declared sheet, or at the only one that holds anything.
+
+    Raises
+    ------
+    DataError
+        If the file is no workbook or locked by a password, or the sheet cannot be told: the message lists the sheets.
+    """
+    try:
+        workbook = calamine.CalamineWorkbook.from_path(str(path))
+        sheet = _chosen(workbook, shown, declared)
+        name = sheet.name
+        merged = tuple((r0, c0, r1, c1) for (r0, c0), (r1, c1) in sheet.merged_cell_ranges or ())
+    except calamine.PasswordError:
+        raise text.DataError("reading.password", file=shown) from None
+    except (calamine.CalamineError, OSError, ValueError) as problem:
+        raise text.DataError("reading.no_workbook", file=shown, reason=type(problem).__name__) from None
+    defects = _defects(path, shown, name) if zipfile.is_zipfile(path) else {}
+    return Sheet(name, merged, sheet, defects)
+
+
+def _chosen(workbook: Any, shown: str, declared: str | None) -> Any:
+    kinds = (calamine.SheetTypeEnum.WorkSheet,)
+    names = [s.name for s in workbook.sheets_metadata if s.typ in kinds]
+    if declared is not None:
+        alike = [n for n in names if n == declared] or [n for n in names if trim(n).lower() == trim(declared).lower()]
+        if len(alike) != 1:
+            raise text.DataError("reading.no_sheet", file=shown, sheet=declared, sheets=names)
+        return workbook.get_sheet_by_name(alike[0])
+    shown_state = calamine.SheetVisibleEnum.Visible
+    visible = [s.name for s in workbook.sheets_metadata if s.typ in kinds and s.visible == shown_state]
+    hidden = [name for name in names if name not in visible]
+    filled = [sheet for name in visible if _is_filled(sheet := workbook.get_sheet_by_name(name))]
+    filled = filled or [sheet for name in hidden if _is_filled(sheet := workbook.get_sheet_by_name(name))]
+    if not filled:
+        raise text.DataError("reading.empty_file", file=shown)
+    if len(filled) > 1:
+        raise text.DataError("reading.several_sheets", file=shown, sheets=[sheet.name for sheet in filled])
+    return filled[0]
+
+
+def _is_filled(sheet: Any) -> bool:
+    return any(cell not in ("", None) for row in sheet.iter_rows() for cell in row)
+
+
+def _text(cell: Any) -> str:
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return "TRUE" if cell else "FALSE"
+    if isinstance(cell, int | float):
+        return _number(float(cell))
+    if isinstance(cell, datetime):
+        return cell.isoformat(" ", "seconds") if cell.time() != time() else cell.date().isoformat()
+    return cell.isoformat() if isinstance(cell, date | time) else str(cell)
+
+
+def _number(value: float) -> str:
+    if abs(value) >= 1e15:
+        return f"{value:.14E}"  # Excel keeps 15 digits: the others are zeros, whatever was typed
+    if value == int(value):
+        return str(int(value))
+    written = f"{value:.15g}"
+    return written if "e" not in written else f"{value:.20f}".rstrip("0")
+
+
+def _defects(path: Path, shown: str, name: str) -> dict[int, dict[int, str]]:
+    """Find the cells that a reader of values gets as blanks: errors (#REF!) and formulas that were never computed."""
+    found: dict[int, dict[int, str]] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            part = _part(archive, shown, name)
+            if part is None:
+                return {}
+            with archive.open(part) as stream:
+                rest = b""
+                while chunk := stream.read(_CHUNK):
+                    data = rest + chunk
+                    end = data.rfind(b"</c>") + 4 if b"</c>" in data else len(data)
+                    for row, cells in _defects_of(data[:end]).items():
+                        found.setdefault(row, {}).update(cells)
+                    rest = data[end:]
+    except (zipfile.BadZipFile, KeyError, OSError, RuntimeError):
+        return {}  # an xlsb, or a part that only its own program understands: its values are read as they are
+    return found
+
+
+def _defects_of(data: bytes) -> dict[int, dict[int, str]]:
+    if b"<f" not in data and b't="e"' not in data:
+        return {}
+    found: dict[int, dict[int, str]] = {}
+    for match in _CELL.finditer(data):
+        attributes, body = match[3], match[4] or b""
+        value = _VALUE.search(body)
+        row, column = int(match[2]) - 1, _column(match[1])
+        if b't="e"' in attributes:
+            found.setdefault(row, {})[column] = (value[1] if value else b"#VALUE!").decode("utf-8", "replace")
+        elif b"<f" in body and not value and b't="str"' not in attributes:
+            found.setdefault(row, {})[column] = NO_VALUE
+    return found
+
+
+def _column(letters: bytes) -> int:
+    n = 0
+    for letter in letters:
+        n = 26 * n + letter - 64
+    return n - 1
+
+
+def _part(archive: zipfile.ZipFile, shown: str, name: str) -> str | None:
+    """Find the file of a sheet inside the workbook, and refuse the calendar that begins in 1904."""
+    book = archive.read("xl/workbook.xml").decode("utf-8", "replace")
+    if re.search(r'date1904="(?:1|true)"', book):
+        raise text.DataError("reading.date_1904", file=shown)
+    links = archive.read("xl/_rels/workbook.xml.rels").decode("utf-8", "replace")
+    targets = {
+        found[1]: target[1]
+        for link in re.findall(r"<Relationship\b[^>]*>", links)
+        if (found := re.search(r'\bId="([^"]*)"', link)) and (target := re.search(r'\bTarget="([^"]*)"', link))
+    }
+    for sheet in re.findall(r"<(?:\w+:)?sheet\b[^>]*>", book):
+        title, link = re.search(r'\bname="([^"]*)"', sheet), re.search(r'\br:id="([^"]*)"', sheet)
+        if title and link and html.unescape(title[1]) == name and link[1] in targets:
+            target = targets[link[1]]
+            return target.lstrip("/") if target.startswith("/") else f"xl/{target}"
+    return None

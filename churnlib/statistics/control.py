@@ -1,0 +1,289 @@
+"""Is it unusual: control charts on a frozen baseline; the verdict, even churn (均匀流失) or patterned (规律性流失)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from churnlib import text
+from churnlib.about import Event, Period, Segment
+from churnlib.show import disclosure, plots
+from churnlib.show.results import Column, Finding, Result, Statement, period_values
+from churnlib.statistics.changepoint import change_points, complete_periods
+from churnlib.statistics.groups import HIDES, GroupCharts, group_charts, run_of_signals
+from churnlib.statistics.pchart import LONGEST, SHORTEST, Usual, control_limits
+from churnlib.statistics.season import YEAR, YEARS
+
+ENOUGH = 12  # periods that a found baseline is not cut below
+PLOTTED = 48
+NAMED = 3  # groups named in the verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlChart(Result):
+    """The churn rate of all customers against the limits of its usual variation, and what is to be made of it.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        One row per complete period: counts, `churn_rate`, `expected`, `lower`, `upper` in [0, 1], `deviation` (standard
+        deviations of a further period), `p_value`, `beyond` (-1, 0, 1: below, within, above the limits; 0 in the
+        baseline), `in_baseline`.
+    groups : GroupCharts or None
+        The same for groups of customers.
+    usual : Usual or None
+        What the baseline says; None when it is too short.
+    shift : {"", "high", "low"}
+        Whether a lasting change of the last year leads away from what is usual, `shift_since` its first period.
+    """
+
+    groups: GroupCharts | None = None
+    usual: Usual | None = None
+    shift: str = ""
+    shift_since: str = ""
+    declared: bool = False
+    module: ClassVar[str] = "control"
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("period", "period"),
+        Column("n_opening", "whole"),
+        Column("n_churned_opening", "whole"),
+        Column("churn_rate", "pct"),
+        Column("expected", "pct"),
+        Column("lower", "pct"),
+        Column("upper", "pct"),
+        Column("deviation", "signed", 1),
+        Column("beyond", "term", prefix="control.beyond"),
+        Column("in_baseline", "term", prefix="results.complete"),
+    )
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        return disclosure.protect(self.table, self.about, count="n_churned_opening", base="n_opening", hides=HIDES)
+
+    @property
+    def verdict(self) -> str:
+        """Give the key of the verdict: even churn, patterned churn by one of three rules, or why there is none."""
+        now = self._now()
+        if now is None or now.flag:
+            return "control.not_shown"
+        if self.usual is None:
+            return "control.short"
+        if now.beyond:
+            return "control.patterned.high" if now.beyond > 0 else "control.patterned.low"
+        found = self.groups.signals if self.groups is not None else ()
+        if len(found):
+            return "control.patterned.group_high" if found["beyond"].max() > 0 else "control.patterned.group_low"
+        if self.shift:
+            return f"control.patterned.shift_{self.shift}"
+        return "control.even" if self.groups is not None and self.groups.n_judged else "control.even.whole"
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        key, now = self.verdict, self._now()
+        values = self._values(now)
+        tone = "worse" if key.endswith("high") else "better" if key.endswith("low") else "steady"
+        grade = "moderate" if key.startswith("control.patterned") else "descriptive"
+        head = Finding(key, values, grade=grade, tone=tone, weight=self._weight(key, now))
+        if key in ("control.not_shown", "control.short"):
+            return (head,)
+        return tuple(f for f in (head, self._since(now), self._where(key)) if f is not None)
+
+    def _now(self):
+        rows = self.shown[self.shown["period"] == str(self.about.period)]
+        return next(rows.itertuples(), None)
+
+    def _values(self, now) -> dict:
+        values = {"period": self.about.period, "least": SHORTEST, "n": int(self.table["in_baseline"].sum())}
+        if now is None:
+            return values | {"opening": 0}
+        values |= {"rate": now.churn_rate, "lower": now.lower, "upper": now.upper, "opening": now.n_opening}
+        values |= {"excess": abs(now.churn_rate - now.expected) * now.n_opening}
+        if self.shift:
+            values["since"] = Period.parse(self.shift_since)
+        if self.groups is not None:
+            values |= {"n_groups": self.groups.n_judged, "groups": self.groups.named(NAMED)}
+        return values
+
+    def _weight(self, key: str, now) -> float:
+        """Customers more or fewer than usual: of all, or of the groups that stand out."""
+        if not key.startswith("control.patterned"):
+            return 0.0
+        if "group" in key:
+            return float(self.groups.signals["excess"].abs().max())
+        return abs(now.churn_rate - now.expected) * now.n_opening
+
+    def _since(self, now) -> Finding | None:
+        """Since when the rate has been beyond its limits, or when it came back."""
+        judged = self.shown[~self.shown["in_baseline"].astype(bool)]
+        first = run_of_signals(judged["beyond"])
+        periods = period_values(judged["period"])
+        if now.beyond and first < len(judged) - 1:
+            side = "high" if now.beyond > 0 else "low"
+            return Finding(f"control.since.{side}", {"first": periods[first], "n": len(judged) - first})
+        past = np.flatnonzero(judged["beyond"].to_numpy())
+        if now.beyond or not past.size:
+            return None
+        start, last = run_of_signals(judged["beyond"].iloc[: past[-1] + 1]), past[-1]
+        values = {"first": periods[start], "last": periods[last], "back": periods[last].shift(1), "n": int(past.size)}
+        return Finding("control.back.one" if start == last else "control.back", values)
+
+    def _where(self, key: str) -> Finding | None:
+        """Which groups, when the verdict is about all customers."""
+        if self.groups is None or key not in ("control.patterned.high", "control.patterned.low"):
+            return None
+        if not len(self.groups.signals):
+            return Finding("control.where.everywhere", {"n_groups": self.groups.n_judged})
+        return Finding("control.where", {"groups": self.groups.named(NAMED), "n": len(self.groups.signals)})
+
+    @property
+    def subtitle(self) -> Statement | None:
+        if not len(self.table):
+            return None
+        first, last = self.table["period"].iloc[[0, -1]]
+        return Statement("control.subtitle", {"segment": self.about.segment.label, "first": first, "last": last})
+
+    @property
+    def notes(self) -> tuple[Statement, ...]:
+        base = self.table[self.table["in_baseline"].astype(bool)]
+        if self.usual is None or not len(base):
+            return ()
+        values = {"first": base["period"].iloc[0], "last": base["period"].iloc[-1], "n": len(base)}
+        kind = "declared" if self.declared else "found"
+        season = "season" if self.usual.seasonal else "no_season"
+        return (
+            Statement(f"control.note.baseline.{kind}", values),
+            Statement("control.note.limits", {"sigma": self.usual.sigma}),
+            Statement(f"control.note.{season}", {"years": YEARS}),
+            Statement("control.note.rules"),
+        )
+
+    def plot(self, ax=None):
+        shown = self.shown.tail(PLOTTED)
+        if not len(shown) or shown["churn_rate"].isna().all():
+            return None
+        return plots.line(
+            period_values(shown["period"]),
+            shown["churn_rate"].tolist(),
+            lower=shown["lower"].tolist(),
+            upper=shown["upper"].tolist(),
+            limits=True,
+            signals=[i for i, beyond in enumerate(shown["beyond"]) if beyond],
+            tone=self.findings[0].tone,
+            events=(*self._end_of_baseline(), *self.about.events),
+            ax=ax,
+        )
+
+    def _end_of_baseline(self) -> tuple[Event, ...]:
+        base = self.table[self.table["in_baseline"].astype(bool)]
+        if self.usual is None or not len(base):
+            return ()
+        day = Period.parse(base["period"].iloc[-1]).last
+        return (Event(day, text.label("control.baseline_ends")),)
+
+
+def control_chart(counts, groups: Iterable = (), *, baseline: str = "") -> ControlChart:
+    """Hold the churn rate against its usual variation and say whether it is even or patterned.
+
+    Laney's p' chart with action limits from the baseline's own standard deviation and no run rules: those raise false
+    alarms to 2-9 % a month, and lasting shifts are found by `change_points` better. Patterned churn is a period beyond
+    its limits; or a group of customers beyond its own (false discoveries among all groups held at 5 %); or a lasting
+    change of the last year away from what was usual. All else is even churn, which nobody needs to explain.
+
+    Parameters
+    ----------
+    counts : Counts
+        From `period_counts(data)`: all customers.
+    groups : iterable of Counts
+        From `period_counts(data, by=...)`, one for each segment to look into.
+    baseline : str, optional
+        "2023-01..2024-12": the periods that are declared usual, frozen from report to report. If not given, a baseline
+        is found: the complete periods before the last year (at least half a year of them; with less, those before the
+        report's period), from their last lasting change on, without single periods that stand out from the others.
+
+    Returns
+    -------
+    ControlChart
+        One row per complete period up to the report's own.
+
+    Raises
+    ------
+    UsageError
+        If a declared baseline is not two periods of the report's unit, or holds fewer than 6 complete ones.
+    """
+    about = counts.about
+    series = complete_periods(counts.frame, about)
+    inside = declared_baseline(series, baseline, about) if baseline else found_baseline(series, about)
+    table, usual = control_limits(series, inside, about.time_unit, screen=not baseline)
+    shift, since = _shift(counts, table) if usual is not None else ("", "")
+    divided = list(groups)
+    charts = group_charts(divided, _names(table), about, screen=not baseline) if divided and usual is not None else None
+    return ControlChart(
+        about=about.by(Segment()) if not about.segment.name else about,
+        table=table,
+        name="control_chart",
+        groups=charts,
+        usual=usual,
+        shift=shift,
+        shift_since=since,
+        declared=bool(baseline),
+    )
+
+
+def _names(table: pd.DataFrame) -> list[str]:
+    return table.loc[table["in_baseline"].astype(bool), "period"].tolist()
+
+
+def found_baseline(series: pd.DataFrame, about) -> np.ndarray:
+    """Find the periods that say what is usual (see `control_chart`)."""
+    n, year = len(series), YEAR[about.period.unit]
+    end = n - year if n - year >= ENOUGH else min(ENOUGH, n - 1)
+    start = max(0, end - LONGEST)
+    before = series.iloc[:end]
+    if end - start > ENOUGH:
+        changes = change_points(_Part(before, about)).table
+        last = series["period"].tolist().index(changes["period"].iloc[0]) if len(changes) else 0
+        start = max(start, min(last, end - ENOUGH))
+    place = np.arange(n)
+    return (place >= start) & (place < end)
+
+
+def declared_baseline(series: pd.DataFrame, baseline: str, about) -> np.ndarray:
+    """Read "2023-01..2024-12" and give the periods in it."""
+    first, _, last = (part.strip() for part in baseline.partition(".."))
+    ends = [Period.parse(part) for part in (first, last or first)]
+    inside = series["period"].between(*(str(end) for end in ends)).to_numpy()
+    if any(end.unit != about.period.unit for end in ends) or inside.sum() < SHORTEST:
+        raise text.UsageError("control.bad_baseline", baseline=baseline, least=SHORTEST, n=int(inside.sum()))
+    return inside
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Counts of some periods only."""
+
+    frame: pd.DataFrame
+    about: object
+
+
+def _shift(counts, table: pd.DataFrame) -> tuple[str, str]:
+    """Whether the last lasting change lies after the baseline, leads away from what was usual and still holds.
+
+    A rate that is nearer to the usual again than to the new level holds no longer: the change's own end is dated later,
+    when more periods have followed it.
+    """
+    changes = change_points(counts).table
+    usual = table["churn_rate"][table["in_baseline"].astype(bool)].mean()
+    if not len(changes):
+        return "", ""
+    last = changes.iloc[0]
+    is_new = last["period"] > _names(table)[-1]
+    leads_away = abs(last["after"] - usual) > abs(last["before"] - usual)
+    rate = table["churn_rate"].iloc[-1]
+    holds = abs(rate - last["after"]) <= abs(rate - usual)
+    if not (is_new and leads_away and holds):
+        return "", ""
+    return ("high" if last["change"] > 0 else "low"), last["period"]

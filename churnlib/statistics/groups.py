@@ -1,0 +1,252 @@
+"""Where it is unusual: a control chart for every group of customers, with false-discovery control."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from churnlib import text
+from churnlib.about import About
+from churnlib.show import disclosure, plots
+from churnlib.show.results import Column, Finding, Result, Statement, period_values
+from churnlib.statistics.changepoint import complete_periods
+from churnlib.statistics.pchart import control_limits
+from churnlib.text import Label
+
+FALSE_DISCOVERY = 0.05
+PANELS = 12
+PLOTTED = 25
+LOYAL = "tenure"  # the segment whose last level holds the customers who have stayed longest
+HIDES = ("n_churned_opening", "churn_rate", "expected", "lower", "upper", "deviation", "p_value", "excess")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupCharts(Result):
+    """Groups of customers against the limits of their own usual variation in the report's period.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        One row per group, those that stand out first, then by deviation: `segment`, `level`, `group` (both, named),
+        counts, `churn_rate`, `expected`, `lower`, `upper`, `deviation`, `p_value`, `beyond` (-1, 0, 1: beyond its
+        limits, false discoveries among all groups held at 5 %), `excess` (customers more than usual), `since` (first
+        period of the unbroken run of signals).
+    courses : pandas.DataFrame
+        One row per group and complete period, the same columns.
+    """
+
+    courses: pd.DataFrame
+    loyal: tuple[tuple[str, str], ...] = field(default=())
+    module: ClassVar[str] = "control"
+    folded: ClassVar[bool] = False
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("group", "text"),
+        Column("n_opening", "whole"),
+        Column("n_churned_opening", "whole"),
+        Column("churn_rate", "pct"),
+        Column("lower", "pct"),
+        Column("upper", "pct"),
+        Column("deviation", "signed", 1),
+        Column("beyond", "term", prefix="control.beyond"),
+        Column("excess", "signed"),
+        Column("since", "period"),
+        Column("flag", "term", prefix="results.flag"),
+    )
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        return self.table  # protected when it was made: only what may be shown can be a signal
+
+    @property
+    def signals(self) -> pd.DataFrame:
+        """The groups beyond their limits."""
+        return self.table[self.table["beyond"] != 0]
+
+    @property
+    def n_judged(self) -> int:
+        """Groups that are large enough and have a baseline."""
+        return int(self.table["deviation"].notna().sum())
+
+    def named(self, most: int) -> list[Label]:
+        """Name the groups that stand out, the largest departure first."""
+        return self.signals["group"].tolist()[:most]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        if not self.n_judged:
+            return (Finding("control.groups.too_small", {"n": len(self.table)}),)
+        told = [self._side(side) for side in (1, -1)]
+        told = [f for f in (told[0], self._loyal(), told[1]) if f is not None]
+        return tuple(told) or (Finding("control.groups.none", {"n": self.n_judged}),)
+
+    def _side(self, side: int) -> Finding | None:
+        found = self.signals[self.signals["beyond"] == side]
+        if not len(found):
+            return None
+        top = found.iloc[0]
+        values = {
+            "n": len(found),
+            "all": self.n_judged,
+            "group": top.group,
+            "rate": top.churn_rate,
+            "lower": top.lower,
+            "upper": top.upper,
+            "excess": abs(top.excess),
+            "others": found["group"].tolist()[1:5],
+        }
+        side_name, tone = ("high", "worse") if side > 0 else ("low", "better")
+        key = f"control.groups.{side_name}" + (".one" if len(found) == 1 else "")
+        return Finding(key, values, grade="moderate", tone=tone, weight=abs(top.excess))
+
+    def _loyal(self) -> Finding | None:
+        """Loyal customers who leave in numbers: the pattern that the texts warn of first."""
+        high = self.signals[self.signals["beyond"] > 0]
+        rows = [row for row in high.itertuples() if (row.segment, row.level) in self.loyal]
+        if not rows:
+            return None
+        row = rows[0]
+        values = {"group": row.group, "rate": row.churn_rate, "upper": row.upper, "excess": row.excess}
+        return Finding("control.groups.loyal", values, grade="moderate", tone="worse", weight=row.excess)
+
+    @property
+    def subtitle(self) -> Statement:
+        return Statement(
+            "control.groups.subtitle", {"period": self.about.period, "n": min(len(self._panels()), PANELS)}
+        )
+
+    @property
+    def notes(self) -> tuple[Statement, ...]:
+        values = {"share": FALSE_DISCOVERY, "n": self.n_judged}
+        small = Statement("results.note.small", {"n": self.about.min_denominator, "k": self.about.privacy_k})
+        return (Statement("control.groups.note", values), small)
+
+    def _panels(self) -> pd.DataFrame:
+        """The groups that are drawn: those that stand out, and those that lose enough for a course to be seen."""
+        enough = self.table["expected"] * self.table["n_opening"] >= self.about.privacy_k
+        return self.table[self.table["deviation"].notna() & (enough | (self.table["beyond"] != 0))]
+
+    def plot(self, ax=None):
+        chosen = self._panels().head(PANELS)
+        if not len(chosen):
+            return None
+        periods = sorted(self.courses["period"].unique())[-PLOTTED:]
+        panels = [self._panel(row, periods) for row in chosen.itertuples()]
+        return plots.small_multiples(panels, period_values(periods), ax=ax)
+
+    def _panel(self, row, periods: list[str]) -> plots.Panel:
+        own = self.courses[(self.courses["segment"] == row.segment) & (self.courses["level"] == row.level)]
+        own = own.set_index("period").reindex(periods)
+        tone = {1: "worse", -1: "better"}.get(row.beyond, "steady")
+        return plots.Panel(
+            str(row.group),
+            own["churn_rate"].tolist(),
+            own["lower"].tolist(),
+            own["upper"].tolist(),
+            said=text.show(row.churn_rate, "pct"),
+            tone=tone,
+            signals=[i for i, beyond in enumerate(own["beyond"]) if beyond in (1, -1)],
+        )
+
+
+def group_charts(groups: Sequence, baseline: list[str], about: About, screen: bool = True) -> GroupCharts:
+    """Hold every group against the limits of its own baseline.
+
+    Parameters
+    ----------
+    groups : sequence of Counts
+        From `period_counts(data, by=...)`, one for each segment.
+    baseline : list of str
+        The periods that say what is usual, the same for all groups.
+    about : About
+    screen : bool
+        See `control_limits`.
+
+    Returns
+    -------
+    GroupCharts
+        One row per group.
+    """
+    courses = [course for counts in groups for course in _courses(counts, set(baseline), screen)]
+    frame = _false_discoveries(pd.concat(courses, ignore_index=True))
+    now = frame[frame["period"] == str(about.period)].copy()
+    since = {key: _since(rows) for key, rows in frame.groupby(["segment", "level"], sort=False)}
+    now["since"] = [since[key] for key in zip(now["segment"], now["level"], strict=True)]
+    order = np.lexsort((-now["deviation"].abs().fillna(-1).to_numpy(), (now["beyond"] == 0).to_numpy()))
+    loyal = tuple((c.about.segment.name, c.about.segment.levels[-1]) for c in groups if _is_tenure(c.about.segment))
+    return GroupCharts(
+        about=about,
+        table=now.iloc[order].reset_index(drop=True),
+        name="control_by_group",
+        courses=frame,
+        loyal=loyal,
+    )
+
+
+def _is_tenure(segment) -> bool:
+    return segment.name == LOYAL and bool(segment.levels)
+
+
+def _courses(counts, baseline: set[str], screen: bool) -> list[pd.DataFrame]:
+    """One protected chart a level."""
+    segment, charts = counts.about.segment, []
+    for level, rows in counts.frame.groupby("level", sort=False):
+        series = complete_periods(rows, counts.about)
+        table, _ = control_limits(series, series["period"].isin(baseline).to_numpy(), counts.about.time_unit, screen)
+        name, within = segment.label_of(level), segment.label
+        label = Label(f"{within.zh}：{name.zh}", f"{within.en}: {name.en}")
+        excess = (table["churn_rate"] - table["expected"]) * table["n_opening"]
+        charts.append(table.assign(segment=segment.name, level=level, group=[label] * len(table), excess=excess))
+    protected = pd.concat(charts, ignore_index=True)
+    protected = disclosure.protect(
+        protected,
+        counts.about,
+        count="n_churned_opening",
+        base="n_opening",
+        hides=HIDES,
+        within=("period",),
+    )
+    protected["beyond"] = protected["beyond"].where(protected["flag"] == "", 0)
+    return [protected]
+
+
+def _false_discoveries(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep a signal only where it survives the number of groups that were looked at in its period."""
+    out = frame.copy()
+    for _, rows in out.groupby("period"):
+        real = benjamini_hochberg(rows["p_value"].to_numpy(float), FALSE_DISCOVERY)
+        out.loc[rows.index[~real], "beyond"] = 0
+    return out
+
+
+def benjamini_hochberg(p_values: np.ndarray, share: float) -> np.ndarray:
+    """Tell which of many findings to believe, so that at most a share of those believed is false.
+
+    References
+    ----------
+    Benjamini, Y. and Hochberg, Y. (1995). Controlling the false discovery rate. JRSS B 57, 289-300.
+    """
+    p = np.where(np.isnan(p_values), 1.0, p_values)
+    known = ~np.isnan(p_values)
+    order, m = np.argsort(p), max(int(known.sum()), 1)
+    passing = np.flatnonzero(p[order] <= share * np.arange(1, len(p) + 1) / m)
+    found = np.zeros(len(p), bool)
+    if passing.size:
+        found[order[: passing[-1] + 1]] = True
+    return found & known
+
+
+def run_of_signals(beyond: pd.Series) -> int:
+    """Give where the unbroken run of signals on one side begins that ends with the last period."""
+    sides = beyond.to_numpy()
+    first = len(sides) - 1
+    while first > 0 and sides[first - 1] == sides[-1] != 0:
+        first -= 1
+    return first
+
+
+def _since(rows: pd.DataFrame) -> str | None:
+    return rows["period"].iloc[run_of_signals(rows["beyond"])] if rows["beyond"].iloc[-1] else None

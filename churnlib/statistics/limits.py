@@ -1,0 +1,150 @@
+"""How long a silence is churn: what the customers' own gaps say about an inactivity limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from churnlib import text
+from churnlib.intervals import wilson
+from churnlib.show import disclosure, plots
+from churnlib.show.results import Column, Finding, Result, Statement
+
+TOLERATED = 0.10  # of the silences called churn, how many may end with a return: the recommendation's yardstick
+PERCENTILES = (0.5, 0.9, 0.95)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitEvidence(Result):
+    """What each inactivity limit would have called churn, and how often wrongly.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        One row per limit, shortest first: `limit`, `n_judged` (silences longer than it that could be watched for
+        another limit-length), `n_confirmed_wrong` (of those ended by a return within it), `wrong` (their share, in
+        [0, 1], with `ci_lower`, `ci_upper`), `n_alive` (customers active in the last limit-length, who cannot have
+        churned), `n_alive_flagged` and `flagged`, the share of them that the limit once called churned.
+    percentiles : tuple of int
+        Days that 50, 90 and 95 % of all completed gaps do not exceed.
+    usual_gap : float
+        Median over customers of their own median gap, in days; NaN if nobody has enough gaps.
+    recommended : str
+        The shortest limit of those tried under which at most one silence in ten ended with a return; "" if none.
+    """
+
+    percentiles: tuple[int, int, int]
+    usual_gap: float
+    recommended: str
+    module: ClassVar[str] = "limits"
+    folded: ClassVar[bool] = False
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("limit", "length"),
+        Column("n_judged", "whole"),
+        Column("n_confirmed_wrong", "whole"),
+        Column("wrong", "pct", 1),
+        Column("ci_lower", "pct", 1),
+        Column("ci_upper", "pct", 1),
+        Column("n_alive", "whole"),
+        Column("flagged", "pct", 1),
+    )
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        hides = ("n_confirmed_wrong", "wrong", "ci_lower", "ci_upper")
+        return disclosure.protect(self.table, self.about, count="n_confirmed_wrong", base="n_judged", hides=hides)
+
+    def _cell_text(self, column: Column, value, language: str) -> str:
+        return say_length(value, language) if column.kind == "length" else super()._cell_text(column, value, language)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        half, ninety, most = self.percentiles
+        gaps = Finding("limits.gaps", {"half": half, "ninety": ninety, "most": most, "usual": self.usual_gap})
+        told = self.table[self.table["n_judged"] >= self.about.min_denominator]
+        if told.empty:
+            return (Finding("limits.too_short", {"n": int(self.table["n_judged"].max())}), gaps)
+        if not self.recommended:
+            best = told.iloc[-1]
+            return (Finding("limits.none", {"limit": length_label(best.limit), "wrong": best.wrong}), gaps)
+        row = told.set_index("limit").loc[self.recommended]
+        values = {
+            "limit": length_label(self.recommended),
+            "wrong": row.wrong,
+            "lower": row.ci_lower,
+            "upper": row.ci_upper,
+        }
+        return (Finding("limits.recommended", values | {"n": int(row.n_judged)}, grade="moderate"), gaps)
+
+    @property
+    def notes(self) -> tuple[Statement, ...]:
+        return (Statement("limits.note", {"tolerated": TOLERATED}),)
+
+    def plot(self, ax=None):
+        told = self.shown[self.shown["wrong"].notna()]
+        return plots.bars(
+            [say_length(limit) for limit in told["limit"]],
+            told["wrong"].tolist(),
+            lower=told["ci_lower"].tolist(),
+            upper=told["ci_upper"].tolist(),
+            reference=TOLERATED,
+            reference_label=text.say("limits.tolerated"),
+            columns=[
+                (text.say("limits.column.n_judged"), [text.show(n, "number", digits=0) for n in told["n_judged"]])
+            ],
+            digits=1,
+            ax=ax,
+        )
+
+
+def say_length(limit: str, language: str | None = None) -> str:
+    """Say a limit such as "6 months" or "90 days" in words."""
+    n, _, units = limit.partition(" ")
+    unit = units.removesuffix("s")
+    return text.say(f"limits.length.{unit}", language, n=n)
+
+
+def length_label(limit: str) -> text.Label:
+    """Say a limit in both languages."""
+    return text.Label(*(say_length(limit, language) for language in text.LANGUAGES))
+
+
+def limit_evidence(evidence, about) -> LimitEvidence:
+    """Judge the limits that were tried and recommend one, with its reason.
+
+    Parameters
+    ----------
+    evidence : GapEvidence
+        From `gap_evidence(data, limits)`, limits from the shortest to the longest.
+    about : About
+
+    Returns
+    -------
+    LimitEvidence
+        One row per limit.
+    """
+    tried = evidence.limits.reset_index(drop=True)
+    judged, wrong = tried["n_judged"], tried["n_confirmed_wrong"]
+    lower, upper = wilson(wrong, judged, about.conf_level)
+    table = tried.assign(
+        wrong=wrong / judged.where(judged > 0),
+        ci_lower=lower,
+        ci_upper=upper,
+        flagged=tried["n_alive_flagged"] / tried["n_alive"].where(tried["n_alive"] > 0),
+    )
+    good = table[(table["wrong"] <= TOLERATED) & (judged >= about.min_denominator)]
+    medians = evidence.medians
+    usual = float(np.median(np.repeat(medians["days"], medians["n_customers"]))) if len(medians) else float("nan")
+    percentiles = tuple(evidence.percentile(share) for share in PERCENTILES) if len(evidence.gaps) else (0, 0, 0)
+    recommended = good["limit"].iloc[0] if len(good) else ""
+    return LimitEvidence(
+        about=about,
+        table=table,
+        name="limit_evidence",
+        percentiles=percentiles,
+        usual_gap=usual,
+        recommended=recommended,
+    )

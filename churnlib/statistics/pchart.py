@@ -1,0 +1,181 @@
+"""Laney's p' chart: a frozen baseline, its own spread, and what further periods may show by chance alone.
+
+One level of customers at a time; `churnlib.statistics.control` makes charts and a verdict of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from churnlib.show.results import period_values
+from churnlib.statistics.season import YEAR, YEARS, lengths, season_terms
+
+SHORTEST = 6  # periods of a baseline
+LONGEST = 60
+FALSE_ALARM = 0.0027  # of one period beyond the limits, both sides together: the three sigma of the book
+OUTLIER = 0.01  # chance, over the whole baseline, of setting a usual period aside
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What a baseline says is usual.
+
+    Attributes
+    ----------
+    inside : numpy.ndarray of bool, shape (n,)
+        The periods of the baseline.
+    sigma : float
+        How many times as much as by chance they vary, at least 1 (Laney's sigma z).
+    freedom : int
+        Periods less what was estimated from them.
+    seasonal : bool
+    """
+
+    inside: np.ndarray
+    sigma: float
+    freedom: int
+    seasonal: bool
+
+
+def laney_limits(expected, n, sigma, factor=3.0) -> tuple[np.ndarray, np.ndarray]:
+    """Give the limits of Laney's p' chart.
+
+    Parameters
+    ----------
+    expected : array-like
+        Usual rate of each period, in [0, 1].
+    n : array-like
+        Customers at its start.
+    sigma : float or array-like
+        Overdispersion: the standard deviation of the baseline's z-scores.
+    factor : float or array-like
+        Standard deviations from the centre.
+
+    Returns
+    -------
+    lower, upper : numpy.ndarray
+        In [0, 1].
+
+    References
+    ----------
+    Laney, D. B. (2002). Improved control charts for attributes. Quality Engineering 14, 531-537.
+    """
+    p, n = np.asarray(expected, float), np.asarray(n, float)
+    half = np.asarray(factor) * np.asarray(sigma) * np.sqrt(p * (1 - p) / n)
+    return np.clip(p - half, 0, 1), np.clip(p + half, 0, 1)
+
+
+def control_limits(series: pd.DataFrame, inside: np.ndarray, time_unit: str = "day", screen: bool = True):
+    """Hold every period of a level against what its baseline says is usual.
+
+    The centre follows the length of the periods and, from three years of baseline on, the season with the Spring
+    Festival. The spread is the baseline's own standard deviation, not its moving range, which sees too little of it
+    when neighbouring months are alike. Limits are prediction limits: 0.27 % of further periods lie beyond them also
+    when the baseline is short, and they come down to Laney's three sigma as it grows. What months vary by beyond chance
+    does not shrink when the base of customers grows.
+
+    Parameters
+    ----------
+    series : pandas.DataFrame
+        One row per complete period in order, with `period`, `n_opening` (over 0), `n_churned_opening`.
+    inside : numpy.ndarray of bool
+        The periods of the baseline.
+    time_unit : {"day", "month"}
+    screen : bool
+        Set a baseline period aside that stands out from the others (a found baseline, not a declared one).
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        The same rows with `churn_rate`, `expected`, `lower`, `upper` (rates), `deviation` (standard deviations of a
+        further period), `p_value` (two-sided), `beyond` (-1, 0 or 1) and `in_baseline`; missing without a baseline.
+    usual : Usual or None
+    """
+    table = series.assign(churn_rate=series["n_churned_opening"] / series["n_opening"], in_baseline=inside)
+    usual = None
+    if inside.sum() >= SHORTEST:
+        inside = _screened(series, inside, time_unit) if screen else inside
+        expected, deviation, spread, usual = _deviations(series, inside, time_unit)
+        factor = t.ppf(1 - FALSE_ALARM / 2, usual.freedom)
+        lower, upper = laney_limits(expected, series["n_opening"], spread, factor)
+        found = 2 * t.sf(np.abs(deviation), usual.freedom)
+        rate = table["churn_rate"].to_numpy()
+        beyond = np.where(inside, 0, (rate > upper).astype(int) - (rate < lower).astype(int))
+    else:
+        expected = deviation = lower = upper = found = np.full(len(table), np.nan)
+        beyond = np.zeros(len(table), int)
+    columns = {"expected": expected, "lower": lower, "upper": upper, "deviation": deviation, "p_value": found}
+    return table.assign(**columns, beyond=beyond, in_baseline=inside), usual
+
+
+def _deviations(series: pd.DataFrame, inside: np.ndarray, time_unit: str):
+    """Expected rates, deviations in standard deviations of a further period, and their spread in units of chance."""
+    lost, n = (series[c].to_numpy(float) for c in ("n_churned_opening", "n_opening"))
+    days, season, year = _calendar(tuple(series["period"]), time_unit)
+    seasonal = inside.sum() >= YEARS * year
+    design = season if seasonal else season[:, :1]
+    expected = np.clip(_expected(lost, n * days, design, inside) * days, 1e-9, 1 - 1e-9)
+    chance = np.sqrt(expected * (1 - expected) / n)
+    z = (lost / n - expected) / chance
+    freedom = int(inside.sum()) - design.shape[1]
+    sigma = float(max(1.0, np.sqrt(((z[inside] - z[inside].mean()) ** 2).sum() / freedom)))
+    # beyond chance, the variance of the rate stays what it is when the base grows: in units of chance it grows with n
+    at_size = np.sqrt(1 + (sigma**2 - 1) * n / n[inside].mean())
+    spread = at_size * np.sqrt(1 + _leverage(design * np.sqrt(n * expected)[:, None], inside))
+    return expected, z / spread, spread, Usual(inside, sigma, freedom, bool(seasonal))
+
+
+def _expected(lost: np.ndarray, exposed: np.ndarray, design: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Usual rates by a Poisson regression on the baseline; without a season that is its pooled rate."""
+    # nobody lost so far is no proof that nobody ever will be: half a customer at least
+    pooled = max(lost[inside].sum(), 0.5) / exposed[inside].sum()
+    if design.shape[1] == 1 or not lost[inside].any():
+        return np.full(len(lost), pooled)
+    x, effect = design[inside], np.zeros(design.shape[1])
+    effect[0] = np.log(pooled)
+    for _ in range(25):  # Newton's steps: a dozen lines where a model object a group and month would take seconds
+        mean = exposed[inside] * np.exp(x @ effect)
+        step = np.linalg.lstsq(x.T @ (x * mean[:, None]), x.T @ (lost[inside] - mean), rcond=None)[0]
+        effect = effect + step
+        if np.abs(step).max() < 1e-10:
+            break
+    return np.exp(design @ effect)
+
+
+@lru_cache(maxsize=64)
+def _calendar(names: tuple[str, ...], time_unit: str) -> tuple[np.ndarray, np.ndarray, int]:
+    """The periods' lengths, their season beside a column of ones, and how many make a year."""
+    periods = period_values(names)
+    return (
+        lengths(periods, time_unit),
+        np.column_stack([np.ones(len(names)), season_terms(periods)]),
+        YEAR[periods[0].unit],
+    )
+
+
+def _leverage(weighted: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """What the uncertainty of the centre adds to a further period's variance, as a multiple of its own."""
+    inverse = np.linalg.pinv(weighted[inside].T @ weighted[inside])
+    return np.einsum("ij,jk,ik->i", weighted, inverse, weighted)
+
+
+def _screened(series: pd.DataFrame, inside: np.ndarray, time_unit: str) -> np.ndarray:
+    """Set periods aside that stand out from all others of the baseline: what happened in them is not usual."""
+    kept = inside.copy()
+    for _ in range(3):
+        if kept.sum() <= max(SHORTEST, 2 * inside.sum() // 3):
+            break
+        _, deviation, spread, usual = _deviations(series, kept, time_unit)
+        residual = np.where(kept, np.abs(deviation) * spread / usual.sigma, 0.0)
+        worst, m = int(residual.argmax()), usual.freedom
+        r = min(residual[worst] ** 2 / m, 1 - 1e-9)  # share of the residual sum of squares
+        deleted = np.sqrt((m - 1) * r / (1 - r))
+        if usual.sigma <= 1.0 or t.sf(deleted, m - 1) * 2 * kept.sum() > OUTLIER:
+            break
+        kept[worst] = False
+    return kept

@@ -1,0 +1,1 @@
+"""Counts by tenure in, results out: how long customers stay, when they leave, who stays longer."""
