@@ -139,7 +139,7 @@ def change_points(counts) -> ChangePoints:
     """Find since when the churn rate has had its level or course.
 
     Steps and changes of slope of the monthly rate, by penalised least squares on overdispersed counts: the penalty and
-    the noise are justified in `churnlib.statistics.segmentation.segment`. The length of months is allowed for where that makes the
+    the noise are justified in `segmentation.segment`. The length of months is allowed for where that makes the
     series smoother; a season (two waves and the Spring Festival) is fitted beside the changes when there are four years
     of data, the last of them being what is judged.
 

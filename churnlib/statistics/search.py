@@ -1,4 +1,4 @@
-"""The search behind `churnlib.statistics.slices`: scores of many slices, the threshold that makes it honest, and shrinkage.
+"""The search behind `slices`: scores of many slices, the threshold that makes it honest, and shrinkage.
 
 Many slices are looked at, so the best of them always looks remarkable. A slice is named only when it stands out more
 than the best slice of 95 in 100 searches through data in which nobody stands out, and its size is shrunk by what all

@@ -1,6 +1,6 @@
 """Exact decomposition of the change of a rate: what comes from the groups' own rates, what from who the customers are.
 
-The arithmetic alone, on arrays of cells; `churnlib.statistics.decompose` makes a result of it. Everything is linear in the cells'
+The arithmetic alone, on arrays of cells; `decompose` makes a result of it. Everything is linear in the cells'
 rates for given customers, so that the delta method is exact for the intervals.
 """
 

@@ -103,7 +103,7 @@ def work_orders(rng: np.random.Generator, world: SimpleNamespace, rows: pd.DataF
 
 
 def standings(who: SimpleNamespace, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return by vehicle and dates: in or out of warranty (保内, 保外), and the last service item until the next visit."""
+    """Return by vehicle and dates: in or out of warranty (保内, 保外), and the last service item so far."""
     k = np.arange(who.n)
     out = k[who.warranty_end < AS_OF]
     inside = pd.DataFrame({"customer": k, "value": "保内", "from": who.joined, "to": who.warranty_end})

@@ -227,7 +227,7 @@ def test_the_run_record_closes_the_page(look_at):
     assert look_at().locator("#record ~ div table tr").count() >= 3
 
 
-# a real report also holds names from its users' files, which may be in either language: `churnlib.reporting.verify` knows them
+# a real report also holds names from its users' files, which may be in either language: `reporting.verify` knows them
 NAMED_BY_USERS = ", td, tbody th, svg, .finding, .findings" if os.environ.get("CHURN_PAGES") else ""
 
 
