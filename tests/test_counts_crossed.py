@@ -6,14 +6,14 @@ from toy import BARE, CUSTOMERS, canonical, toy
 from churnlib.counts import benchmark_rows, crossed_counts, period_counts, slice_counts, unit_counts
 
 
-@pytest.mark.parametrize("by", [["region", "age", "manager"], ["manager"], "region", None])
-@pytest.mark.parametrize("definition", ["contract_end", "silent", "mobile"])
-def test_crossed_counts_add_up_to_those_of_every_segment(by, definition):
-    crossed = crossed_counts(toy(), by, definition=definition)
+@pytest.mark.parametrize("definition", ["contract_end", "silent"])
+def test_crossed_counts_add_up_to_those_of_every_segment(definition):
+    data = toy()
+    crossed = crossed_counts(data, ["region", "age", "manager"], definition=definition)
     for segment in crossed.segments:
         summed = crossed.frame.groupby([segment.name, "period"])[["n_opening", "n_churned_opening"]].sum()
         summed.index.names = ["level", "period"]
-        alone = period_counts(toy(), segment.name, definition=definition).frame.set_index(["level", "period"])
+        alone = period_counts(data, segment.name, definition=definition).frame.set_index(["level", "period"])
         both = alone[["n_opening", "n_churned_opening"]].join(summed, rsuffix="_crossed").fillna(0)
         assert (both["n_opening"] == both["n_opening_crossed"]).all()
         assert (both["n_churned_opening"] == both["n_churned_opening_crossed"]).all()

@@ -23,7 +23,7 @@ def evidence(*wrong, judged=1_000):
     )
     gaps = pd.DataFrame({"days": [10, 20, 60], "n_gaps": [50, 40, 10]})
     medians = pd.DataFrame({"days": [10, 30], "n_customers": [30, 70]})
-    return SimpleNamespace(limits=limits, gaps=gaps, medians=medians, percentile=lambda share: int(100 * share))
+    return SimpleNamespace(limits=limits, gaps=gaps, medians=medians, percentile=lambda share: int(25 * share))
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,13 @@ def test_the_shortest_limit_that_is_seldom_wrong_is_recommended(wrong, key, reco
 def test_a_limit_is_not_judged_on_a_handful_of_silences():
     # mistakes 11 and 21
     assert limit_evidence(evidence(0, 0, judged=20), ABOUT).findings[0].key == "limits.too_short"
+
+
+def test_a_limit_inside_the_usual_rhythm_is_not_recommended():
+    # who comes every five months is seldom back within 60 days: 30 days would look right by that alone
+    made = evidence(20, 15, 60)
+    made.percentile = lambda share: int(90 * share)
+    assert limit_evidence(made, ABOUT).recommended == "90 days"
 
 
 def test_customers_usual_gap_is_a_median_over_customers():

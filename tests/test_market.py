@@ -1,5 +1,6 @@
 """Benchmarks with their source, and signals that accompany churn without being its cause."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from counted import ABOUT, months, period_counts
 
 from churnlib import text
+from churnlib.about import Period
 from churnlib.show.results import period_values
 from churnlib.statistics.companions import companion_signals, lead_lag, surprises
 from churnlib.statistics.market import market_comparison
@@ -72,10 +74,19 @@ def test_signals_that_leave_their_range_with_churn_are_told_as_coinciding():
     lost = [*(200 + rng.integers(-8, 8, 28)), *[320] * 6, 205, 201]
     score = np.array([*(8 + rng.normal(0, 0.05, 27)), *[7.2] * 7, 8.0, 8.0])
     result = companion_signals(period_counts([int(x) for x in lost]), contacts(36, rng, score))
-    assert result.findings[0].key == "companions.departed"
-    said = result.findings[0].say("en")
-    assert "satisfaction (April 2025 to October 2025" in said and "coincide" in said and "complaints" not in said
-    assert all(finding.grade == "weak" or finding.weight == 0 for finding in result.findings)
+    head, stretch = (finding.say("en") for finding in result.findings[:2])
+    assert "Satisfaction" in head and "Complaints" not in head and "coincide" in head
+    assert "Satisfaction: April 2025 to October 2025" in stretch
+    assert all(finding.weight == 0 for finding in result.findings)
+
+
+def test_a_report_knows_nothing_of_later_months():
+    about = replace(ABOUT, period=Period.parse("2025-06"))
+    counted = period_counts([200] * 30 + [400] * 6, about=about)
+    signals = companion_signals(counted, contacts(36, np.random.default_rng(1), np.array([8.0] * 30 + [5.0] * 6)))
+    assert signals.course["period"].max() == "2025-06" and signals.findings[0].key == "companions.usual"
+    market = market_comparison(counted, benchmarks(("telecom", "2025", 0.02, "x"), ("telecom", "2024", 0.02, "x")))
+    assert str(market.findings[0].values["stretch"]) == "2024"
 
 
 def test_signals_that_stay_as_usual_are_said_to_do_so():

@@ -15,13 +15,14 @@ from churnlib.about import Period
 from churnlib.intervals import wilson
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
-from churnlib.statistics.pchart import FALSE_ALARM, SHORTEST
+from churnlib.statistics.pchart import SHORTEST
 from churnlib.statistics.season import YEAR, YEARS, lengths, season_terms
 from churnlib.statistics.trend import BASELINE, PLOTTED
 from churnlib.text import Label
 
 LAGS = range(-3, 7)  # periods by which the signal moves before churn
 ENOUGH = 24  # periods without which nothing is said about leads and lags
+FALSE_ALARM = 0.05  # in a year, over all signals
 FEWEST = 10  # answers or complaints of a period without which its signal is not shown
 SIGNALS = {"satisfaction": ("number", 2), "complaints": ("number", 1), "unresolved": ("pct", 0)}
 
@@ -37,8 +38,9 @@ class CompanionSignals(Result):
         `correlation` of their surprises with `ci_lower`, `ci_upper` (95 % for all lags and signals together),
         `n_pairs`, `is_clear`.
     course : pandas.DataFrame
-        One row per complete period: `churn_rate`, and of each signal that the data have the value with its interval:
-        `satisfaction` (mean score), `complaints` (per 1,000 opening customers), `unresolved` (share of complaints).
+        One row per complete period up to the report's: `churn_rate`, and of each signal that the data have the value
+        with its interval: `satisfaction` (mean score), `complaints` (per 1,000 opening customers), `unresolved` (share
+        of complaints).
     """
 
     course: pd.DataFrame
@@ -62,29 +64,23 @@ class CompanionSignals(Result):
     def findings(self) -> tuple[Finding, ...]:
         if not self.signals:
             return (Finding("companions.none"),)
-        return (self._departed(), *self._order())
+        return (*self._departed(), *self._order())
 
-    def _departed(self) -> Finding:
+    def _departed(self) -> tuple[Finding, ...]:
         """Which signals left their usual range, and whether churn did."""
-        left = {name: departure(self.course, name, self.about) for name in ("churn_rate", *self.signals)}
+        names = ("churn_rate", *self.signals)
+        left = {name: departure(self.course, name, self.about, len(names)) for name in names}
         churn = left.pop("churn_rate")
         said = {name: found for name, found in left.items() if found}
         if not said:
-            return Finding("companions.usual", {"n": len(self.signals)})
-        signals = Label(*(self._listed(said, language) for language in text.LANGUAGES))
+            return (Finding("companions.usual", {"n": len(self.signals)}),)
+        names = [text.label(f"companions.signal.{name}") for name in said]
+        values = {"signals": Label(*(text.show(names, "list", language) for language in text.LANGUAGES))}
+        stretches = tuple(_stretch(name, *found) for name, found in said.items())
         if churn is None:
-            return Finding("companions.departed.alone", {"signals": signals}, grade="weak")
+            return (Finding("companions.departed.alone", values, grade="weak"), *stretches)
         ends = {"first": churn[0], "last": churn[1]}
-        return Finding("companions.departed", {"signals": signals} | ends, grade="weak")
-
-    def _listed(self, departures: dict, language: str) -> str:
-        said = []
-        for name, (first, last, usual, extreme) in departures.items():
-            kind, digits = SIGNALS[name]
-            numbers = {k: text.show(v, kind, language, digits) for k, v in (("usual", usual), ("extreme", extreme))}
-            signal = text.say(f"companions.signal.{name}", language)
-            said.append(text.say("companions.stretch", language, signal=signal, first=first, last=last, **numbers))
-        return text.show(said, "list", language)
+        return (Finding("companions.departed", values | ends, grade="weak"), *stretches)
 
     def _order(self) -> tuple[Finding, ...]:
         """Which signal moves before churn, as far as the data can tell."""
@@ -137,6 +133,17 @@ class CompanionSignals(Result):
         return plots.aligned(tracks, period_values(shown["period"]), ax=ax)
 
 
+def _stretch(name: str, first: Period, last: Period, usual: float, extreme: float) -> Finding:
+    """Since when, until when and how far a signal left its usual range."""
+    kind, digits = SIGNALS[name]
+    said = {
+        key: Label(*(text.show(value, kind, language, digits) for language in text.LANGUAGES))
+        for key, value in (("usual", usual), ("extreme", extreme))
+    }
+    signal = text.label(f"companions.signal.{name}")
+    return Finding("companions.stretch", {"signal": signal, "first": first, "last": last} | said)
+
+
 def companion_signals(counts, companions) -> CompanionSignals:
     """Lay satisfaction and complaints beside the churn rate and ask which of them moves first.
 
@@ -170,6 +177,7 @@ def companion_signals(counts, companions) -> CompanionSignals:
 def signal_course(frame: pd.DataFrame, companions: pd.DataFrame | None, about) -> pd.DataFrame:
     """Work out the signals by complete period, each with its interval."""
     rows = frame[frame["is_complete"] & (frame["n_opening"] >= max(about.min_denominator, 1))]
+    rows = rows[rows["period"] <= str(about.period)]
     rows = rows.sort_values("period").reset_index(drop=True)
     out = pd.DataFrame({"period": rows["period"], "churn_rate": rows["n_churned_opening"] / rows["n_opening"]})
     if companions is None:
@@ -191,14 +199,19 @@ def signal_course(frame: pd.DataFrame, companions: pd.DataFrame | None, about) -
     return out.assign(unresolved=share.where(known), **ends)
 
 
-def departure(course: pd.DataFrame, name: str, about) -> tuple[Period, Period, float, float] | None:
-    """Tell when a series left the range of its baseline, after it.
+def departure(course: pd.DataFrame, name: str, about, looked: int = 1) -> tuple[Period, Period, float, float] | None:
+    """Tell when a series left the range of its baseline within the last year.
+
+    Parameters
+    ----------
+    looked : int
+        Series that are looked at: limits such that one false alarm in them, all year, has a chance of 5 %.
 
     Returns
     -------
     tuple or None
-        First and last period beyond the limits (99.73 % prediction limits of the baseline), the usual level and the
-        value farthest from it; None when it never left, or there is no baseline to tell.
+        First and last period beyond the prediction limits of the baseline, the usual level and the value farthest from
+        it; None when it never left, or there is no baseline to tell.
     """
     y, periods = course[name].to_numpy(float), period_values(course["period"])
     scale = _per_day(name, periods)
@@ -206,10 +219,11 @@ def departure(course: pd.DataFrame, name: str, about) -> tuple[Period, Period, f
     usual = usual[np.isfinite(usual)][-BASELINE:]
     if len(usual) < SHORTEST:
         return None
-    limit = t.ppf(1 - FALSE_ALARM / 2, len(usual) - 1) * usual.std(ddof=1) * np.sqrt(1 + 1 / len(usual))
+    year = YEAR[about.period.unit]
+    limit = t.ppf(1 - FALSE_ALARM / 2 / year / looked, len(usual) - 1) * usual.std(ddof=1) * np.sqrt(1 + 1 / len(usual))
     away = y / scale - usual.mean()
     beyond = np.flatnonzero(np.abs(away) > limit)
-    beyond = beyond[beyond >= len(y) - YEAR[about.period.unit]]
+    beyond = beyond[beyond >= len(y) - year]
     if not beyond.size:
         return None
     top = beyond[np.abs(away[beyond]).argmax()]

@@ -131,9 +131,7 @@ class ChangeExplained(Result):
         told = self.shown[(self.shown["kind"] == "rate")]
         if len(told) < 2:
             return None
-        widening = ndtri(1 - (1 - self.about.conf_level) / 2 / len(told)) / ndtri((1 + self.about.conf_level) / 2)
-        half = (told["ci_upper"] - told["ci_lower"]) / 2 * widening  # Bonferroni: many levels are looked at
-        clear = told[told["contribution"].abs() > half]
+        clear = told[self._is_clear(told)]
         if clear.empty:
             return Finding("decompose.no_level", {"n": len(told), "segment": self.segments[0].label})
         top = clear.loc[clear["contribution"].abs().idxmax()]
@@ -142,6 +140,13 @@ class ChangeExplained(Result):
         rates = {"now": top.churn_rate, "then": top.rate_before, "share": top.share}
         tone = "worse" if way == "up" else "better"
         return Finding(f"decompose.level.{way}", values | rates, grade="moderate", tone=tone)
+
+    def _is_clear(self, rows: pd.DataFrame) -> pd.Series:
+        """Which parts are beyond chance: levels among all levels (Bonferroni); longer months are nobody's doing."""
+        tail, levels = (1 - self.about.conf_level) / 2, rows["kind"] == "rate"
+        widening = np.where(levels, ndtri(1 - tail / max(levels.sum(), 1)) / ndtri(1 - tail), 1.0)
+        half = (rows["ci_upper"] - rows["ci_lower"]) / 2 * widening
+        return (rows["contribution"].abs() > half) & (rows["kind"] != "days")
 
     def _customers(self) -> Finding:
         rows = self.shown
@@ -173,7 +178,8 @@ class ChangeExplained(Result):
         if self.shown.empty:
             return None
         rows = self.shown[self.shown["kind"] != "size"]
-        tones = [_tone(row) for row in rows.itertuples()]
+        told = zip(self._is_clear(rows), rows["contribution"], strict=True)
+        tones = [("worse" if part > 0 else "better") if clear else "steady" for clear, part in told]
         share = [text.show(v, "pct", digits=1) if pd.notna(v) else "" for v in rows["share"]]
         return plots.bars(
             [str(part) for part in rows["part"]],
@@ -186,13 +192,6 @@ class ChangeExplained(Result):
             kind="points",
             ax=ax,
         )
-
-
-def _tone(row) -> str:
-    """Longer months are nobody's doing."""
-    if row.kind == "days" or row.ci_lower <= 0 <= row.ci_upper:
-        return "steady"
-    return "worse" if row.ci_lower > 0 else "better"
 
 
 def _words(key: str, **values) -> Label:
@@ -262,24 +261,27 @@ def decompose_change(counts, against: str = "year_ago") -> ChangeExplained:
     cells, levels = two_periods(counts, about.period, before)
     usual = baseline(totals.reset_index(), about.period.unit)
     common = overdispersion(usual["n_churned_opening"], usual["n_opening"])
-    sigma = level_sigma(counts, usual["period"], levels)
-    # the baseline's spread is itself estimated: Student's t, where there is a baseline to speak of
-    z = t.ppf((1 + about.conf_level) / 2, len(usual) - 1) if len(usual) >= 6 else ndtri((1 + about.conf_level) / 2)
-    table = _table(cells, levels, z * np.sqrt(variance(decompose(cells), cells, sigma, common)), counts.segments)
+    parts, sigma = decompose(cells), level_sigma(counts, usual["period"], levels)
+    half = _quantile(about.conf_level, len(usual)) * np.sqrt(variance(parts, cells, sigma, common))
+    table = _table(cells, levels, parts.effects, half, counts.segments)
     table = _with_customers(pd.concat([table, _totals(cells, common, about)], ignore_index=True), cells)
     low, high = table[["ci_lower", "ci_upper"]].iloc[-1]
     return ChangeExplained(table=table, clear=bool(low > 0 or high < 0), **told)
 
 
-def _table(cells: Cells, levels, half: np.ndarray, segments) -> pd.DataFrame:
+def _quantile(conf_level: float, n: int) -> float:
+    """Standard errors of an interval: Student's, where the baseline's spread was estimated from n periods."""
+    return float(t.ppf((1 + conf_level) / 2, n - 1) if n >= 6 else ndtri((1 + conf_level) / 2))
+
+
+def _table(cells: Cells, levels, effects: np.ndarray, half: np.ndarray, segments) -> pd.DataFrame:
     """The parts, levels in their order of listing, with intervals of these half-widths."""
-    parts = decompose(cells)
     first = cells.levels[:, 0]
     n1, d1, n0, d0 = (np.bincount(first, x, len(levels)) for x in (cells.n1, cells.d1, cells.n0, cells.d0))
     kinds = ["rate"] * len(levels) + ["mix"] * len(segments) + ["days"]
     items = [*levels, *(segment.name for segment in segments), ""]
-    table = pd.DataFrame({"kind": kinds, "item": items, "contribution": parts.effects})
-    table["ci_lower"], table["ci_upper"] = parts.effects - half, parts.effects + half
+    table = pd.DataFrame({"kind": kinds, "item": items, "contribution": effects})
+    table["ci_lower"], table["ci_upper"] = effects - half, effects + half
     counted = pd.DataFrame({"n_opening": n1, "n_churned_opening": d1, "n_before": n0, "n_churned_before": d0})
     table = table.join(counted)
     place = {level: i for i, level in enumerate(segments[0].levels)}

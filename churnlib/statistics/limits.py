@@ -14,6 +14,7 @@ from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
 
 TOLERATED = 0.10  # of the silences called churn, how many may end with a return: the recommendation's yardstick
+DAYS = {"day": 1.0, "month": 365.25 / 12}
 PERCENTILES = (0.5, 0.9, 0.95)
 
 
@@ -33,7 +34,8 @@ class LimitEvidence(Result):
     usual_gap : float
         Median over customers of their own median gap, in days; NaN if nobody has enough gaps.
     recommended : str
-        The shortest limit of those tried under which at most one silence in ten ended with a return; "" if none.
+        The shortest limit of those tried that nine in ten gaps between activities do not reach, and under which at
+        most one silence in ten ended with a return; "" if none.
     """
 
     percentiles: tuple[int, int, int]
@@ -112,6 +114,11 @@ def length_label(limit: str) -> text.Label:
     return text.Label(*(say_length(limit, language) for language in text.LANGUAGES))
 
 
+def _days(limit: str, usual_gap: float) -> float:
+    n, _, units = limit.partition(" ")
+    return float(n) * DAYS.get(units.removesuffix("s"), usual_gap)
+
+
 def limit_evidence(evidence, about) -> LimitEvidence:
     """Judge the limits that were tried and recommend one, with its reason.
 
@@ -135,10 +142,12 @@ def limit_evidence(evidence, about) -> LimitEvidence:
         ci_upper=upper,
         flagged=tried["n_alive_flagged"] / tried["n_alive"].where(tried["n_alive"] > 0),
     )
-    good = table[(table["wrong"] <= TOLERATED) & (judged >= about.min_denominator)]
     medians = evidence.medians
     usual = float(np.median(np.repeat(medians["days"], medians["n_customers"]))) if len(medians) else float("nan")
     percentiles = tuple(evidence.percentile(share) for share in PERCENTILES) if len(evidence.gaps) else (0, 0, 0)
+    # returns are only counted within one more limit: a limit inside the usual rhythm would look right by that alone
+    is_long = np.array([_days(limit, usual) >= percentiles[1] for limit in table["limit"]], bool)
+    good = table[is_long & (table["wrong"] <= TOLERATED) & (judged >= about.min_denominator)]
     recommended = good["limit"].iloc[0] if len(good) else ""
     return LimitEvidence(
         about=about,

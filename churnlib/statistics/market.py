@@ -29,7 +29,7 @@ class MarketComparison(Result):
         report's unit), `churn_rate` (ours, over the same stretch) with `ci_lower`, `ci_upper`, `gap` (ours less the
         benchmark), `is_clear`, `source`.
     course : pandas.DataFrame
-        One row per complete period: `period`, `churn_rate`.
+        One row per complete period up to the report's: `period`, `churn_rate`.
     """
 
     course: pd.DataFrame
@@ -124,6 +124,7 @@ def market_comparison(counts, benchmarks, per: str | None = None) -> MarketCompa
     if per and per not in UNITS:
         raise text.UsageError("market.unknown_unit", unit=per, known=list(UNITS))
     frame = counts.frame[counts.frame["is_complete"] & (counts.frame["n_opening"] > 0)].sort_values("period")
+    frame = frame[frame["period"] <= str(about.period)]
     usual = baseline(frame, unit)
     sigma = overdispersion(usual["n_churned_opening"], usual["n_opening"])
     steps = YEAR[per or unit] / YEAR[unit]  # a month is a twelfth of the year that a yearly rate is of

@@ -154,7 +154,8 @@ def find_slices(counts, against: str = "year_ago", stretch: int | None = None) -
     """
     about = counts.about
     unit = about.period.unit
-    frame, names = counts.frame, [segment.name for segment in counts.segments]
+    names = [segment.name for segment in counts.segments]
+    frame = counts.frame[counts.frame["period"] <= str(about.period)]
     complete = frame.loc[frame["is_complete"], "period"].unique()
     n = stretch or STRETCH[unit]
     now, before = stretches(set(complete), about.period, n, YEAR[unit] if against == "year_ago" else n)

@@ -186,8 +186,11 @@ def _comparable(cells: Cells):
     longer = cells.days0 / cells.days1
     with np.errstate(divide="ignore", invalid="ignore"):
         r1, r0 = cells.d1 / cells.n1, cells.d0 / cells.n0
+    r0 = np.where(cells.n1 + cells.n0 > 0, r0, 0.0)  # a cell that is always empty has no weight
     r1 = np.where(cells.n1 > 0, r1, 1 - (1 - r0) ** (1 / longer))
     r0 = np.where(cells.n0 > 0, r0, 1 - (1 - r1) ** longer)
+    if longer == 1:
+        return r1, r0, r1, r0, np.ones(len(r1)), np.ones(len(r0))
     r10, r01 = 1 - (1 - r1) ** longer, 1 - (1 - r0) ** (1 / longer)
     # linear in the rate but for a term of its square; a cell in which everybody left has no tangent
     slope1, slope0 = np.full(len(r1), longer), np.full(len(r0), 1 / longer)

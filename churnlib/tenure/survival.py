@@ -154,6 +154,8 @@ class SurvivalCurve(SurvivalResult):
     def notes(self) -> tuple[Statement, ...]:
         late = self.life.n_entered[:, self.life.tenure > 0].sum()
         notes = [Statement("survival.note.late_entry", {"n": late, "since": self.about.observed_from})] if late else []
+        if self.about.segment.name:
+            notes.append(Statement("survival.note.as_of_entry"))
         for curve in self.curves:
             if curve.start > 0 and len(curve.tenure):
                 values = {"level": self.level(curve.level), "months": float(self.life.months(curve.start))}

@@ -69,7 +69,7 @@ def spikes(events: np.ndarray, exposure: np.ndarray) -> tuple[np.ndarray, np.nda
     -------
     p_value : numpy.ndarray, shape (M,)
         That so many, or more, of the events of the five months fall into this one: binomial, given their sum; NaN for
-        the first and last two.
+        the first and last two, and within two months after one in which nobody left.
     usual : numpy.ndarray, shape (M,)
         Rate of the neighbours.
     """
@@ -80,6 +80,9 @@ def spikes(events: np.ndarray, exposure: np.ndarray) -> tuple[np.ndarray, np.nda
     p_value = binom.sf(events - 1, events + d, share)
     # with neighbours on one side only, the usual fall of the first months would pass for a spike
     p_value[:2], p_value[-2:] = np.nan, np.nan
+    # where nobody could leave yet (inside the limit of an inactivity rule) the rule itself would pass for a spike
+    nobody = events == 0
+    p_value[1:][nobody[:-1]], p_value[2:][nobody[:-2]] = np.nan, np.nan
     return p_value, usual
 
 

@@ -102,7 +102,8 @@ def _draw(ax, track: Track, it, n: int) -> None:
     value_axis(ax, it)
     ax.fill_between(x, numbers(track.lower, n), numbers(track.upper, n), color=PALETTE["band"], linewidth=0, zorder=2)
     for _, values in track.references:
-        ax.plot(x, numbers(values, n), color=PALETTE["mute"], linewidth=1.4, linestyle=(0, (5, 3)), zorder=3)
+        how = {"linewidth": 1.4, "linestyle": (0, (5, 3)), "drawstyle": "steps-mid"}
+        ax.plot(x, numbers(values, n), color=PALETTE["mute"], zorder=3, **how)
     ax.plot(x, y, color=PALETTE["ink"], linewidth=2, zorder=4)
     known = np.flatnonzero(np.isfinite(y))
     ax.plot(known[-1:], y[known[-1:]], "o", ms=7, color=PALETTE["ink"], mec=PALETTE["paper"], mew=1.2, zorder=5)
