@@ -3,9 +3,11 @@
 Verbs, in the order in which data flow (each is loaded when it is first used):
 
 - data: `open_dataset`, `set_language`
-- counts: `period_counts`, `tracking_counts`, `tenure_counts`, `cohort_counts`, `reason_counts`, `response_counts`
+- counts: `period_counts`, `crossed_counts`, `tracking_counts`, `tenure_counts`, `cohort_counts`, `reason_counts`,
+  `response_counts`
 - results: `tracking_table`, `customer_ledger`, `churn_trend`, `segment_rates`, `control_chart`, `change_points`,
-  `event_effects`, `churn_forecast`; `kaplan_meier` ...; `cohort_retention`;
+  `event_effects`, `churn_forecast`; `decompose_change`, `find_slices`, `unit_funnel`, `companion_signals`,
+  `market_comparison`; `kaplan_meier` ...; `cohort_retention`;
   `stated_reasons`, `follow_up`; `files_read`, `rules_applied`, `what_is_counted`
 """
 

@@ -147,3 +147,11 @@ def test_few_answers_show_no_signal_and_every_sentence_can_be_said():
         result = companion_signals(period_counts([200] * n), contacts(n, np.random.default_rng(n)))
         for language in text.LANGUAGES:
             assert not any(bad in f.say(language) for f in result.findings for bad in ("nan", "inf", "{"))
+
+
+def test_benchmarks_are_named_lines_and_every_signal_has_its_own_scale():
+    market = market_comparison(period_counts([200] * 24), benchmarks(("telecom", "2025", 0.025, "x")))
+    (track,) = market.plot().child_axes
+    assert "telecom 2.50%" in {label.get_text() for label in track.texts}
+    tracks = companion_signals(period_counts([200] * 36), contacts(36, np.random.default_rng(1))).plot().child_axes
+    assert len(tracks) == 4 and len({axes.get_ylim() for axes in tracks}) == 4

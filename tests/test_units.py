@@ -103,3 +103,9 @@ def test_too_few_losses_of_a_unit_are_hidden():
     )
     shown = funnel.shown.set_index("level")
     assert np.isnan(shown.loc["u00", "churn_rate"]) and shown["churn_rate"].isna().sum() >= 2
+
+
+def test_the_funnel_names_the_units_outside_it_and_no_others():
+    axes = unit_funnel(units(40, np.random.default_rng(3), odd=((7, 4.0), (12, 3.5)))).plot()
+    written = {label.get_text() for label in axes.texts}
+    assert {"u07", "u12"} <= written and "u20" not in written

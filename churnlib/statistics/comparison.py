@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.stats import chi2
 
 from churnlib.about import Period
 from churnlib.statistics.standardise import Cells
@@ -57,14 +58,40 @@ def level_sigma(counts, usual: pd.Series, levels: tuple[str, ...]) -> list[float
 
 
 def own_sigma(n: np.ndarray, d: np.ndarray) -> np.ndarray:
-    """Give the overdispersion of each row (level) of counts by period beyond what all rows share."""
+    """Give the overdispersion of each row (level) of counts by period beyond what all rows share, at least 1."""
+    return np.sqrt(np.fmax(_dispersion(n, d)[0], 1.0))
+
+
+def own_noise(n: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """Give the variance of the factor by which each row's rate differs from period to period by itself.
+
+    One variance for all rows, which many rows tell better than each; a row that clearly varies more has its own.
+    """
+    dispersion, expected, freedom = _dispersion(n, d)
+    known = np.isfinite(dispersion) & (expected > 0)
+    if not known.any():
+        return np.zeros(len(n))
+    shared = max(0.0, float((dispersion[known] - 1).sum() / expected[known].sum()))
+    usual = (1 + shared * expected) * chi2.ppf(0.99, freedom) / freedom
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(known & (dispersion > usual), (dispersion - 1) / expected, shared)
+
+
+def _dispersion(n: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Each row's variance over that of chance, its mean losses a period, and the periods less one."""
+    freedom = max(n.shape[1] - 1, 1)
     if n.shape[1] < 6 or n.shape[0] < 2:
-        return np.ones(len(n))
+        return np.ones(len(n)), d.mean(axis=1), freedom
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = d.sum(axis=1) / n.sum(axis=1)
         expected = n * rate[:, None]
         expected *= d.sum(axis=0) / np.nansum(expected, axis=0)
         # a level is part of what all levels share: its own share of the variation is taken off
         free = expected * (1 - rate[:, None]) * (1 - expected / np.nansum(expected, axis=0))
-        z2 = np.nanmean((d - expected) ** 2 / free, axis=1) * n.shape[1] / (n.shape[1] - 1)
-    return np.sqrt(np.fmax(z2, 1.0))
+        z2 = np.where(free > 0, (d - expected) ** 2 / free, np.nan)
+        used = np.isfinite(z2).sum(axis=1)
+        return (
+            np.nansum(z2, axis=1) / np.where(used > 0, used, np.nan) * n.shape[1] / freedom,
+            expected.mean(axis=1),
+            freedom,
+        )

@@ -34,6 +34,8 @@ class Cells:
         One row per cell, one column of level codes per segment.
     n1, d1, n0, d0 : numpy.ndarray of float, shape (n_cells,)
         Opening customers and losses, now and before, summed over the periods of each stretch.
+    periods : int
+        Periods in each stretch.
     """
 
     levels: pd.DataFrame
@@ -41,6 +43,7 @@ class Cells:
     d1: np.ndarray
     n0: np.ndarray
     d0: np.ndarray
+    periods: int = 1
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,13 @@ class Slices:
         ((segment, level),) or ((segment, level), (segment, level)).
     families : list of numpy.ndarray of int, shape (n_cells,)
         For each segment and pair of segments, the number of the slice that each cell belongs to.
-    sigma : numpy.ndarray, shape (n_slices,)
-        How much more each slice varies than by chance.
+    noise : numpy.ndarray, shape (n_slices,)
+        Variance of the factor by which each slice's rate differs from period to period by itself.
     """
 
     keys: list[tuple[tuple[str, str], ...]]
     families: list[np.ndarray]
-    sigma: np.ndarray
+    noise: np.ndarray
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Add cells (the first axis) up by slice."""
@@ -73,15 +76,15 @@ class Slices:
         return member @ values
 
 
-def all_slices(levels: pd.DataFrame, sigma: dict[tuple[str, str], float]) -> Slices:
+def all_slices(levels: pd.DataFrame, noise: dict[tuple[str, str], float]) -> Slices:
     """List the slices of some cells.
 
     Parameters
     ----------
     levels : pandas.DataFrame
         One row per cell, one column per segment.
-    sigma : dict
-        (segment, level) -> its overdispersion; a pair has the larger one of its two levels'.
+    noise : dict
+        (segment, level) -> variance of its own factor; a pair has that of both its levels.
     """
     keys, families = [], []
     codes = {name: pd.factorize(levels[name], sort=True) for name in levels}
@@ -97,8 +100,7 @@ def all_slices(levels: pd.DataFrame, sigma: dict[tuple[str, str], float]) -> Sli
                 code, place = divmod(code, len(codes[name][1]))
                 parts.append((name, codes[name][1][place]))
             keys.append(tuple(reversed(parts)))
-    spread = np.array([max(sigma.get(part, 1.0) for part in key) for key in keys])
-    return Slices(keys, families, spread)
+    return Slices(keys, families, np.array([sum(noise.get(part, 0.0) for part in key) for key in keys]))
 
 
 @dataclass(frozen=True)
@@ -134,18 +136,19 @@ def scores(cells: Cells, slices: Slices, active: np.ndarray, least_base: float, 
     n1, d1, n0, d0 = (np.where(active, x, 0.0) for x in (cells.n1, cells.d1, cells.n0, cells.d0))
     N1, D1, N0, D0 = (x.sum() for x in (n1, d1, n0, d0))
     m1, e1, m0, e0 = (slices.sums(x) for x in (n1, d1, n0, d0))
+    sigma = np.sqrt(1 + slices.noise * (e1 + e0) / 2 / cells.periods)  # beyond chance, by what a period loses
     lost, others1, others0 = e1 + e0, D1 - e1, D0 - e0
     used = (lost >= LEAST) & (np.minimum(m1, m0) >= least_base) & (np.minimum(e1, e0) >= least_count)
     used &= (np.minimum(others1, others0) >= max(least_count, 1)) & (np.minimum(N1 - m1, N0 - m0) >= least_base)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = others1 / (N1 - m1) / (others0 / (N0 - m0))  # of all other customers
         expected = ratio * m1 / (ratio * m1 + m0)
-        z = _score(e1, lost, expected, lost / (D1 + D0)) / slices.sigma
+        z = _score(e1, lost, expected, lost / (D1 + D0)) / sigma
         weight = (m1 / cells.n1.sum() + m0 / cells.n0.sum()) / 2
         excess = weight * (e1 / m1 - ratio * e0 / m0)
         log_ratio = np.log((e1 + 0.5) / (m1 + 1) / ((e0 + 0.5) / (m0 + 1)) / ratio)
-        log_error = slices.sigma * np.sqrt(1 / (e1 + 0.5) + 1 / (e0 + 0.5) + 1 / others1 + 1 / others0)
-    return Scores(np.where(used, z, 0.0), np.where(used, excess, 0.0), log_ratio, log_error, used, slices.sigma)
+        log_error = sigma * np.sqrt(1 / (e1 + 0.5) + 1 / (e0 + 0.5) + 1 / others1 + 1 / others0)
+    return Scores(np.where(used, z, 0.0), np.where(used, excess, 0.0), log_ratio, log_error, used, sigma)
 
 
 def _score(d: np.ndarray, lost: np.ndarray, expected: np.ndarray, part: np.ndarray) -> np.ndarray:
@@ -176,7 +179,7 @@ def threshold(cells: Cells, slices: Slices, used: np.ndarray, seed: int = 0) -> 
     p = cells.d1.sum() / lost.sum()
     rng = np.random.default_rng(seed)
     drawn = rng.binomial(lost[held].astype(np.int64)[:, None], p, (held.size, searches)).astype(np.float32)
-    inside = Slices(slices.keys, [family[held] for family in slices.families], slices.sigma)
+    inside = Slices(slices.keys, [family[held] for family in slices.families], slices.noise)
     e1, total = inside.sums(drawn)[used], inside.sums(lost[held])[used]
     share = total / lost.sum()
     spread = np.sqrt(total * p * (1 - p) * (1 - share))
@@ -287,4 +290,4 @@ def pick(names: Sequence[str], frame: pd.DataFrame, now: set[str], before: set[s
     is_now = used["period"].isin(now).to_numpy()
     counted = (used[c].to_numpy(float) for c in ("n_opening", "n_churned_opening"))
     n, d = ((np.bincount(cell, x * is_now), np.bincount(cell, x * ~is_now)) for x in counted)
-    return Cells(used.iloc[first][list(names)].reset_index(drop=True), n[0], d[0], n[1], d[1])
+    return Cells(used.iloc[first][list(names)].reset_index(drop=True), n[0], d[0], n[1], d[1], len(now))

@@ -12,7 +12,7 @@ from churnlib import text
 from churnlib.about import YEAR, Period, Segment
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement
-from churnlib.statistics.comparison import own_sigma
+from churnlib.statistics.comparison import own_noise
 from churnlib.statistics.search import Cells, Found, all_slices, pick, search
 from churnlib.statistics.trend import baseline
 from churnlib.text import Label
@@ -165,7 +165,7 @@ def find_slices(counts, against: str = "year_ago", stretch: int | None = None) -
     cells = pick(names, frame, {str(p) for p in now}, {str(p) for p in before})
     totals = frame[frame["is_complete"]].groupby("period")[["n_opening", "n_churned_opening"]].sum().reset_index()
     usual = baseline(totals.assign(is_complete=True), unit)
-    slices = all_slices(cells.levels, _sigmas(frame, names, set(usual["period"])))
+    slices = all_slices(cells.levels, _noise(frame, names, set(usual["period"])))
     found, n_looked, limit = search(cells, slices, about.min_denominator * len(now), about.privacy_k)
     table = _table(cells, found, limit, counts.segments, len(now))
     ends = {"first": now[0], "before_first": before[0], "before_last": before[-1]}
@@ -182,8 +182,8 @@ def stretches(complete: set[str], period: Period, n: int, back: int) -> tuple[li
     return [], []
 
 
-def _sigmas(frame: pd.DataFrame, names: list[str], usual: set[str]) -> dict[tuple[str, str], float]:
-    """How much more than by chance each level of each segment varies in the baseline, beyond what all share."""
+def _noise(frame: pd.DataFrame, names: list[str], usual: set[str]) -> dict[tuple[str, str], float]:
+    """How much each level of each segment differs from period to period by itself, in the baseline."""
     rows = frame[frame["period"].isin(usual)]
     at, periods = pd.factorize(rows["period"], sort=True)
     out = {}
@@ -194,7 +194,7 @@ def _sigmas(frame: pd.DataFrame, names: list[str], usual: set[str]) -> dict[tupl
             np.bincount(code * len(periods) + at, rows[c].to_numpy(float), shape[0] * shape[1]).reshape(shape)
             for c in ("n_opening", "n_churned_opening")
         )
-        out |= {(name, level): float(s) for level, s in zip(levels, own_sigma(n, d), strict=True)}
+        out |= {(name, level): float(v) for level, v in zip(levels, own_noise(n, d), strict=True)}
     return out
 
 

@@ -56,9 +56,9 @@ def funnel(
     x, y, marks = np.asarray(sizes_of_units, float), np.asarray(values, float), np.asarray(marked, int)
     top = np.percentile(np.asarray(outer[1]), 90)  # the narrow end of a funnel may be very wide
     axis = scale([*y, max(top, y.max(initial=0.0)), 0.0], kind, zero=True)
-    ends = [(outer[1][-1], text.say("plots.funnel_outer"), PALETTE["mute"], False)]
-    ends += [(centre, f"{centre_label} {said(centre, kind)}", PALETTE["ink"], True)]
-    ends += [(outer[0][-1], text.say("plots.funnel_outer"), PALETTE["mute"], False)]
+    edge = (text.say("plots.funnel_outer"), PALETTE["mute"], False)
+    ends = [(outer[1][-1], *edge), (outer[0][-1], *edge)]
+    ends.append((centre, f"{centre_label} {said(centre, kind)}", PALETTE["ink"], True))
     right = widest([label for _, label, *_ in ends], SIZE, bold=True) + 18
     ax = sheet(height, axis.room, right, 14, 52, ax)
     ax.set_xscale("log")
