@@ -62,10 +62,10 @@ lint: setup ## style of code and notebooks · 代码风格检查
 	@$(RUN) ruff format --check .
 
 test: lint ## all that is fast: units, oracles, notebooks, browser · 全部快速测试
-	@$(RUN) pytest
+	@$(RUN) pytest -n auto --dist loadfile
 
 test-all: lint ## also what is slow · 加上慢速测试
-	@$(RUN) pytest -m "not calibrate and not benchmark"
+	@$(RUN) pytest -n auto --dist loadfile -m "not calibrate and not benchmark"
 
 calibrate: setup ## coverage and false alarms over 2,000 simulations, slow · 校准：两千次模拟的覆盖率与误报率
 	@$(RUN) pytest -m calibrate
