@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import shutil
 import sqlite3
+import subprocess
+import tempfile
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +18,7 @@ from churnlib.engine import Engine
 from churnlib.model.schema import Source
 from churnlib.sources import database
 from churnlib.sources.reading import read_source
-from churnlib.sources.typed import type_table, typed
+from churnlib.sources.typed import refused, type_table, typed
 
 SECRET = "s3cret-pass"
 
@@ -130,3 +136,89 @@ def test_a_column_that_the_query_lacks_is_named(engine, crm, tmp_path):
     with pytest.raises(text.DataError) as problem:
         read(engine, tmp_path, query='SELECT 编号, 入网, 月费 FROM "客户 表"')
     assert problem.value.key == "reading.no_column" and problem.value.values["column"] == "大区"
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    """The address of a PostgreSQL server of our own, on a socket in its own folder, run by a user without rights."""
+    homes = [
+        Path(p).resolve().parent
+        for p in (shutil.which("initdb"), *Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if p
+    ]
+    if not homes:
+        pytest.skip("no PostgreSQL server on this machine: install postgresql")
+    nobody = pwd.getpwnam("nobody") if os.geteuid() == 0 else None  # the server refuses to run as root
+    # not tmp_path: its parents are closed to others, and a socket's path must be short
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "password").write_text(SECRET)
+        if nobody:
+            for path in (folder, f"{folder}/password"):
+                os.chown(path, nobody.pw_uid, nobody.pw_gid)
+
+        def run(program, *options):
+            who = {"user": nobody.pw_uid, "group": nobody.pw_gid} if nobody else {}
+            command = [homes[0] / program, "-D", f"{folder}/data", *options]
+            subprocess.run(command, check=True, capture_output=True, cwd=folder, **who)
+
+        run("initdb", "-U", "clerk", f"--pwfile={folder}/password", "-A", "scram-sha-256", "-E", "UTF8", "--no-sync")
+        where = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c datestyle=SQL,DMY"
+        run("pg_ctl", "-w", "-l", f"{folder}/log", "-o", where, "start")
+        try:
+            yield f"postgresql://clerk:{SECRET}@/postgres?host={folder}"
+        finally:
+            run("pg_ctl", "-m", "immediate", "stop")
+
+
+@pytest.fixture
+def ledger(postgres, monkeypatch):
+    """A table with every type that a company's PostgreSQL has in it."""
+    import psycopg
+
+    with psycopg.connect(postgres) as db:
+        db.execute('DROP SCHEMA IF EXISTS "客户 库" CASCADE; CREATE SCHEMA "客户 库"; CREATE SEQUENCE "客户 库".序号')
+        db.execute("""CREATE TABLE "客户 库"."客户""档案" (
+            编号 bigint, 入网 timestamptz, 离网 date, 月费 numeric(20, 4), 大区 char(6), 在用 boolean)""")
+        db.execute("SET timezone = 'Asia/Shanghai'")
+        db.execute("""INSERT INTO "客户 库"."客户""档案" VALUES
+            (430102199001011234, '2024-03-05 00:30', 'infinity', 100.5000, '华南', true),
+            (430102199001011235, '2024-03-06 23:59:59.5', '2025-01-31', NULL, NULL, false),
+            (9223372036854775807, NULL, '0044-03-15 BC', -30, '百分%', NULL)""")
+    monkeypatch.setenv("CRM_URL", postgres)
+    return postgres
+
+
+COLUMNS = {"编号": "id", "入网": "date", "离网": "date", "月费": "money", "大区": "category", "在用": "flag"}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [{"table": '客户 库.客户"档案'}, {"query": 'SELECT * FROM "客户 库"."客户""档案" WHERE 编号::text LIKE \'%\''}],
+)
+def test_a_real_postgresql_is_read_exactly(engine, ledger, tmp_path, sql):
+    source = Source.model_validate(
+        {"sql": {"url_env": "CRM_URL"} | sql, "columns": {f"c{i}": name for i, name in enumerate(COLUMNS)}}
+    )
+    raw = read_source(engine, source, tmp_path, "raw")
+    columns = {n: typed(engine, "raw", n, kind, zone="Asia/Shanghai") for n, kind in COLUMNS.items()}
+    type_table(engine, "raw", "out", columns)
+    found = engine.con.sql("SELECT 编号, 入网, 离网, 月费, 大区, 在用 FROM out ORDER BY _line").fetchall()
+    assert found == [
+        ("430102199001011234", date(2024, 3, 5), None, 10050, "华南", True),
+        ("430102199001011235", date(2024, 3, 6), date(2025, 1, 31), None, None, False),
+        ("9223372036854775807", None, None, -3000, "百分%", None),
+    ]
+    assert [*refused(engine, "raw", columns)["rule"]] == ["not_a_date"]  # the day before Christ, and that row alone
+    assert raw.files[0].n_rows_in == 3 and SECRET not in repr(raw.files)
+
+
+def test_a_real_postgresql_changes_nothing_and_tells_nothing(engine, ledger, tmp_path, monkeypatch):
+    _, said = problem_of(
+        engine, tmp_path, query="SELECT nextval('\"客户 库\".序号') AS 编号, 1 AS 入网, 1 AS 月费, 1 AS 大区"
+    )
+    assert "read-only" in said
+    _, said = problem_of(engine, tmp_path, table="nowhere")
+    assert "nowhere" in said and SECRET not in said
+    monkeypatch.setenv("CRM_URL", ledger.replace(SECRET, "wr0ng-pass"))
+    problem, said = problem_of(engine, tmp_path, table="t")
+    assert problem.key == "reading.no_connection" and "wr0ng-pass" not in said + repr(problem.values)

@@ -5,6 +5,7 @@ The address comes from an environment variable and goes nowhere else: no message
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -50,7 +51,11 @@ class Query:
         self._url = self._address()
         try:
             self._engine = sqlalchemy.create_engine(self._url, poolclass=sqlalchemy.pool.NullPool)
-            self._connection = self._engine.connect().execution_options(stream_results=True, max_row_buffer=ROWS)
+            self._connection = self._engine.connect().execution_options(
+                stream_results=True, max_row_buffer=ROWS, postgresql_readonly=True
+            )
+            if self._engine.dialect.driver == "psycopg":
+                _read_dates_as_text(self._connection.connection.driver_connection)
             failed = None
         except Exception as problem:  # drivers raise errors of their own
             failed = type(problem).__name__
@@ -69,9 +74,14 @@ class Query:
                 yield columns, np.arange(first, first + len(rows))
                 first += len(rows)
         finally:
-            self._connection.rollback()  # whatever the statement did is undone
+            self._close()
+
+    def _close(self) -> None:
+        """Undo whatever the statement did; a connection that is lost has done nothing."""
+        with contextlib.suppress(Exception):
+            self._connection.rollback()
+        with contextlib.suppress(Exception):
             self._connection.close()
-            self._engine.dispose()
 
     def _address(self) -> Any:
         import sqlalchemy
@@ -80,7 +90,9 @@ class Query:
         if not address:
             raise text.DataError("reading.no_address", variable=self._variable)
         try:
-            return sqlalchemy.engine.make_url(address)
+            url = sqlalchemy.engine.make_url(address)
+            # SQLAlchemy's default is another driver than the one that is installed with us
+            return url.set(drivername="postgresql+psycopg") if url.drivername.startswith("postgres") else url
         except Exception:  # its message would quote the address
             address = ""
         raise text.DataError("reading.bad_address", variable=self._variable)
@@ -103,6 +115,7 @@ class Query:
         except Exception as problem:
             said = str(getattr(problem, "orig", None) or type(problem).__name__).strip().partition("\n")[0]
             kind = type(problem).__name__
+        self._close()
         parts = (self._url.password, self._url.username, self._url.host, self._url.database)
         secrets = [str(part).lower() for part in parts if part]
         reason = kind if any(part in said.lower() for part in secrets) else said
@@ -120,6 +133,15 @@ def is_one_select(query: str) -> bool:
         return bool(re.match(r"\s*(?:select|with)\b", query, re.IGNORECASE)) and ";" not in query.strip().rstrip(";")
     changes = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Drop, exp.Create, exp.Alter, exp.Command, exp.Into)
     return len(parsed) == 1 and isinstance(parsed[0], exp.Query) and not any(parsed[0].find(kind) for kind in changes)
+
+
+def _read_dates_as_text(connection: Any) -> None:
+    """Have PostgreSQL write dates itself: psycopg stops at the first infinity or year 10000, and the table with it."""
+    from psycopg.types.string import TextLoader
+
+    connection.execute("SET LOCAL datestyle TO 'ISO'")
+    for kind in ("date", "timestamp", "timestamptz"):
+        connection.adapters.register_loader(kind, TextLoader)
 
 
 def _text(value: Any) -> str | None:

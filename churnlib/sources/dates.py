@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from churnlib.sources.written import BLANKS, Read, plain
 
 FIRST_YEAR, LAST_YEAR = 1900, 2199  # outside it a year is a slip of the pen
-OPEN_YEAR = 9999  # 9999-12-31 and 0000-00-00 mean "no end"
+OPEN_YEAR = 9999  # 9999-12-31, 0000-00-00 and PostgreSQL's infinity mean "no end"
 FIRST_SERIAL, LAST_SERIAL = 18264, 73050  # Excel's day numbers of 1950-01-01 and 2099-12-31
 
 _TIME = (
@@ -34,7 +34,7 @@ _MONTH = re.compile(r"([0-9]{4})(?:\s*年\s*([0-9]{1,2})\s*月份?|[-/]([0-9]{1,
 _SHORT_YEAR = re.compile(
     r"[0-9]{1,2}\s*[-/.年]\s*(?:[0-9]{1,2}|[A-Za-z]{3,9})\s*[-/.月]\s*[0-9]{1,2}\s*[日号]?(?:[^0-9].*)?"
 )
-_NO_END = re.compile(r"0000[-/.年]?00[-/.月]?00日?(?:[ T]00:00(?::00(?:\.0+)?)?)?|0")
+_NO_END = re.compile(r"0000[-/.年]?00[-/.月]?00日?(?:[ T]00:00(?::00(?:\.0+)?)?)?|0|infinity")
 _SERIAL = re.compile(r"([0-9]{5})(?:\.[0-9]+)?")
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august") + (
     "september",
