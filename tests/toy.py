@@ -37,8 +37,10 @@ TYPES = {
     " outcome VARCHAR, transferred_to VARCHAR",
     "assignments": "customer INTEGER, attribute VARCHAR, value VARCHAR, from_date DATE, to_date DATE",
     "activity": "customer INTEGER, date DATE, amount BIGINT, kind VARCHAR, quantity DOUBLE, item VARCHAR",
-    "contacts": "customer INTEGER, date DATE, kind VARCHAR, score DOUBLE, resolved BOOLEAN, text VARCHAR",
-    "exit_survey": "survey INTEGER, customer INTEGER, date DATE, follow_up VARCHAR, lost_to VARCHAR, text VARCHAR",
+    "contacts": "customer INTEGER, date DATE, kind VARCHAR, score DOUBLE, resolved BOOLEAN, text VARCHAR,"
+    " category VARCHAR",
+    "exit_survey": "survey INTEGER, customer INTEGER, date DATE, follow_up VARCHAR, lost_to VARCHAR, text VARCHAR,"
+    " version VARCHAR",
     "exit_reasons": "survey INTEGER, customer INTEGER, reason VARCHAR, version VARCHAR",
     "campaigns": "customer INTEGER, campaign VARCHAR, arm VARCHAR, date DATE, channel VARCHAR, adviser VARCHAR,"
     " offer VARCHAR, cost BIGINT, outcome VARCHAR, return_date DATE, revenue_after BIGINT",

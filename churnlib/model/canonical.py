@@ -10,9 +10,9 @@ import pandas as pd
 
 from churnlib.about import Period
 from churnlib.engine import Engine, quote
-from churnlib.model import rowbook, rules
+from churnlib.model import rowbook, rules, snapshot
 from churnlib.model.intake import Intake, take_in
-from churnlib.model.reasoncells import load_reasons
+from churnlib.model.reasoncells import load_reasons, version_of
 from churnlib.model.rowbook import USED
 from churnlib.model.schema import Spec
 from churnlib.model.vocabulary import TABLES
@@ -80,7 +80,7 @@ SELECT i.customer, {columns} FROM {typed} AS t JOIN ids AS i ON i.who = t.who WH
 SURVEYS = """
 CREATE TABLE surveys AS
 SELECT CAST(dense_rank() OVER (ORDER BY i.customer, t.date NULLS LAST) AS INTEGER) AS survey, i.customer, t.date,
-  t.follow_up, t.lost_to, t.relationship, t.measures, t.evaluation, t.text, t.reasons
+  t.follow_up, t.lost_to, t.relationship, t.measures, t.evaluation, t.text, t.reasons, {version} AS version
 FROM typed_exit_survey AS t JOIN ids AS i ON i.who = t.who WHERE {used}
 """
 
@@ -89,13 +89,13 @@ SELECT survey, customer, date, coalesce(
     CASE WHEN max(CASE WHEN follow_up = 'answered' THEN 1 ELSE 0 END) = 1 THEN 'answered' ELSE min(follow_up) END,
     CASE WHEN count(reasons) > 0 THEN 'answered' ELSE 'not_asked' END) AS follow_up,
   min(lost_to) AS lost_to, min(relationship) AS relationship, min(measures) AS measures,
-  min(evaluation) AS evaluation, min(text) AS text
+  min(evaluation) AS evaluation, min(text) AS text, min(version) AS version
 FROM surveys GROUP BY survey, customer, date
 """
 
 EXIT_REASONS = """
-SELECT DISTINCT s.survey, s.customer, r.reason, CAST($version AS VARCHAR) AS version
-FROM surveys AS s JOIN reason_of AS r ON r.cell = s.reasons
+SELECT DISTINCT s.survey, s.customer, r.reason, s.version
+FROM surveys AS s JOIN reason_of AS r ON r.cell = s.reasons AND r.version = coalesce(s.version, '')
 """
 
 SET_ASIDE = """
@@ -121,6 +121,8 @@ def write_canonical(engine: Engine, spec: Spec, folder: Path, into: Path) -> Non
     """
     rowbook.open_book(engine)
     taken = {table: take_in(engine, spec, folder, table) for table in TABLES if table in spec.tables}
+    if "customers" in taken:
+        taken["customers"] = snapshot.dated(engine, spec, taken["customers"])
     for table, intake in taken.items():
         rules.set_aside_rows(engine, spec, table, intake.declared)
     _code_customers(engine, spec, taken)
@@ -129,7 +131,8 @@ def write_canonical(engine: Engine, spec: Spec, folder: Path, into: Path) -> Non
     for table, intake in taken.items():
         rules.flag_rows(engine, spec, table, intake.declared)
     if "exit_survey" in taken:
-        engine.run(SURVEYS.format(used=USED.format(table="exit_survey")))
+        version, values = version_of(spec)
+        engine.run(SURVEYS.format(used=USED.format(table="exit_survey"), version=version), values)
         load_reasons(engine, spec)
     rows = {}
     for table, statement in _statements(spec, taken).items():
@@ -222,7 +225,7 @@ def _labelled(name: str) -> str:
 def _write(engine: Engine, spec: Spec, statement: str, into: Path, table: str) -> int:
     """Write one table sorted by all its columns, so that its bytes never depend on the order of the rows read."""
     out = quote(f"out_{table}")
-    values = {"as_of": spec.as_of, "version": spec.reasons.version}
+    values = {"as_of": spec.as_of}
     engine.run(f"CREATE TABLE {out} AS {statement}", rules.named(statement, **values))
     if table == "activity":
         _write_months(engine, out, into / table)
@@ -274,6 +277,7 @@ def _observed_from(engine: Engine, spec: Spec, taken: dict[str, Intake]) -> date
         ("typed_activity", "date"),
         ("people", "start_date"),
     )
+    shown = shown[-1:] if spec.snapshot else shown  # all its ends lie on one day
     for table, column in shown:
         if table.removeprefix("typed_") in (*taken, "people"):
             day = engine.value(f"SELECT min({column}) FROM {table} WHERE {column} <= $as_of", {"as_of": spec.as_of})  # noqa: S608

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from churnlib import text
-from churnlib.model.schema import Inactivity, Source, Spec, ValueDecline
-from churnlib.model.vocabulary import REASONS, RULES, TABLES
+from churnlib.model.schema import Inactivity, Reasons, Source, Spec, ValueDecline
+from churnlib.model.vocabulary import REASON_GROUPS, REASONS, RULES, TABLES
 from churnlib.yamlfile import YamlFile, hint
 
 SEGMENTABLE = ("outcome", "monthly_fee", "service_cost", "margin")  # canonical columns that can divide customers
@@ -58,6 +58,8 @@ def _problems_of_columns(table: str, source: Source, file: YamlFile, where: tupl
                 if code is not None and code not in known[name].codes:
                     close = hint(code, known[name].codes)
                     yield file.problem((*where, name, "values", word), "schema.not_one_of", value=code, hint=close)
+    if table == "customers" and "churned" in source.columns and not {"tenure", "start_date"} & set(source.columns):
+        yield file.problem((*where, "churned"), "schema.churned_needs_tenure")
     for name, column in known.items():
         ticked = name == "reasons" and table == "exit_survey"
         if column.required and name not in source.columns and not ticked:
@@ -95,18 +97,7 @@ def _problems_of_segments(spec: Spec, file: YamlFile) -> Iterator[text.DataError
 
 
 def _problems_of_codes(spec: Spec, file: YamlFile) -> Iterator[text.DataError]:
-    for block in ("values", "columns"):
-        for word, code in getattr(spec.reasons, block).items():
-            if code not in REASONS:
-                yield file.problem(
-                    ("reasons", block, word), "schema.unknown_reason", value=code, hint=hint(code, REASONS)
-                )
-    groups = {code.partition(".")[0] for code in REASONS}
-    for name, group in spec.reasons.groups.items():
-        for member in group.members:
-            if member not in REASONS and member not in groups:
-                where = ("reasons", "groups", name, "members")
-                yield file.problem(where, "schema.unknown_reason", value=member, hint=hint(member, [*groups, *REASONS]))
+    yield from _problems_of_reasons(spec.reasons, file)
     for rule, severity in spec.rules.items():
         if rule not in RULES:
             yield file.unknown_key(("rules", rule), RULES)
@@ -120,6 +111,25 @@ def _problems_of_codes(spec: Spec, file: YamlFile) -> Iterator[text.DataError]:
             first, second = definition.at_risk, definition.limit
             if first.unit == second.unit and first.n >= second.n:
                 yield file.problem(("definitions", name, "at_risk"), "schema.at_risk_too_long", limit=second)
+
+
+def _problems_of_reasons(reasons: Reasons, file: YamlFile) -> Iterator[text.DataError]:
+    either = [*REASON_GROUPS, *REASONS]
+    named = [(("values", word), code, REASONS) for word, code in reasons.values.items()]
+    named += [(("columns", word), code, REASONS) for word, code in reasons.columns.items()]
+    named += [(("categories", word), code, either) for word, code in reasons.categories.items()]
+    named += [(("actions", group), group, REASON_GROUPS) for group in reasons.actions]
+    for name, version in reasons.versions.items():
+        named += [(("versions", name, "values", word), code, REASONS) for word, code in version.values.items()]
+    for block in ("groups", "types", "initiative"):
+        for name, group in getattr(reasons, block).items():
+            named += [((block, name, "members"), member, either) for member in group.members]
+    for where, code, known in named:
+        if code not in known:
+            yield file.problem(("reasons", *where), "schema.unknown_reason", value=code, hint=hint(code, known))
+    since = [version.since for version in reasons.versions.values()]
+    if len(set(since)) < len(since):
+        yield file.problem(("reasons", "versions"), "schema.versions_alike")
 
 
 def stays_inside(folder: Path, declared: str) -> bool:

@@ -26,6 +26,7 @@ _UNITS = {
     "月": "months",
     "倍": "gaps",
 }
+_ENDS = {"end_date", "churned"}
 _NAME = re.compile(r"[^\W\d]\w{0,59}")
 
 
@@ -251,14 +252,30 @@ class ReasonGroup(Part):
     members: Strings
 
 
-class Reasons(Part):
-    """The company's words for reasons, mapped onto the common two-level list."""
+class ReasonList(Part):
+    """A version of the company's list: its own words, and since when it was used where the forms do not say."""
 
+    since: date | None = None
     values: dict[str, str] = {}
+
+
+class Reasons(Part):
+    """The company's words for reasons, mapped onto the common two-level list.
+
+    `types` and `initiative` replace the mappings that are shipped (see `vocabulary.MAPPINGS`); `actions` replaces what
+    is recommended for a group of the common list.
+    """
+
+    values: dict[str, str] = {}  # in every version of the list
     separator: str = "；"
     columns: dict[str, str] = {}  # header of a ticked column -> reason
+    categories: dict[str, str] = {}  # what contacts.category says -> reason or group
     version: str | None = None
+    versions: dict[str, ReasonList] = {}
     groups: dict[Name, ReasonGroup] = {}
+    types: dict[Name, ReasonGroup] = {}
+    initiative: dict[Name, ReasonGroup] = {}
+    actions: dict[str, Words] = {}
 
 
 class Thresholds(Part):
@@ -322,13 +339,16 @@ def load(path: Path) -> Spec:
     spec = file.check(Spec)
     for problem in problems(spec, file, path.parent):
         raise problem
+    columns = {name for source in spec.tables.get("customers", ()) for name in source.columns}
+    if columns & _ENDS == {"churned"}:  # marks without days: one extract
+        spec = spec.model_copy(update={"snapshot": True})
     return _with_definition(spec)
 
 
 def _with_definition(spec: Spec) -> Spec:
     """Fill in a definition when none is declared: the contract's end if ends are recorded, else inactivity."""
     if not spec.definitions:
-        ends = "contracts" in spec.tables or any("end_date" in s.columns for s in spec.tables.get("customers", ()))
+        ends = "contracts" in spec.tables or any(_ENDS & set(s.columns) for s in spec.tables.get("customers", ()))
         if ends:
             given = {"contract_end": ContractEnd(kind="contract_end")}
         else:

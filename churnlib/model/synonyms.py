@@ -26,6 +26,14 @@ CONCEPTS: dict[str, tuple[str, ...]] = {
         "cancellation_date "
         "termination_date left_on"
     ).split(),
+    "tenure": (
+        "在网月数 在网时长 网龄 客龄 入网月数 会员月数 合作月数 tenure tenure_months months_on_book account_length "
+        "account_age customer_age_months months_active"
+    ).split(),
+    "churned": (
+        "是否流失 流失标志 流失标识 是否离网 离网标志 是否销户 是否流失客户 流失 churn churned churn_label exited "
+        "attrition_flag attrition is_churn is_churned churn_flag churn_value customer_status left"
+    ).split(),
     "outcome": "离网类型 流失类型 终止类型 销户类型 流失结局 离网方式 终止原因 outcome churn_type end_type".split(),
     "date": (
         "交易日期 账单日期 消费日期 购买日期 进厂日期 到店日期 来厂日期 订单日期 下单时间 下单日期 缴费日期 "
@@ -43,6 +51,8 @@ CONCEPTS: dict[str, tuple[str, ...]] = {
     "quantity": "数量 次数 件数 时长 通话分钟 使用量 流量 里程 quantity qty units duration minutes".split(),
     "item": "商品 商品名称 品名 维修项目 服务项目 项目 产品名称 item product_name sku article description".split(),
     "score": "评分 满意度评分 满意度得分 满意度 得分 打分 分数 score rating csat nps satisfaction".split(),
+    "category": "投诉类别 投诉分类 问题类别 问题分类 投诉原因 complaint_category complaint_type issue_type".split(),
+    "version": "表单版本 问卷版本 表格版本 版本 form_version survey_version version".split(),
     "resolved": "是否解决 解决情况 是否处理 resolved is_resolved".split(),
     "text": "投诉内容 客户意见 意见 内容 备注 描述 text comment comments notes remarks".split(),
     "follow_up": "回访结果 回访状态 回访情况 联系结果 follow_up followup_result".split(),

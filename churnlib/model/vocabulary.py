@@ -34,6 +34,12 @@ OUTCOMES = {
     "natural": ("自然", "自然离网", "自然流失", "搬迁", "停业", "死亡", "车辆转让", "转行"),
     "unknown": ("未知", "不详", "其他", "其它"),
 }
+CHURN_MARKS = {
+    "1": ("流失", "已流失", "离网", "已离网", "销户", "已销户", "churned", "churn", "attrited customer", "attrited", "exited")
+    + ("left", "lost", "cancelled", "canceled", "closed", "true."),
+    "0": (*STILL_HERE, "存量", "留存", "未销户", "existing customer", "retained", "stayed", "not churned", "no churn")
+    + ("existing", "open", "false."),
+}
 FOLLOW_UPS = {
     "answered": ("已回访", "回访成功", "成功", "已接通", "接通", "已答复", "有效", "reached"),
     "declined": ("拒答", "拒绝回答", "拒访", "refused"),
@@ -114,6 +120,8 @@ TABLES: dict[str, dict[str, Canonical]] = {
         "start_date": _DATE,
         "end_date": _DATE,
         "outcome": _OUTCOME,
+        "tenure": _NUMBER,  # in a snapshot without dates: in the data set's time unit
+        "churned": Canonical("flag", codes=CHURN_MARKS),
         "monthly_fee": _MONEY,
         "service_cost": _MONEY,
         "margin": _NUMBER,
@@ -146,6 +154,7 @@ TABLES: dict[str, dict[str, Canonical]] = {
         "customer_id": _CUSTOMER,
         "date": _DAY,
         "kind": Canonical("category", required=True, codes=CONTACT_KINDS),
+        "category": _TEXT,
         "score": _NUMBER,
         "resolved": Canonical("flag"),
         "text": _TEXT,
@@ -160,6 +169,7 @@ TABLES: dict[str, dict[str, Canonical]] = {
         "measures": _TEXT,
         "evaluation": Canonical("category", codes=EVALUATIONS, closed=True),
         "text": _TEXT,
+        "version": _TEXT,
     },
     "events": {
         "date": _DAY,

@@ -28,7 +28,7 @@ def ingredients(request: Request) -> dict[str, Any]:
     Returns
     -------
     dict
-        One entry a thing: `tables` (table -> file -> hash), `description` (dataset.yml and the scripts beside it),
+        One entry a thing: `tables` (table -> file -> hash), `description` (dataset.yml, reason_words.yml, scripts),
         `notes`, `parameters`, `code`, `notebooks`, `template`, `lock`, `python`.
     """
     books = [book.path for book in request.notebooks]
@@ -51,7 +51,7 @@ def data_hashes(request: Request) -> dict[str, Any]:
     folder = request.folder
     return {
         "tables": {table: _hashes(_files(folder, sources), folder) for table, sources in request.spec.tables.items()},
-        "description": _hashes([folder / "dataset.yml", *folder.glob("*.py")], folder),
+        "description": _hashes([folder / "dataset.yml", folder / "reason_words.yml", *folder.glob("*.py")], folder),
         "notes": _hashes((folder / "notes").glob(f"{request.period}*.md"), folder),
     }
 
