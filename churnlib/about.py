@@ -160,6 +160,9 @@ class About:
         Attribute and value of each restriction made by `where`.
     reason_groups : tuple of (str, Label)
         The company's own groups of reasons, where it declares any.
+    earliest_churn : float
+        Months of tenure before which the definition can show no churn: the limit of an inactivity rule; 0 where ends
+        are recorded as such.
     min_denominator, privacy_k : int
         Customers under which a rate is not shown; count under which a cell is hidden.
     """
@@ -181,6 +184,7 @@ class About:
     events: tuple[Event, ...] = ()
     targets: tuple[tuple[str, float], ...] = ()
     reason_groups: tuple[tuple[str, Label], ...] = ()
+    earliest_churn: float = 0.0
     min_denominator: int = 30
     privacy_k: int = 5
     conf_level: float = 0.95

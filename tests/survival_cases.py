@@ -19,7 +19,7 @@ def oracle(name: str) -> pd.DataFrame:
     return pd.read_csv(ORACLES / f"{name}.csv", dtype={"level": str, "level_a": str, "level_b": str, "stratum": str})
 
 
-def about(unit="day", min_denominator=30, privacy_k=5, by="", levels=(), snapshot=False) -> About:
+def about(unit="day", min_denominator=30, privacy_k=5, by="", levels=(), snapshot=False, **more) -> About:
     """Say what made-up counts are about."""
     names = tuple(Label(f"{v}组", f"group {v}") for v in levels)
     segment = Segment(by, Label("组别", "group"), tuple(levels), names) if by else Segment()
@@ -34,6 +34,7 @@ def about(unit="day", min_denominator=30, privacy_k=5, by="", levels=(), snapsho
         min_denominator=min_denominator,
         privacy_k=privacy_k,
         snapshot=snapshot,
+        **more,
     )
 
 

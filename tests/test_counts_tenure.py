@@ -34,6 +34,17 @@ def test_tenures_by_hand(data):
     assert (later.n_entered[0], later.n_voluntary[92]) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("definition", "months"),
+    [("contract_end", 0), ("silent", 90 / 30.4375), ("silent_months", 3), ("own_gap", 3 / 30.4375), ("value", 4)],
+)
+def test_a_definition_says_before_which_tenure_nobody_can_be_lost(data, definition, months):
+    counts = tenure_counts(data, definition=definition)
+    assert counts.about.earliest_churn == pytest.approx(months)
+    lost = counts.frame.loc[counts.frame["n_events"] > 0, "tenure"]
+    assert lost.min() > months * 28
+
+
 def test_blocks_and_weights_add_up(data):
     plain, heavy = tenure_counts(data), tenure_counts(data, "region", weight="monthly_fee", blocks=True)
     assert set(heavy.frame["block"]) <= set(range(50)) and heavy.grain == ("level", "block", "tenure")

@@ -7,15 +7,45 @@ from survival_cases import OUTCOMES, counts, simulate
 
 from churnlib import text
 from churnlib.tenure.hazard import proportional_hazards
+from churnlib.tenure.incidence import cumulative_incidence
 from churnlib.tenure.milestones import survival_table
 from churnlib.tenure.ratios import ratios_by_tenure
 from churnlib.tenure.returns import survival_after_return
+from churnlib.tenure.survival import kaplan_meier
+from churnlib.tenure.tenure_risk import hazard_by_tenure
 
 
 def said(result):
     """Every sentence in both languages."""
     statements = [s for s in (*result.findings, *result.notes, result.subtitle) if s]
     return [statement.say(language) for statement in statements for language in text.LANGUAGES]
+
+
+def silent_for_a_year(n=6_000, seed=45, level=""):
+    """Customers of a rule that calls nobody lost within the first 12 months (366 days)."""
+    rows = simulate(n, np.random.default_rng(seed), level=level)
+    return rows.assign(exit=rows["exit"] + 366, entry=np.where(rows["entry"] > 0, rows["entry"] + 366, 0))
+
+
+def test_what_an_inactivity_rule_makes_certain_is_no_reading_and_no_finding():
+    rows = silent_for_a_year()
+    plain, ruled = counts(rows), counts(rows, earliest_churn=12.0)
+    assert list(survival_table(ruled).table["months"]) == [24, 36, 60]
+    assert [k.id for k in kaplan_meier(plain).kpis + kaplan_meier(ruled).kpis] == ["retention_12", "retention_24"]
+    assert kaplan_meier(plain).kpis[0].value == 1 and kaplan_meier(ruled).kpis[0].value < 0.7
+    keys = [f.key for f in kaplan_meier(ruled).findings]
+    assert not any(key.startswith("survival.early") for key in keys)
+    assert cumulative_incidence(ruled).findings[0].values["months"] == 24
+    two = pd.concat([rows.assign(level="a"), silent_for_a_year(seed=46, level="b")])
+    assert kaplan_meier(counts(two, earliest_churn=12.0)).findings[0].values["months"] == 24
+    for result in (kaplan_meier(ruled), survival_table(ruled), hazard_by_tenure(ruled)):
+        assert any("12 months after the start" in words for words in said(result))
+
+
+def test_months_before_the_rule_has_run_are_no_measure_of_the_peak():
+    steady = hazard_by_tenure(counts(silent_for_a_year(), earliest_churn=12.0))
+    assert steady.findings[0].key == "survival.hazard.even"
+    assert hazard_by_tenure(counts(silent_for_a_year())).findings[0].key == "survival.hazard.peak"
 
 
 def two_groups(n, late_risk, seed=41):

@@ -88,7 +88,8 @@ def about(data: Any, division: Segment, unit: str | None = None, definition: str
         return told
     label = data.spec.definitions[definition].label or text.Label.of(definition)
     note = definitions.definition_note(data.spec, definition)
-    return replace(told, definition=definition, definition_label=label, definition_note=note)
+    words = {"definition": definition, "definition_label": label, "definition_note": note}
+    return replace(told, **words, earliest_churn=definitions.earliest_churn(data.spec.definitions[definition]))
 
 
 def unit_of(data: Any, unit: str | None) -> str:

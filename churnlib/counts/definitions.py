@@ -317,6 +317,14 @@ def _rule(declared: Any, language: str, currency: str) -> str:
     return text.say("definitions.note.below", language, share=declared.below, **values)
 
 
+def earliest_churn(declared: Any) -> float:
+    """Give the months of tenure before which a definition can show no churn: what its rule needs; 0 without a rule."""
+    if declared.kind == "inactivity":
+        # gaps are a customer's own: of each is known only that it is a day at least
+        return declared.limit.n if declared.limit.unit == "months" else declared.limit.n * 12 / 365.25
+    return float(declared.base_months + declared.sustained.n) if declared.kind == "value_decline" else 0.0
+
+
 def length(duration: Any, language: str) -> str:
     """Say a length of time: "90 days", "12 个月"."""
     return text.say(f"definitions.length.{duration.unit}", language, n=duration.n)

@@ -114,6 +114,7 @@ class Dataset:
         """What every count of this data set is about."""
         from churnlib.counts.definitions import (
             definition_note,  # words only; the definitions themselves build on this module
+            earliest_churn,
         )
 
         declared = self.spec.definitions[self.definition]
@@ -126,6 +127,7 @@ class Dataset:
             definition=self.definition,
             definition_label=declared.label or text.label(f"dataset.definition.{declared.kind}"),
             definition_note=definition_note(self.spec, self.definition),
+            earliest_churn=earliest_churn(declared),
             currency=self.spec.currency,
             time_unit=self.spec.time_unit,
             snapshot=self.spec.snapshot,

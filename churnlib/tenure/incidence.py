@@ -14,7 +14,7 @@ from churnlib.show.results import Column, Finding, Statement
 from churnlib.tenure.competing import Incidence, aalen_johansen, incidence_interval
 from churnlib.tenure.curves import merge_small_steps
 from churnlib.tenure.lifetable import OUTCOMES, LifeTable, anniversary, life_table, reliable_run
-from churnlib.tenure.survival import FIRST_YEAR, MONTHS, SurvivalResult, tick_months
+from churnlib.tenure.survival import MONTHS, SurvivalResult, main_month, readable, tick_months
 from churnlib.text import Label
 
 ESTIMATES = ("n_events", "incidence", "std_error", "ci_lower", "ci_upper")
@@ -106,7 +106,7 @@ class CumulativeIncidence(SurvivalResult):
         """For all customers every month that may be shown; by segment the months of the survival table."""
         if self.table.empty:
             return self.table
-        table = self.table if self.is_whole else self.table[self.table["months"].isin(MONTHS)]
+        table = self.table if self.is_whole else self.table[self.table["months"].isin(readable(self.about) or MONTHS)]
         known = table["incidence"].notna() & (table["n_at_risk"] >= self.about.min_denominator)
         curves = table["level"].nunique() * max(len(self.outcomes), 1)
         lost = table["n_events"].where(known).to_numpy(float).reshape(curves, -1)
@@ -119,7 +119,7 @@ class CumulativeIncidence(SurvivalResult):
         told = told[told["months"] > 0]
         if told.empty:
             return (self.too_small(),)
-        months = FIRST_YEAR if FIRST_YEAR in set(told["months"]) else int(told["months"].max())
+        months = main_month(self.about, told["months"])
         read = told[told["months"] == months]
         return (self._whole_finding(read, months) if self.is_whole else self._level_finding(read, months),)
 

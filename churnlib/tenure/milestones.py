@@ -14,7 +14,7 @@ from churnlib.show import disclosure
 from churnlib.show.results import Column, Finding, Kpi, Statement
 from churnlib.tenure.curves import close_interval, level_curves, merge_small_steps, quantile_with_interval
 from churnlib.tenure.lifetable import LifeTable, anniversary, life_table
-from churnlib.tenure.survival import FIRST_YEAR, MONTHS, SurvivalResult
+from churnlib.tenure.survival import MONTHS, SurvivalResult, main_month, readable
 
 ESTIMATES = ("survival", "std_error", "ci_lower", "ci_upper")
 
@@ -99,7 +99,7 @@ class SurvivalTable(SurvivalResult):
         return (*share, self._reading_finding(told))
 
     def _reading_finding(self, told: pd.DataFrame) -> Finding:
-        months = FIRST_YEAR if FIRST_YEAR in set(told["months"]) else told["months"].max()
+        months = main_month(self.about, told["months"])
         read = told[told["months"] == months]
         low, high = read.loc[read["survival"].idxmin()], read.loc[read["survival"].idxmax()]
         values = {"months": months, "rate": low.survival, "lower": low.ci_lower, "upper": low.ci_upper, "n": len(read)}
@@ -116,7 +116,7 @@ class SurvivalTable(SurvivalResult):
     def notes(self) -> tuple[Statement, ...]:
         warning = (Statement("survival.note.snapshot"),) if self.about.snapshot else ()
         missing = (Statement("survival.note.missing"),) if self.shown["survival"].isna().any() else ()
-        return (Statement(f"survival.note.read_{self.about.time_unit}"), *missing, *warning)
+        return (Statement(f"survival.note.read_{self.about.time_unit}"), *missing, *self._rule_notes(), *warning)
 
 
 def survival_table(counts, *, months: tuple[int, ...] = MONTHS, kind: str = "log-log") -> SurvivalTable:
@@ -127,6 +127,7 @@ def survival_table(counts, *, months: tuple[int, ...] = MONTHS, kind: str = "log
     counts : Counts
         From `tenure_counts(data, by=...)`.
     months : tuple of int
+        Those at which the definition can tell of no churn yet are left out, unless none would be left.
     kind : {"log-log", "plain"}
         Of the pointwise interval.
 
@@ -136,6 +137,7 @@ def survival_table(counts, *, months: tuple[int, ...] = MONTHS, kind: str = "log
         One row per level and reading.
     """
     about, life = counts.about, life_table(counts)
+    months = readable(about, months) or months
     tenure = anniversary(months, life.unit)
     at_risk, lost = life.at_risk_after(tenure), life.at(life.n_events.cumsum(axis=1), tenure)
     rows = []

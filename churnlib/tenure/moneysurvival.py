@@ -16,7 +16,7 @@ from churnlib.tenure.curves import level_curves, merge_small_steps
 from churnlib.tenure.estimators import StepCurve, product_limit, survival_interval
 from churnlib.tenure.jackknife import jackknife_variance, without_each_block
 from churnlib.tenure.lifetable import LifeTable, anniversary, arrange, life_table
-from churnlib.tenure.survival import FIRST_YEAR, SurvivalResult, tick_months
+from churnlib.tenure.survival import SurvivalResult, main_month, tick_months
 from churnlib.text import UsageError
 
 ESTIMATES = ("survival", "money_survival", "ci_lower", "ci_upper", "gap", "gap_lower", "gap_upper")
@@ -82,8 +82,7 @@ class MoneySurvival(SurvivalResult):
             return (self.too_small(),)
         if told["level"].nunique() > 1:
             return ()
-        at_year = told[told["months"] == FIRST_YEAR]
-        row = (at_year if len(at_year) else told).iloc[-1]
+        row = told[told["months"] == main_month(self.about, told["months"])].iloc[0]
         values = {"months": int(row.months), "customers": row.survival, "money": row.money_survival, "gap": row.gap}
         values |= {"lower": row.gap_lower, "upper": row.gap_upper}
         key = "longer" if row.gap_lower > 0 else "shorter" if row.gap_upper < 0 else "alike"

@@ -29,6 +29,7 @@ from churnlib.text import Label
 
 MONTHS = (1, 3, 6, 12, 24, 36, 60)  # at which survival is read
 EARLY, FIRST_YEAR = 3, 12  # months: early life is set against the rest of the first year
+RETENTION = (12, 24)  # months whose retention is a figure of the period, the first that the definition can tell
 DRAWN = 200  # points of a drawn curve at most
 LINES = 5  # curves in one figure at most
 
@@ -67,7 +68,12 @@ class SurvivalResult(Result):
         notes = [Statement("survival.note.interval"), Statement("survival.note.cut", {"n": self.about.min_denominator})]
         # the long convention stands once, under the curve of all customers
         time = [] if self.about.segment.name else [Statement(f"survival.note.time_{self.about.time_unit}")]
-        return (*time, *notes) + ((Statement("survival.note.snapshot"),) if self.about.snapshot else ())
+        warning = [Statement("survival.note.snapshot")] if self.about.snapshot else []
+        return (*time, *notes, *self._rule_notes(), *warning)
+
+    def _rule_notes(self) -> tuple[Statement, ...]:
+        rule = self.about.earliest_churn
+        return (Statement("survival.note.rule", {"months": rule}),) if rule else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +201,7 @@ class SurvivalCurve(SurvivalResult):
     def _early_finding(self, curve: LevelCurve) -> Finding | None:
         """The risk a month in the first three months against that in the rest of the first year."""
         early, year = (curve.read(anniversary(m, self.life.unit)) for m in (EARLY, FIRST_YEAR))
-        if curve.start > 0 or not 0 < year["survival"] < 1 or np.isnan(year["survival"]):
+        if self.about.earliest_churn or curve.start > 0 or not 0 < year["survival"] < 1 or np.isnan(year["survival"]):
             return None
         h0, h1 = -np.log(early["survival"]), np.log(early["survival"]) - np.log(year["survival"])
         # increments of the cumulative hazard are independent, so their variances add
@@ -214,9 +220,9 @@ class SurvivalCurve(SurvivalResult):
         )
 
     def _rank_finding(self, told: list[LevelCurve]) -> Finding:
-        """Who stays longest and shortest, at the latest reading up to a year that at least two levels reach."""
+        """Who stays longest and shortest, at the main reading or the latest before it that two levels reach."""
         segment = self.about.segment.label
-        for months in sorted((m for m in MONTHS if m <= FIRST_YEAR), reverse=True):
+        for months in readable(self.about, [m for m in MONTHS[::-1] if m <= main_month(self.about)]):
             read = [(curve, curve.read(anniversary(months, self.life.unit))) for curve in told if curve.start == 0]
             read = [(c, r) for c, r in read if not np.isnan(r["survival"])]
             if len(read) > 1:
@@ -235,21 +241,22 @@ class SurvivalCurve(SurvivalResult):
 
     @property
     def kpis(self) -> tuple[Kpi, ...]:
-        """Retention at 12 months of all customers."""
-        if len(self.curves) != 1:
+        """Retention of all customers at 12 months, or at 24 where the definition can tell no churn by then."""
+        months = main_month(self.about)
+        if len(self.curves) != 1 or months not in RETENTION:
             return ()
-        read = self.curves[0].read(anniversary(FIRST_YEAR, self.life.unit))
+        read = self.curves[0].read(anniversary(months, self.life.unit))
         known = self.curves[0].start == 0 and not np.isnan(read["survival"])
         value, lower, upper = (float(read[c]) if known else np.nan for c in ("survival", "ci_lower", "ci_upper"))
         kpi = Kpi(
-            "retention_12",
+            f"retention_{months}",
             value=value,
             ci_lower=lower,
             ci_upper=upper,
             n=int(self.life.n_entered.sum()),
             unit="share",
             rise_is="better",
-            target=self.about.target("retention_12"),
+            target=self.about.target(f"retention_{months}"),
             flag="" if known else "small",
         )
         return (kpi,)
@@ -284,6 +291,17 @@ def tick_months(last: float) -> list[int]:
     """Choose the months written under an axis that goes to `last`: at most a dozen steps."""
     step = next((m for m in (1, 3, 6, 12, 24, 60) if last <= 12 * m), 120)
     return list(range(0, int(np.ceil(last / step)) * step + 1, step))
+
+
+def readable(about, months=MONTHS) -> tuple[int, ...]:
+    """Give the months at which the definition can tell of churn: until its rule has run, all are still there."""
+    return tuple(m for m in months if m > about.earliest_churn)
+
+
+def main_month(about, told=None) -> int:
+    """Give the month whose reading comes first: 12, or the next after a longer rule has run; the nearest of `told`."""
+    main = next((m for m in readable(about) if m >= FIRST_YEAR), MONTHS[-1])
+    return main if told is None else min(map(int, told), key=lambda m: (abs(m - main), m))
 
 
 def kaplan_meier(counts, *, kind: str = "log-log") -> SurvivalCurve:

@@ -123,7 +123,9 @@ class TenureHazard(SurvivalResult):
         told = self.shown.dropna(subset="hazard")
         if told.empty:
             return (self.too_small(),)
-        if told["level"].nunique() > 1:
+        # months in which the rule can show no churn are no measure of the others
+        told = told[told["months"] > self.about.earliest_churn]
+        if told["level"].nunique() != 1:
             return ()
         return tuple(f for f in (self._peak_finding(told), self._spike_finding(told)) if f is not None)
 
@@ -160,7 +162,8 @@ class TenureHazard(SurvivalResult):
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        return (Statement("survival.note.hazard"), Statement("survival.note.cut", {"n": self.about.min_denominator}))
+        cut = Statement("survival.note.cut", {"n": self.about.min_denominator})
+        return (Statement("survival.note.hazard"), cut, *self._rule_notes())
 
     def plot(self, ax=None):
         shown = self.shown
