@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
@@ -127,6 +128,15 @@ class Segment:
         names = dict(zip(self.levels, self.labels, strict=True))
         return names.get(level) or Label.of(level)
 
+    def named(self, wanted: Iterable[str]) -> tuple[str, ...]:
+        """Give the levels that people mean by some words: codes or names, 25-34 for 25–34 and for 25 至 34 岁."""
+        words = {_plain(word) for word in wanted}
+        return tuple(v for v in self.levels if words & {_plain(w) for w in (v, *self.label_of(v))})
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"\s*[–—~至到]\s*", "-", word).replace("岁", "").strip()
+
 
 @dataclass(frozen=True)
 class Event:
@@ -137,6 +147,18 @@ class Event:
     kind: str = ""
     end: date | None = None
     scope: str = ""
+
+    @property
+    def named(self) -> dict[str, tuple[str, ...]]:
+        """Segment -> values that the scope names.
+
+        Examples
+        --------
+        >>> Event(date(2025, 5, 1), Label("", ""), scope="region=华东,西南; age=25-34").named
+        {'region': ('华东', '西南'), 'age': ('25-34',)}
+        """
+        parts = [part.partition("=") for part in re.split(r"[;；]", self.scope) if "=" in part]
+        return {n.strip(): tuple(v.strip() for v in re.split(r"[,，、]", w) if v.strip()) for n, _, w in parts}
 
 
 @dataclass(frozen=True)
@@ -155,14 +177,23 @@ class About:
         The report's period, always complete.
     definition : str
         Name of the churn definition; `definition_label` and `definition_note` (口径) are its words.
+    revenue_note : Label
+        What counts as revenue, where the counts hold any.
     segment : Segment
     filters : tuple of (Label, Label)
         Attribute and value of each restriction made by `where`.
     reason_groups : tuple of (str, Label)
         The company's own groups of reasons, where it declares any.
+    reason_lists : tuple of (str, str, Label, tuple of str)
+        Coarser lists of reasons: list, code, its name, the groups or reasons that it takes together.
+    reason_actions : tuple of (str, Label)
+        What the company itself recommends for a group of reasons.
     earliest_churn : float
         Months of tenure before which the definition can show no churn: the limit of an inactivity rule; 0 where ends
         are recorded as such.
+    delay : (int, int)
+        Days after an event from which, and up to which, churn due to it begins to be counted: under an inactivity
+        definition one limit less a usual gap, and one limit; none where the contract's end is recorded.
     min_denominator, privacy_k : int
         Customers under which a rate is not shown; count under which a cell is hidden.
     """
@@ -175,6 +206,7 @@ class About:
     definition: str = "contract_end"
     definition_label: Label = Label("合约终止", "contract end")
     definition_note: Label = Label("", "")
+    revenue_note: Label = Label("", "")
     currency: str = "CNY"
     time_unit: str = "day"
     snapshot: bool = False
@@ -184,6 +216,9 @@ class About:
     events: tuple[Event, ...] = ()
     targets: tuple[tuple[str, float], ...] = ()
     reason_groups: tuple[tuple[str, Label], ...] = ()
+    reason_lists: tuple[tuple[str, str, Label, tuple[str, ...]], ...] = ()
+    reason_actions: tuple[tuple[str, Label], ...] = ()
+    delay: tuple[int, int] = (0, 0)
     earliest_churn: float = 0.0
     min_denominator: int = 30
     privacy_k: int = 5

@@ -1,5 +1,6 @@
 """Stated reasons: shares of those who answered, and what the silent could change."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -7,25 +8,41 @@ import pytest
 from counted import ABOUT, months
 
 from churnlib import text
-from churnlib.statistics.reasons import follow_up, stated_reasons
+from churnlib.model.vocabulary import MAPPINGS
+from churnlib.statistics.followup import follow_up
+from churnlib.statistics.reasons import stated_reasons
 
 
-def counted(named: dict, answered: int, silent: dict, periods=("2025-12",)):
+def counted(named: dict, answered: int, silent: dict, periods=("2025-12",), version="1", fee=100_00):
     """Count reasons made by hand, the same in every period: code -> customers; follow-up kind -> customers."""
     mentions = [
-        (p, code, "reason" if "." in code else "group", n, n, n * 100_00) for p in periods for code, n in named.items()
+        (p, version, code, "reason" if "." in code else "group", n, n, n * fee, float(n * fee**2))
+        for p in periods
+        for code, n in named.items()
     ]
     kinds = {"answered": answered} | silent
-    asked = [(p, kind, n, n if kind == "answered" else 0) for p in periods for kind, n in kinds.items()]
+    asked = [
+        (p, version if n_told else "", kind, n, n_told, n_told * fee, float(n_told * fee**2))
+        for p in periods
+        for kind, n in kinds.items()
+        for n_told in [n if kind == "answered" else 0]
+    ]
     return (
         SimpleNamespace(
             frame=pd.DataFrame(
-                mentions, columns=["period", "reason", "level_of_list", "n_named", "n_mentions", "fee_lost"]
+                mentions,
+                columns=[
+                    *("period", "version", "reason", "level_of_list", "n_named", "n_mentions", "fee_lost", "fee_lost2")
+                ],
             ),
             about=ABOUT,
         ),
         SimpleNamespace(
-            frame=pd.DataFrame(asked, columns=["period", "follow_up", "n_customers", "n_respondents"]), about=ABOUT
+            frame=pd.DataFrame(
+                asked,
+                columns=["period", "version", "follow_up", "n_customers", "n_respondents", "fee_told", "fee_told2"],
+            ),
+            about=ABOUT,
         ),
     )
 
@@ -33,7 +50,7 @@ def counted(named: dict, answered: int, silent: dict, periods=("2025-12",)):
 def test_shares_of_respondents_and_of_mentions_are_both_given():
     # mistake 18: 100 answered, 120 mentions
     reasons = stated_reasons(*counted({"price": 70, "service": 50}, 100, {"no_answer": 100}))
-    assert reasons.table["share"].tolist() == [0.7, 0.5]
+    assert reasons.table["share"].tolist() == [0.7, 0.5, 0.0]  # unknown is always a row
     assert reasons.table["share_mentions"].sum() == pytest.approx(1)
 
 
@@ -80,3 +97,51 @@ def test_every_sentence_can_be_said_in_both_languages():
         for statement in (*result.findings, *result.notes, result.subtitle):
             for language in text.LANGUAGES:
                 assert "{" not in statement.say(language) and "nan" not in statement.say(language)
+
+
+def test_shares_under_another_version_of_the_list_are_not_compared():
+    # mistake 18: a renamed reason is never merged silently
+    old, new = (
+        counted({"price": n}, 50, {}, months(3, last), version)
+        for n, last, version in ((30, "2025-09", "old"), (45, "2025-12", "new"))
+    )
+    both = [SimpleNamespace(frame=pd.concat([a.frame, b.frame]), about=ABOUT) for a, b in zip(old, new, strict=True)]
+    reasons = stated_reasons(*both)
+    assert reasons.table["change"].isna().all() and reasons.findings[-1].key == "reasons.list_changed"
+    joint = stated_reasons(*both, window=6)
+    assert "old (n = 150)" in joint.notes[-1].say("en") and joint.table.iloc[0].n_named == 225
+
+
+def test_money_is_told_where_it_disagrees_with_heads():
+    mentions, response = counted({"price": 60, "service": 40}, 100, {})
+    frame = mentions.frame
+    frame.loc[frame["reason"] == "service", ["fee_lost", "fee_lost2"]] = [40 * 900_00, 40.0 * 900_00**2]
+    frame.loc[frame["reason"] == "price", ["fee_lost", "fee_lost2"]] = [60 * 100_00, 60.0 * 100_00**2]
+    fees = {"fee_told": 40 * 900_00 + 60 * 100_00, "fee_told2": 40.0 * 900_00**2 + 60.0 * 100_00**2}
+    response.frame = response.frame.assign(**fees)
+    reasons = stated_reasons(mentions, response)
+    row = reasons.table.set_index("reason").loc["service"]
+    assert row.fee_share == pytest.approx(360 / 420)
+    # by hand: sum of fee^2 (y - R)^2 over the 100, over the total squared
+    ratio = 360 / 420
+    variance = (40 * 900**2 * (1 - ratio) ** 2 + 60 * 100**2 * ratio**2) / 42_000**2
+    assert row.fee_upper - row.fee_lower == pytest.approx(2 * 1.96 * variance**0.5, rel=0.1)
+    assert "reasons.money" in [f.key for f in reasons.findings]
+
+
+def test_equal_fees_give_the_shares_of_heads():
+    table = stated_reasons(*counted({"price": 60, "service": 40}, 100, {})).table
+    assert table["fee_share"].tolist() == pytest.approx(table["share"].tolist())
+    assert table["fee_lower"].tolist() == pytest.approx(table["ci_lower"].tolist())
+
+
+def test_coarse_types_print_their_mapping():
+    lists = tuple(
+        ("type", code, text.label(f"reasons.type.{code}"), members) for code, members in MAPPINGS["type"].items()
+    )
+    mentions, response = counted({}, 100, {})
+    frame = counted({"satisfaction": 60, "other": 20}, 100, {})[0].frame.assign(level_of_list="type")
+    mentions = SimpleNamespace(frame=frame, about=replace(ABOUT, reason_lists=lists))
+    reasons = stated_reasons(mentions, response, level="type")
+    assert reasons.findings[0].values["reason"].zh == "客户满意度下降型"
+    assert "Competitive pressure (Competitor, Price)" in reasons.notes[-1].say("en")

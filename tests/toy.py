@@ -92,10 +92,10 @@ CONTACTS = [
     (7, "2024-02-21", "satisfaction", 3.0, None),
 ]
 SURVEYS = [  # 9 was not reached first and answered later; 5 was never asked
-    (1, 2, "2024-02-15", "answered", "rival"),
-    (2, 7, "2024-10-10", "answered", None),
+    (1, 2, "2024-02-15", "answered", "rival", "太贵，客服态度差，请回电13800000002", "2023"),
+    (2, 7, "2024-10-10", "answered", None, "not expensive, but moved away", "2023"),
     (3, 9, "2024-03-22", "no_answer", None),
-    (4, 9, "2024-03-25", "answered", "rival"),
+    (4, 9, "2024-03-25", "answered", "rival", "搬家了", "2023"),
     (5, 3, "2024-01-09", "wrong_number", None),
 ]
 REASONS = [

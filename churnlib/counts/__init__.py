@@ -1,11 +1,12 @@
 """Counting: spells, activity, surveys in; small additive frames out. The only place that knows SQL beside the
 definitions.
 
-`periods`: the ledger of every period; `crossed`: by several segments at once; `states`: who is at risk at its end;
-`tenure`: who left at which tenure; `cohorts`: who stayed, by start; `reasons`: what the lost said; `tracking`:
-satisfaction, conversion, campaigns; `worth`: what customers bring and cost.
+`periods`: the ledger of every period; `scopes`: by whom an event touched; `crossed`: by several segments at once;
+`states`: who is at risk at its end; `tenure`: who left at which tenure; `cohorts`: who stayed, by start; `reasons`:
+what the lost said; `tracking`: satisfaction, conversion, campaigns; `worth`: what customers bring and cost.
 """
 
+from churnlib.counts.answers import answer_counts
 from churnlib.counts.base import Counts
 from churnlib.counts.benchmarks import benchmark_rows
 from churnlib.counts.cohorts import cohort_counts
@@ -13,6 +14,7 @@ from churnlib.counts.crossed import crossed_counts, slice_counts, unit_counts
 from churnlib.counts.periods import period_counts
 from churnlib.counts.reasons import lost_to_counts, reason_counts, reason_pair_counts, response_counts
 from churnlib.counts.repeats import repeat_counts
+from churnlib.counts.scopes import scope_counts
 from churnlib.counts.states import state_counts
 from churnlib.counts.tenure import tenure_counts
 from churnlib.counts.tracking import campaign_counts, companion_counts, tracking_counts
@@ -20,6 +22,7 @@ from churnlib.counts.worth import band_counts, band_window, worth_counts
 
 __all__ = [
     "Counts",
+    "answer_counts",
     "band_counts",
     "band_window",
     "benchmark_rows",
@@ -33,6 +36,7 @@ __all__ = [
     "reason_pair_counts",
     "repeat_counts",
     "response_counts",
+    "scope_counts",
     "slice_counts",
     "state_counts",
     "tenure_counts",

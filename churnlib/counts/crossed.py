@@ -70,10 +70,10 @@ def crossed_counts(
     names = list(dict.fromkeys([by] if isinstance(by, str) else by or ()))
     unit, definition = unit_of(data, unit), definitions.spells(data, definition)
     found = [segment(data, name) for name in names]
-    if not any(_is_tenure(data, name) for name in names):
-        found.append(_tenure(data))
+    if not any(is_tenure(data, name) for name in names):
+        found.append(tenure_bands(data))
     periods = make_calendar(data, unit, first_countable(data, definition, unit))
-    make_pieces(data, definition, _crossing([source for source, _ in found]))
+    make_pieces(data, definition, crossing([source for source, _ in found]))
     values = {"next_day": periods["next_day"].max().date()}
     moves = [data.con.frame(sql, values) for sql in (ARRIVALS, DEPARTURES)]
     data.con.run("DROP TABLE pieces")
@@ -125,13 +125,13 @@ def _divisions(data: Any) -> list[tuple[str, Segment]]:
     return [(name, segment(data, name)[1]) for name in data.spec.segments]
 
 
-def _is_tenure(data: Any, name: str) -> bool:
+def is_tenure(data: Any, name: str) -> bool:
     return name in data.spec.segments and data.spec.segments[name].tenure_months is not None
 
 
-def _tenure(data: Any) -> tuple[str, Segment]:
+def tenure_bands(data: Any) -> tuple[str, Segment]:
     """The declared bands of tenure, or our own."""
-    declared = next((name for name in data.spec.segments if _is_tenure(data, name)), None)
+    declared = next((name for name in data.spec.segments if is_tenure(data, name)), None)
     if declared:
         return segment(data, declared)
     bands, table = SegmentSpec(tenure_months=TENURE_MONTHS, label=text.label("counts.tenure")), "segment of tenure"
@@ -140,8 +140,8 @@ def _tenure(data: Any) -> tuple[str, Segment]:
     return quote(table), describe(data.con, data.spec, TENURE, bands, table)
 
 
-def _crossing(sources: Sequence[str]) -> str:
-    """Join the stretches of several segments into those in which nothing changed."""
+def crossing(sources: Sequence[str]) -> str:
+    """Join the stretches of several segments into those in which nothing changed: a source as of `segment`."""
     if len(sources) == 1:
         return sources[0]
     names = [f"s{i}" for i in range(len(sources))]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from churnlib import text
@@ -18,8 +21,9 @@ from churnlib.model.vocabulary import REASONS
 LOST = """
 CREATE OR REPLACE TEMP TABLE lost AS
 WITH near AS (
-  SELECT x.survey, x.customer, s.spell, x.follow_up, x.date, x.lost_to, row_number() OVER (PARTITION BY x.survey
-    ORDER BY abs(date_diff('day', s.end_date, x.date)) NULLS LAST, s.spell DESC NULLS LAST) AS distance
+  SELECT x.survey, x.customer, s.spell, x.follow_up, x.date, x.lost_to, x.version,
+    row_number() OVER (PARTITION BY x.survey ORDER BY abs(date_diff('day', s.end_date, x.date)) NULLS LAST,
+      s.spell DESC NULLS LAST) AS distance
   FROM exit_survey AS x JOIN spells AS s ON s.customer = x.customer
   WHERE s.definition = $definition AND s.end_date IS NOT NULL AND (x.date IS NULL OR x.date <= $as_of)
 ),
@@ -28,7 +32,7 @@ told AS (
     NULLS LAST, date DESC NULLS LAST, survey DESC NULLS LAST) AS choice
   FROM near WHERE distance = 1
 )
-SELECT p.level, d.number, p.customer, p.spell, p.fee, t.survey, t.lost_to,
+SELECT p.level, d.number, p.customer, p.spell, p.fee, t.survey, t.lost_to, coalesce(t.version, '') AS version,
   coalesce(t.follow_up, 'not_asked') AS follow_up
 FROM pieces AS p
 JOIN days AS d ON d.day = p.to_date
@@ -36,32 +40,37 @@ LEFT JOIN told AS t ON t.customer = p.customer AND t.spell = p.spell AND t.choic
 WHERE NOT p.moved_out
 """
 
-# One row per level, period and outcome of the follow-up. Adds over all of them; sums to the churned of the ledger.
+# One row per level, period, outcome of the follow-up and version of the list ('' but for answers). Adds over all of
+# them; sums to the churned of the ledger.
 RESPONSES = """
-SELECT l.level, l.number, l.follow_up, count(*) AS n_customers, count(r.survey) AS n_respondents, sum(l.fee) AS fee_lost
+SELECT l.level, l.number, l.follow_up, CASE WHEN r.survey IS NULL THEN '' ELSE l.version END AS version,
+  count(*) AS n_customers, count(r.survey) AS n_respondents, sum(l.fee) AS fee_lost,
+  sum(CASE WHEN r.survey IS NULL THEN 0 ELSE l.fee END) AS fee_told, {square} AS fee_told2
 FROM lost AS l
 LEFT JOIN (SELECT DISTINCT survey FROM exit_reasons) AS r ON r.survey = l.survey AND l.follow_up = 'answered'
-GROUP BY l.level, l.number, l.follow_up
-ORDER BY level NULLS LAST, number NULLS LAST, follow_up NULLS LAST
+GROUP BY l.level, l.number, l.follow_up, CASE WHEN r.survey IS NULL THEN '' ELSE l.version END
+ORDER BY level NULLS LAST, number NULLS LAST, follow_up NULLS LAST, version NULLS LAST
 """
 
 # One row per level, period, version of the list, list and code: a respondent with two reasons of one group counts once
 # for the group. Adds over levels and periods, never over codes.
 MENTIONS = """
 WITH named AS (
-  SELECT l.level, l.number, l.customer, l.spell, l.fee, coalesce(r.version, '') AS version, g.level_of_list, g.code,
-    count(*) AS n_mentions
+  SELECT l.level, l.number, l.customer, l.spell, l.fee, l.version, g.level_of_list, g.code, count(*) AS n_mentions
   FROM lost AS l
   JOIN exit_reasons AS r ON r.survey = l.survey
   JOIN reason_lists AS g ON g.reason = r.reason
   WHERE l.follow_up = 'answered'
-  GROUP BY l.level, l.number, l.customer, l.spell, l.fee, coalesce(r.version, ''), g.level_of_list, g.code
+  GROUP BY l.level, l.number, l.customer, l.spell, l.fee, l.version, g.level_of_list, g.code
 )
 SELECT level, number, version, level_of_list, code AS reason, count(*) AS n_named, sum(n_mentions) AS n_mentions,
-  sum(fee) AS fee_lost
+  sum(fee) AS fee_lost, {square} AS fee_lost2
 FROM named GROUP BY level, number, version, level_of_list, code
 ORDER BY level NULLS LAST, number NULLS LAST, version NULLS LAST, level_of_list NULLS LAST, reason NULLS LAST
 """
+
+# the sum of squares of whole numbers, exact where it matters: for intervals of shares of money
+SQUARE = "CAST(sum(CAST({fee} AS DECIMAL(18, 0)) * CAST({fee} AS DECIMAL(18, 0))) AS DOUBLE)"
 
 # One row per level, period and pair of codes of one list that one respondent named together.
 PAIRS = """
@@ -95,13 +104,15 @@ def reason_counts(
     Returns
     -------
     Counts
-        One row per level, period, `version` of the list, `level_of_list` ("reason", "group", or "own" for the company's
-        own grouping) and `reason` ("price.too_high", "price", ...): `n_named` (respondents), `n_mentions` and
-        `fee_lost` (monthly fees of those who named it, minor units; missing without fees). Adds over levels, periods
-        and versions; never over reasons, because a customer can name several.
+        One row per level, period, `version` of the list, `level_of_list` ("reason", "group", "own" for the company's
+        own grouping, "type" and "initiative" for the coarse ones) and `reason` ("price.too_high", "price", ...):
+        `n_named` (respondents), `n_mentions` and `fee_lost` (monthly fees of those who named it, minor units; missing
+        without fees) with `fee_lost2` (sum of their squares). Adds over levels, periods and versions; never over
+        reasons, because a customer can name several.
     """
     keys = ("version", "level_of_list", "reason")
-    return _counted(data, by, unit, definition, MENTIONS, keys, ("level", "period", "version"))
+    sql = MENTIONS.format(square=SQUARE.format(fee="fee"))
+    return _counted(data, by, unit, definition, sql, keys, ("level", "period", "version"))
 
 
 def response_counts(
@@ -112,11 +123,14 @@ def response_counts(
     Returns
     -------
     Counts
-        One row per level, period of the churn and `follow_up` (answered, declined, not_asked, or why nobody was
-        reached): `n_customers`, `n_respondents` (answered, and named at least one reason), `fee_lost`. Adds over all;
-        sums to `n_churned` of `period_counts`.
+        One row per level, period of the churn, `follow_up` (answered, declined, not_asked, or why nobody was reached)
+        and `version` of the list that was answered ("" for the others): `n_customers`, `n_respondents` (answered, and
+        named at least one reason), `fee_lost`, `fee_told` and `fee_told2` (fees of the respondents and their squares).
+        Adds over all; sums to `n_churned` of `period_counts`.
     """
-    return _counted(data, by, unit, definition, RESPONSES, ("follow_up",), ("level", "period", "follow_up"))
+    sql = RESPONSES.format(square=SQUARE.format(fee="CASE WHEN r.survey IS NULL THEN 0 ELSE l.fee END"))
+    keys = ("follow_up", "version")
+    return _counted(data, by, unit, definition, sql, keys, ("level", "period", *keys))
 
 
 def reason_pair_counts(
@@ -161,29 +175,37 @@ def _counted(
         raise text.DataError("counts.no_survey")
     unit, name = unit_of(data, unit), definitions.spells(data, definition)
     source, division = segment(data, by)
-    periods = make_calendar(data, unit, first_countable(data, name, unit))
-    make_pieces(data, name, source)
-    data.con.run(LOST, {"definition": name, "as_of": data.as_of})
-    data.con.load("reason_lists", _lists(data.spec))
-    frame = data.con.frame(sql).merge(periods[["number", "period"]], on="number").drop(columns="number")
-    for table in ("lost", "pieces", "reason_lists"):
-        data.con.run(f"DROP TABLE {table}")
-    if "fee_lost" in frame and not has_fee(data):
-        frame["fee_lost"] = float("nan")
+    with lost_customers(data, source, unit, name) as periods:
+        frame = data.con.frame(sql).merge(periods[["number", "period"]], on="number").drop(columns="number")
+    if not has_fee(data):
+        frame.loc[:, [c for c in frame if c.startswith("fee_")]] = float("nan")
     grain = ("level", "period", *keys)
     frame = frame[[*grain, *(c for c in frame if c not in grain)]]
     return Counts(frame, about(data, division, unit, name), grain, adds_over)
 
 
+@contextmanager
+def lost_customers(data: Any, source: str, unit: str, name: str) -> Iterator[pd.DataFrame]:
+    """Keep the tables `lost` and `reason_lists` for as long as the block runs; gives the calendar's periods."""
+    periods = make_calendar(data, unit, first_countable(data, name, unit))
+    make_pieces(data, name, source)
+    data.con.run(LOST, {"definition": name, "as_of": data.as_of})
+    data.con.load("reason_lists", _lists(data.spec))
+    yield periods
+    for table in ("lost", "pieces", "reason_lists"):
+        data.con.run(f"DROP TABLE {table}")
+
+
 def _lists(spec: Any) -> pa.Table:
-    """Which code each reason has on the lists: itself, its group, and the company's own groups where it has any."""
+    """Which code each reason has on the lists: itself, its group, and its places on the coarser lists."""
     rows = [(reason, "reason", reason) for reason in REASONS]
     rows += [(reason, "group", reason.partition(".")[0]) for reason in REASONS]
-    for name, own in spec.reasons.groups.items():
-        inside = [r for r in REASONS if r in own.members or r.partition(".")[0] in own.members]
-        rows += [(reason, "own", name) for reason in inside]
-    if spec.reasons.groups:
-        placed = {reason for reason, level, _ in rows if level == "own"}
-        rows += [(reason, "own", "other") for reason in REASONS if reason not in placed]
+    for level, groups in spec.reasons.lists.items():
+        placed = set()
+        for name, group in groups.items():
+            inside = [r for r in REASONS if r in group.members or r.partition(".")[0] in group.members]
+            rows += [(reason, level, name) for reason in inside]
+            placed |= set(inside)
+        rows += [(reason, level, "other") for reason in REASONS if reason not in placed]
     reason, level, code = zip(*rows, strict=True)
     return pa.table({"reason": reason, "level_of_list": level, "code": code})

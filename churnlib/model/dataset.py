@@ -136,6 +136,12 @@ class Dataset:
             events=self._events(),
             targets=tuple(self.spec.targets.items()),
             reason_groups=tuple((name, group.label) for name, group in self.spec.reasons.groups.items()),
+            reason_lists=tuple(
+                (name, code, group.label, group.members)
+                for name, groups in self.spec.reasons.lists.items()
+                for code, group in groups.items()
+            ),
+            reason_actions=tuple(self.spec.reasons.actions.items()),
             min_denominator=self.spec.thresholds.min_denominator,
             privacy_k=self.spec.thresholds.privacy_k,
             conf_level=self.spec.thresholds.conf_level,

@@ -2,99 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from churnlib import text
-from churnlib.model.vocabulary import FORM_COLUMNS, RULES, TABLES, Severity
+from churnlib.model.parts import Driver, Duration, Length, Name, Part, Strings, Words
+from churnlib.model.vocabulary import FORM_COLUMNS, MAPPINGS, RULES, TABLES, Severity
 from churnlib.yamlfile import YamlFile
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(days?|months?|gaps?|天|日|个月|月|倍间隔|倍)")
-_UNITS = {
-    "d": "days",
-    "m": "months",
-    "g": "gaps",
-    "天": "days",
-    "日": "days",
-    "个": "months",
-    "月": "months",
-    "倍": "gaps",
-}
 _ENDS = {"end_date", "churned"}
-_NAME = re.compile(r"[^\W\d]\w{0,59}")
-
-
-@dataclass(frozen=True)
-class Duration:
-    """A length of time: whole days, calendar months, or a multiple of a customer's own usual gap.
-
-    Attributes
-    ----------
-    n : float
-        How many; whole for days and months.
-    unit : {"days", "months", "gaps"}
-    """
-
-    n: float
-    unit: str
-
-    def __str__(self) -> str:
-        return f"{self.n:g} {self.unit}"
-
-
-def _duration(value: Any) -> Duration:
-    match = _DURATION.fullmatch(str(value).strip())
-    if not match or float(match[1]) <= 0 or (match[2][0] not in "g倍" and "." in match[1]):
-        raise PydanticCustomError("schema.bad_duration", "duration", {"value": str(value)})
-    return Duration(float(match[1]), _UNITS[match[2][0]])
-
-
-def _label(value: Any) -> text.Label:
-    if isinstance(value, text.Label):
-        return value
-    if (
-        isinstance(value, dict)
-        and value
-        and set(value) <= {"zh", "en"}
-        and all(isinstance(v, str) for v in value.values())
-    ):
-        return text.Label.of(value)
-    if isinstance(value, str) and value.strip():
-        return text.Label.of(value)
-    raise PydanticCustomError("schema.bad_label", "label", {"value": str(value)})
-
-
-def _name(value: Any) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise PydanticCustomError("schema.bad_name", "name", {"value": str(value)})
-    return value
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+DateOrder = Literal["ymd", "dmy", "mdy"]
 
 
 def _values(value: Any) -> Any:
     return dict.fromkeys(value) if isinstance(value, list) else value  # a list gives the order only
-
-
-Name = Annotated[str, PlainValidator(_name)]
-Words = Annotated[text.Label, PlainValidator(_label)]
-Length = Annotated[Duration, PlainValidator(_duration)]
-Strings = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-DateOrder = Literal["ymd", "dmy", "mdy"]
-
-
-class Part(BaseModel):
-    """A part of the description: unknown keys are errors, nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Column(Part):
@@ -106,6 +31,7 @@ class Column(Part):
     values: dict[str, str | None] | None = None  # the file's words -> ours
     default: str | None = None  # for words that `values` does not name
     unit: float = Field(1, gt=0)  # 10000 for a column in 万元
+    times: str | None = None  # canonical column of the same source: a unit price times its quantity is an amount
     order: DateOrder | None = None
 
     @model_validator(mode="before")
@@ -277,6 +203,20 @@ class Reasons(Part):
     initiative: dict[Name, ReasonGroup] = {}
     actions: dict[str, Words] = {}
 
+    @property
+    def lists(self) -> dict[str, dict[str, ReasonGroup]]:
+        """Give the coarser lists: the company's own groups, the types, who took the initiative; those in use."""
+        shipped = {
+            name: {
+                code: ReasonGroup(label=text.label(f"reasons.{name}.{code}"), members=members)
+                for code, members in groups.items()
+            }
+            for name, groups in MAPPINGS.items()
+        }
+        lists = {"own": self.groups, "type": self.types or shipped["type"]}
+        lists["initiative"] = self.initiative or shipped["initiative"]
+        return {name: groups for name, groups in lists.items() if groups}
+
 
 class Thresholds(Part):
     """Below these numbers nothing is shown."""
@@ -315,8 +255,10 @@ class Spec(Part):
     segments: dict[Name, SegmentSpec] = {}
     segment: str | None = None
     reasons: Reasons = Reasons()
+    drivers: dict[Name, Driver] | None = Field(None, max_length=20)  # proposed from the tables if not given
     thresholds: Thresholds = Thresholds()
     targets: dict[str, float] = {}
+    revenue_kinds: Strings | None = None  # kinds of activity that bring money; see counts/revenue.py for the default
     roles: Roles = Roles()
     rules: dict[str, Severity] = {}
 

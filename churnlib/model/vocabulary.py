@@ -35,7 +35,19 @@ OUTCOMES = {
     "unknown": ("未知", "不详", "其他", "其它"),
 }
 CHURN_MARKS = {
-    "1": ("流失", "已流失", "离网", "已离网", "销户", "已销户", "churned", "churn", "attrited customer", "attrited", "exited")
+    "1": (
+        "流失",
+        "已流失",
+        "离网",
+        "已离网",
+        "销户",
+        "已销户",
+        "churned",
+        "churn",
+        "attrited customer",
+        "attrited",
+        "exited",
+    )
     + ("left", "lost", "cancelled", "canceled", "closed", "true."),
     "0": (*STILL_HERE, "存量", "留存", "未销户", "existing customer", "retained", "stayed", "not churned", "no churn")
     + ("existing", "open", "false."),
@@ -269,3 +281,15 @@ OTHER_REASON = "unknown.other"  # a reason was given that the company's list doe
 REASONS: tuple[str, ...] = tuple(f"{group}.{reason}" for group, names in REASON_GROUPS.items() for reason in names) + (
     OTHER_REASON,
 )
+# coarser lists that texts on churn use: list -> code -> groups or reasons taken together; all others are "other"
+MAPPINGS: dict[str, dict[str, tuple[str, ...]]] = {
+    "type": {
+        "satisfaction": ("service", "relationship", "trust", "company"),
+        "competition": ("competitor", "price"),
+        "quality": ("product", "access.network"),
+    },
+    "initiative": {
+        "active": ("product", "price", "service", "relationship", "trust", "access", "company"),
+        "passive": ("competitor",),
+    },
+}

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
 from churnlib import text
-from churnlib.about import Period
+from churnlib.about import About, Period
 from churnlib.intervals import difference, wilson
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Kpi, Result, Statement
+from churnlib.statistics.response import propensity, weighted_shares
 from churnlib.text import Label
 
 ANSWERED = "answered"
 PLOTTED = 12  # bars of the chart; the table has them all
+UNKNOWN = ("unknown", "unknown.other", "other")
 
 
-def reason_label(reason: str, own: tuple[tuple[str, Label], ...] = ()) -> Label:
-    """Name a reason group ("price") or a reason ("price.too_high") of the two-level list, or of the company's own."""
-    if reason in dict(own):
-        return dict(own)[reason]
-    key = "reasons.code.unknown" if reason == "other" else f"reasons.code.{reason}"
+def reason_label(reason: str, about: About | None = None, level: str = "group") -> Label:
+    """Name a reason group ("price"), a reason ("price.too_high"), or a code of one of the coarser lists."""
+    listed = {code: label for name, code, label, _ in (about.reason_lists if about else ()) if name == level}
+    if reason in listed:
+        return listed[reason]
+    key = f"reasons.{level if level in ('type', 'initiative') else 'code'}.{reason}"
+    key = "reasons.code.unknown" if reason == "other" and not text.known(key) else key
     return text.label(key) if text.known(key) else Label.of(reason)
 
 
@@ -36,19 +40,34 @@ class StatedReasons(Result):
     table : pandas.DataFrame
         One row per reason (or reason group): `n_named` (respondents who named it), `n_respondents`, `share` of
         respondents with `ci_lower`, `ci_upper`, `share_mentions` (of all mentions), `bound_lower`, `bound_upper` (share
-        of *all* lost customers if none, or every one, of those without an answer had named it), `fee_lost` (monthly
-        revenue of those who named it, minor units), and the same window before: `share_before`, `change` with interval
-        and `change_clear`. All shares in [0, 1]; shares of respondents add up to more than 1.
+        of *all* lost customers if none, or every one, of those without an answer had named it), where answers were
+        weighted `weighted` (share of all lost customers) with `weighted_lower`, `weighted_upper`; `fee_lost` (monthly
+        revenue of those who named it, minor units) and `fee_share` of the respondents' revenue with `fee_lower`,
+        `fee_upper`; and the window before: `share_before`, `change` with `change_lower`, `change_upper` and
+        `change_clear`. All shares in [0, 1]; shares of respondents add up to more than 1. "unknown" is always a row.
     n_churned, n_respondents, n_mentions : int
         Lost customers of the window, those who gave a reason, reasons given.
     window : tuple of Period
         First and last period.
+    versions, versions_before : dict of str to int
+        Respondents of the window, and of the one before, by version of the list.
+    by : tuple of Label
+        What the answers were weighted by; empty if they were not.
+    unheard : int
+        Lost customers of whom so few are like any respondent that the weighted shares leave them out.
+    level : str
+        The list of reasons.
     """
 
     n_churned: int
     n_respondents: int
     n_mentions: int
     window: tuple[Period, Period]
+    versions: dict[str, int]
+    versions_before: dict[str, int]
+    by: tuple[Label, ...]
+    unheard: int
+    level: str
     module: ClassVar[str] = "reasons"
     columns: ClassVar[tuple[Column, ...]] = (
         Column("reason_label", "label"),
@@ -57,16 +76,24 @@ class StatedReasons(Result):
         Column("ci_lower", "pct", 1),
         Column("ci_upper", "pct", 1),
         Column("share_mentions", "pct", 1),
+        Column("weighted", "pct", 1),
+        Column("weighted_lower", "pct", 1),
+        Column("weighted_upper", "pct", 1),
         Column("bound_lower", "pct", 1),
         Column("bound_upper", "pct", 1),
         Column("fee_lost", "money"),
+        Column("fee_share", "pct", 1),
+        Column("fee_lower", "pct", 1),
+        Column("fee_upper", "pct", 1),
         Column("change", "points", 1),
+        Column("change_lower", "points", 1),
+        Column("change_upper", "points", 1),
     )
 
     @property
     def shown(self) -> pd.DataFrame:
-        hides = ("n_named", "share", "ci_lower", "ci_upper", "share_mentions", "bound_lower", "bound_upper", "fee_lost")
-        hides += ("share_before", "change", "change_lower", "change_upper")
+        kept = ("reason_label", "reason", "n_respondents", "n_mentions", "change_clear")
+        hides = tuple(column for column in self.table if column not in kept)
         # a respondent can name several reasons: the cells add up to no total, so none can be had by subtraction
         return disclosure.protect(self.table, self.about, count="n_named", base="n_respondents", hides=hides)
 
@@ -90,9 +117,34 @@ class StatedReasons(Result):
         head = Finding(key, values, grade="weak", tone="worse", weight=float(top.n_named))
         bounds = {"reason": top.reason_label, "bound_lower": top.bound_lower, "bound_upper": top.bound_upper}
         bounds["answered"] = self.n_respondents / self.n_churned
-        return (head, Finding("reasons.bounds", bounds), *self._moved(told))
+        found = [head, Finding("reasons.bounds", bounds)]
+        if self.by and np.isfinite(top.weighted):
+            values = {"reason": top.reason_label, "raw": top.share, "weighted": top.weighted}
+            values |= {"lower": top.weighted_lower, "upper": top.weighted_upper}
+            moved = not top.ci_lower <= top.weighted <= top.ci_upper
+            found.append(Finding(f"reasons.weighted.{'moved' if moved else 'same'}", values))
+        return (*found, *self._money(told), *self._moved(told))
+
+    def _money(self, told: pd.DataFrame) -> tuple[Finding, ...]:
+        """Say so when what costs most is clearly not what is named most."""
+        if told["fee_share"].isna().all():
+            return ()
+        top, costly = told.iloc[0], told.loc[told["fee_share"].idxmax()]
+        if costly.reason == top.reason or costly.fee_lower <= top.fee_share:
+            return ()
+        values = {"reason": costly.reason_label, "share": costly.fee_share, "fee": self.money(costly.fee_lost)}
+        values |= {
+            "lower": costly.fee_lower,
+            "upper": costly.fee_upper,
+            "named": costly.share,
+            "first": top.reason_label,
+        }
+        return (Finding("reasons.money", values, grade="weak", tone="worse", weight=float(costly.n_named)),)
 
     def _moved(self, told: pd.DataFrame) -> tuple[Finding, ...]:
+        if self.versions_before and set(self.versions) != set(self.versions_before):
+            names = {"before": list(self.versions_before), "now": list(self.versions)}
+            return (Finding("reasons.list_changed", names),)
         clear = told[told["change_clear"].astype(bool) & told["change"].notna()]
         if clear.empty:
             return (Finding("reasons.no_change"),) if told["change"].notna().any() else ()
@@ -110,7 +162,19 @@ class StatedReasons(Result):
     @property
     def notes(self) -> tuple[Statement, ...]:
         values = {"churned": self.n_churned, "n": self.n_respondents, "mentions": self.n_mentions}
-        return (Statement("reasons.note.shares", values), Statement("reasons.note.bounds"))
+        notes = [Statement("reasons.note.shares", values), Statement("reasons.note.bounds")]
+        if self.by:
+            notes.append(Statement("reasons.note.weighted", {"by": list(self.by), "unheard": self.unheard}))
+        if len(self.versions) > 1:
+            sizes = [f"{name or text.MISSING} (n = {n})" for name, n in self.versions.items()]
+            notes.append(Statement("reasons.note.versions", {"versions": sizes}))
+        if self.level in ("type", "initiative"):
+            notes.append(Statement(f"reasons.note.{self.level}"))
+        members = [_members(label, codes) for level, _, label, codes in self.about.reason_lists if level == self.level]
+        if members:
+            said = Label(*("; ".join(m.to(language) for m in members) for language in text.LANGUAGES))
+            notes.append(Statement("reasons.note.members", {"members": said}))
+        return tuple(notes)
 
     @property
     def kpis(self) -> tuple[Kpi, ...]:
@@ -121,7 +185,16 @@ class StatedReasons(Result):
 
     def plot(self, ax=None):
         told = self.shown[self.shown["share"].notna()]
-        told = told.head(PLOTTED)
+        if told.empty:
+            return None
+        rest = told.iloc[PLOTTED:]
+        told = pd.concat([told.head(PLOTTED), rest[rest["reason"].isin(UNKNOWN)]])  # never hidden
+
+        def texts(name: str) -> list[str]:
+            return [text.show(value, "pct", digits=1) for value in told[name]]
+
+        bounds = [f"{low}–{high}" for low, high in zip(texts("bound_lower"), texts("bound_upper"), strict=True)]
+        weighted = [(text.say("reasons.column.weighted"), texts("weighted"))] if self.by else []
         return plots.bars(
             [str(label) for label in told["reason_label"]],
             told["share"].tolist(),
@@ -129,29 +202,30 @@ class StatedReasons(Result):
             upper=told["ci_upper"].tolist(),
             columns=[
                 (text.say("reasons.column.n_named"), [text.show(n, "number", digits=0) for n in told["n_named"]]),
-                (
-                    text.say("reasons.column.share_mentions"),
-                    [text.show(v, "pct", digits=1) for v in told["share_mentions"]],
-                ),
+                *weighted,
+                (text.say("reasons.column.bounds"), bounds),
             ],
             digits=1,
             ax=ax,
         )
 
 
-def stated_reasons(mentions, response, *, level: str = "group", window: int = 3) -> StatedReasons:
+def stated_reasons(mentions, response, answers=None, *, level: str = "group", window: int = 3) -> StatedReasons:
     """Work out which reasons the lost customers of the last periods gave.
 
     Parameters
     ----------
     mentions : Counts
-        From `reason_counts(data)`: one row per period and reason with `n_named`, `n_mentions` and `fee_lost`.
+        From `reason_counts(data)`: one row per period, version of the list and reason.
     response : Counts
-        From `response_counts(data)`: one row per period and follow-up outcome with `n_customers` and `n_respondents`.
-    level : {"group", "reason", "own"}
-        Which of the two levels of the list, or the company's own groups of reasons.
+        From `response_counts(data)`: one row per period, follow-up outcome and version.
+    answers : AnswerCounts, optional
+        From `answer_counts(data, window)`, of the same window: then shares are weighted for response, too.
+    level : {"group", "reason", "own", "type", "initiative"}
+        Which of the two levels of the list, the company's own groups, or one of the coarse mappings.
     window : int
-        Periods, ending with the report's, that are taken together; compared with as many before them.
+        Periods, ending with the report's, that are taken together; compared with as many before them, unless these
+        were asked by another version of the list.
 
     Returns
     -------
@@ -163,12 +237,15 @@ def stated_reasons(mentions, response, *, level: str = "group", window: int = 3)
     first = last.shift(1 - window)
     now = _window(mentions, response, level, first, last)
     before = _window(mentions, response, level, first.shift(-window), last.shift(-window))
-    table = _shares(now, about.conf_level)
-    table = _change(table, _shares(before, about.conf_level), about.conf_level)
+    alike = replace(before, n_respondents=0) if set(before.versions) != set(now.versions) else before
+    table = _change(_shares(now, about.conf_level), _shares(alike, about.conf_level), about.conf_level)
+    model = propensity(answers) if answers is not None and now.n_respondents else None
+    by = ()
+    if model is not None and not model.is_flat:
+        table = table.merge(weighted_shares(answers, level, model), on="reason", how="left")
+        by = tuple(segment.label for segment in answers.segments)
     table = table.sort_values(["n_named", "reason"], ascending=[False, True], kind="stable").reset_index(drop=True)
-    table.insert(
-        0, "reason_label", [reason_label(r, about.reason_groups if level == "own" else ()) for r in table["reason"]]
-    )
+    table.insert(0, "reason_label", [reason_label(r, about, level) for r in table["reason"]])
     return StatedReasons(
         about=about,
         table=table,
@@ -177,7 +254,19 @@ def stated_reasons(mentions, response, *, level: str = "group", window: int = 3)
         n_respondents=now.n_respondents,
         n_mentions=int(now.mentions["n_mentions"].sum()),
         window=(first, last),
+        versions=now.versions,
+        versions_before=before.versions,
+        by=by,
+        unheard=model.unheard if by else 0,
+        level=level,
     )
+
+
+def _members(label: Label, codes: tuple[str, ...]) -> Label:
+    """A group of a coarser list with what it takes together: 竞争压力型（竞争、价格）."""
+    inside = [reason_label(code) for code in codes]
+    zh, en = (text.show([name.to(language) for name in inside], "list", language) for language in text.LANGUAGES)
+    return Label(f"{label.zh}（{zh}）", f"{label.en} ({en})")
 
 
 @dataclass(frozen=True)
@@ -185,29 +274,43 @@ class _Window:
     mentions: pd.DataFrame
     n_churned: int
     n_respondents: int
+    fee: tuple[float, float]  # of the respondents: sum, and sum of squares
+    versions: dict[str, int]
+
+
+_SUMS = ["n_named", "n_mentions", "fee_lost", "fee_lost2"]
 
 
 def _window(mentions, response, level: str, first: Period, last: Period) -> _Window:
     """Add the periods of a window up: mentions, respondents and lost customers add over periods."""
-    named = mentions.frame[(mentions.frame["level_of_list"] == level) & _within(mentions.frame, first, last)]
-    asked = response.frame[_within(response.frame, first, last)]
+    named = mentions.frame[(mentions.frame["level_of_list"] == level) & within(mentions.frame, first, last)]
+    asked = response.frame[within(response.frame, first, last)]
+    sums = named.groupby("reason")[_SUMS].sum(min_count=1)
+    unknown = {"group": "unknown", "reason": "unknown.other"}.get(level, "other")
+    if unknown not in sums.index:  # shown also when nobody said so
+        sums.loc[unknown] = 0
+    told = asked[asked["n_respondents"] > 0].groupby("version")["n_respondents"].sum()
     return _Window(
-        mentions=named.groupby("reason", as_index=False)[["n_named", "n_mentions", "fee_lost"]].sum(),
+        mentions=sums.reset_index().astype({"n_named": int, "n_mentions": int}),
         n_churned=int(asked["n_customers"].sum()),
         n_respondents=int(asked["n_respondents"].sum()),
+        fee=(asked["fee_told"].sum(min_count=1), asked["fee_told2"].sum(min_count=1)),
+        versions={str(name): int(n) for name, n in told.items()},
     )
 
 
-def _within(frame: pd.DataFrame, first: Period, last: Period) -> pd.Series:
+def within(frame: pd.DataFrame, first: Period, last: Period) -> pd.Series:
+    """Tell which rows lie in a window of periods."""
     return frame["period"].between(str(first), str(last))
 
 
 def _shares(window: _Window, conf_level: float) -> pd.DataFrame:
-    """Shares of respondents and of mentions, and the worst and best case for those who did not answer."""
+    """Shares of respondents, mentions and money, and the worst and best case for those who did not answer."""
     named, n, mentions = window.mentions["n_named"], window.n_respondents, window.mentions["n_mentions"]
     lower, upper = wilson(named, np.full(len(named), n), conf_level)
     silent, churned = window.n_churned - n, max(window.n_churned, 1)
-    return window.mentions.assign(
+    fee_share, fee_lower, fee_upper = _money_shares(window, conf_level)
+    return window.mentions.drop(columns="fee_lost2").assign(
         n_respondents=n,
         share=named / n if n else np.nan,
         ci_lower=lower,
@@ -215,7 +318,29 @@ def _shares(window: _Window, conf_level: float) -> pd.DataFrame:
         share_mentions=mentions / mentions.sum() if mentions.sum() else np.nan,
         bound_lower=named / churned,
         bound_upper=(named + silent) / churned,
+        fee_share=fee_share,
+        fee_lower=fee_lower,
+        fee_upper=fee_upper,
     )
+
+
+def _money_shares(window: _Window, conf_level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Share of the respondents' revenue: a ratio of sums, Wilson's interval at the answers that its variance is worth.
+
+    References
+    ----------
+    Cochran, W. G. (1977). Sampling Techniques, section 6.4 (variance of a ratio).
+    """
+    total, total2 = window.fee
+    part, part2 = (window.mentions[c].to_numpy(float) for c in ("fee_lost", "fee_lost2"))
+    if not total > 0:
+        return (np.full(len(part), np.nan),) * 3
+    share = part / total
+    variance = (part2 * (1 - 2 * share) + share**2 * total2) / total**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # a few large fees are worth few answers; at a share of 0 or 1 the spread of the fees alone says how few
+        effective = np.where((part > 0) & (part < total), share * (1 - share) / variance, total**2 / total2)
+    return share, *wilson(share * effective, effective, conf_level)
 
 
 def _change(now: pd.DataFrame, before: pd.DataFrame, conf_level: float) -> pd.DataFrame:
@@ -236,91 +361,3 @@ def _change(now: pd.DataFrame, before: pd.DataFrame, conf_level: float) -> pd.Da
         change_upper=upper,
         change_clear=(np.asarray(lower) > 0) | (np.asarray(upper) < 0),
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FollowUp(Result):
-    """What came of following the lost customers up: answered, refused, not asked, or not reached, by kind.
-
-    Attributes
-    ----------
-    table : pandas.DataFrame
-        One row per kind: `n_customers` in the window, `share` of the lost customers with interval, `n_before`,
-        `share_before` and `change` against the window before.
-    window : tuple of Period
-    """
-
-    window: tuple[Period, Period]
-    module: ClassVar[str] = "reasons"
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("follow_up", "term", prefix="reasons.follow_up"),
-        Column("n_customers", "whole"),
-        Column("share", "pct", 1),
-        Column("ci_lower", "pct", 1),
-        Column("ci_upper", "pct", 1),
-        Column("n_before", "whole"),
-        Column("change", "points", 1),
-    )
-    folded: ClassVar[bool] = False
-
-    @property
-    def shown(self) -> pd.DataFrame:
-        hides = ("n_customers", "share", "ci_lower", "ci_upper", "n_before", "share_before", "change")
-        table = self.table.assign(whole="")
-        return disclosure.protect(
-            table, self.about, count="n_customers", base="n_churned", hides=hides, within=("whole",)
-        ).drop(columns="whole")
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        n, churned = self.table["n_customers"], int(self.table["n_customers"].sum())
-        if not churned:
-            return (Finding("reasons.nobody_lost"),)
-        silent = int(n[self.table["follow_up"] != ANSWERED].sum())
-        return (Finding("reasons.silent", {"n": silent, "churned": churned, "share": silent / churned}),)
-
-    @property
-    def subtitle(self) -> Statement:
-        first, last = self.window
-        return Statement("reasons.follow_up_subtitle", {"first": first, "last": last})
-
-
-def follow_up(response, *, window: int = 3) -> FollowUp:
-    """Count what came of following the lost customers up.
-
-    Parameters
-    ----------
-    response : Counts
-        From `response_counts(data)`: one row per period and follow-up outcome with `n_customers`.
-    window : int
-        Periods taken together, ending with the report's.
-
-    Returns
-    -------
-    FollowUp
-        One row per kind of outcome; the kinds add up to the lost customers.
-    """
-    about = response.about
-    last, first = about.period, about.period.shift(1 - window)
-    now = response.frame[_within(response.frame, first, last)].groupby("follow_up")["n_customers"].sum()
-    past = response.frame[_within(response.frame, first.shift(-window), last.shift(-window))]
-    before = past.groupby("follow_up")["n_customers"].sum().reindex(now.index).fillna(0)
-    n, n_before = int(now.sum()), int(past["n_customers"].sum())
-    lower, upper = wilson(now.to_numpy(), np.full(len(now), n), about.conf_level)
-    table = pd.DataFrame(
-        {
-            "follow_up": now.index,
-            "n_customers": now.to_numpy(),
-            "n_churned": n,
-            "share": now.to_numpy() / n if n else np.nan,
-            "ci_lower": lower,
-            "ci_upper": upper,
-            "n_before": before.to_numpy(int),
-            "share_before": before.to_numpy() / n_before if n_before else np.nan,
-        }
-    )
-    table["change"] = table["share"] - table["share_before"]
-    table = table.sort_values(["n_customers", "follow_up"], ascending=[False, True], kind="stable").reset_index(
-        drop=True
-    )
-    return FollowUp(about=about, table=table, name="follow_up", window=(first, last))
