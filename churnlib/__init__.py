@@ -29,6 +29,7 @@ _VERBS = {
         "repeat_counts",
         "crossed_counts",
         "scope_counts",
+        "scope_counts",
         "slice_counts",
         "unit_counts",
         "companion_counts",

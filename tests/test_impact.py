@@ -16,7 +16,6 @@ from churnlib.show.results import period_values
 from churnlib.statistics.impact import event_effects
 from churnlib.statistics.interrupted import Series, effect_of, fit_counts
 from churnlib.statistics.season import season_terms
-from churnlib.statistics.touched import read_scope
 from churnlib.text import Label
 
 ORACLES = Path(__file__).parent / "oracles"
@@ -130,6 +129,56 @@ def test_events_that_cannot_be_judged_say_why(day, scope, state):
     assert result.table["state"].iloc[0] == state and result.findings[0].key == "impact.none_estimated"
 
 
+def test_churn_that_is_counted_a_limit_later_is_looked_for_a_limit_later():
+    # an event of 2 April, 90 days of silence, a usual gap of 22: counted from the middle of June on
+    levels = market(np.random.default_rng(1), at=29, ratio=1.5)
+    groups = with_events(by_level(levels), event("2025-04-02", "region=south"))
+    whole = with_events(period_counts([360] * 36, opening=40_000), event("2025-04-02", "region=south"))
+    for counts in (groups, whole):
+        counts.about = replace(counts.about, delay=(68, 90))
+    result = event_effects(whole, [groups])
+    row = result.table.iloc[0]
+    assert (row["first"], row["last"], row["state"]) == ("2025-06", "2025-12", "consistent")
+    assert row.ci_lower <= 20_000 * 0.018 * 0.5 * 7 <= row.ci_upper
+    assert result.notes[0].key == "impact.note.delay" and "68 days" in result.notes[0].say("en")
+    whole.about = replace(whole.about, delay=(300, 330))
+    late = event_effects(whole, [groups]).table.iloc[0]  # nothing of it can be counted yet
+    assert (late["state"], late["first"]) == ("recent", "2026-01")
+
+
+def test_the_window_ends_where_the_last_comparison_is_touched():
+    # two sides of a platform: an event for the one, and five months later one for the other
+    levels = market(np.random.default_rng(12), at=24, ratio=1.5)
+    events = event("2025-01-02", "region=south"), event("2025-06-10", "region=north")
+    row = effects(levels, *events).table.set_index("first").loc["2025-01"]
+    assert (row["last"], bool(row.has_control), row["state"]) == ("2025-05", True, "consistent")
+    assert row.ci_lower <= 20_000 * 0.018 * 0.5 * 5 <= row.ci_upper
+
+
+def test_customers_held_from_the_event_on_are_those_judged():
+    # who was with south at the event is now counted with its successor: by openings alone south has nobody left
+    levels = market(np.random.default_rng(13), ratio=1.6)
+    leaves = event("2025-04-02", "region=south")
+    gone = {"south": (levels["south"][0][:27] + [0] * 9, [20_000] * 27 + [0] * 9), "north": levels["north"]}
+    groups, held = with_events(by_level(gone), leaves), with_events(by_level(levels), leaves)
+    held.event = leaves
+    whole = with_events(period_counts([700] * 36, opening=40_000), leaves)
+    row = event_effects(whole, [groups], [held]).table.iloc[0]
+    assert row["state"] == "consistent" and row.ci_lower <= 20_000 * 0.018 * 0.6 * 9 <= row.ci_upper
+    assert event_effects(whole, [groups]).table["state"].iloc[0] == "small"
+
+
+def test_an_estimate_that_says_nothing_is_not_printed_but_explained():
+    rng = np.random.default_rng(14)
+    few = {"south": (list(rng.poisson(1.0, 36)), 60), "north": (list(rng.poisson(300, 36)), 20_000)}
+    row = effects(few, event("2025-04-02", "region=south")).table.iloc[0]
+    assert row["state"] == "few" and np.isnan(row.excess) and row.n_lost > 0
+    wild = {"south": (list(rng.poisson(300 * np.exp(rng.normal(0, 0.9, 36)))), 20_000), "north": ([300] * 36, 20_000)}
+    result = effects(wild, event("2025-04-02", "region=south"))
+    assert result.table["state"].iloc[0] in ("few", "course", "placebo") and result.plot() is None
+    assert "not identified" in result.summary("en")["Conclusion"].iloc[0]
+
+
 def test_an_event_for_all_amid_others_cannot_be_told_apart():
     result = effects(market(np.random.default_rng(9)), event("2025-06-02", "region=south"), event("2025-07-15"))
     assert result.table.set_index("first").loc["2025-07", "state"] == "entangled"
@@ -141,8 +190,8 @@ def test_without_events_it_says_so():
 
 
 def test_scopes_are_read_as_people_write_them():
-    assert read_scope("region=华东，西南；age=25-34") == {"region": ("华东", "西南"), "age": ("25-34",)}
-    assert read_scope("") == {}
+    assert event("2025-04-02", "region=华东，西南；age=25-34").named == {"region": ("华东", "西南"), "age": ("25-34",)}
+    assert event("2025-04-02").named == {}
 
 
 def test_every_sentence_can_be_said_in_both_languages():

@@ -223,6 +223,18 @@ def countable_from(data: Any, definition: str | None = None) -> date:
     return data.observed_from
 
 
+def delay(data: Any, definition: str | None = None) -> tuple[int, int]:
+    """Give how many days after its occasion churn begins to be counted, and by when it has begun (see `About`)."""
+    name, declared = declared_definition(data, definition)
+    spells(data, name)
+    if declared.kind == "inactivity":
+        return inactivity.delay(data, name, declared)
+    if declared.kind == "value_decline":
+        months = decline.months_in(declared.sustained)
+        return round((months - 1) * inactivity.MONTH), round(months * inactivity.MONTH)
+    return 0, 0
+
+
 def _contract_end(data: Any, name: str, declared: Any) -> None:
     if not data.has("contracts"):
         data.con.run(OWN_DATES, {"as_of": data.as_of, "observed_from": data.observed_from})

@@ -18,6 +18,7 @@ from churnlib import text
 from churnlib.engine import quote
 from churnlib.model.schema import Length
 
+MONTH = 365.2425 / 12  # days
 ENOUGH_GAPS = 3  # gaps after which a customer has a usual gap of their own; until then that of all customers counts
 
 # One row per customer and day with activity; signing up counts as activity, where the day of it was observed.
@@ -197,6 +198,16 @@ def countable_from(data: Any, name: str, declared: Any) -> date:
     """Give the first day by which all who were customers at observed_from have been seen, or have churned."""
     usual = data.con.value("SELECT max(days) FROM usual_gaps WHERE definition = ?", [name])
     return data.con.value(COUNTABLE_FROM.format(limit=after(declared.limit, str(usual))), {"day": data.observed_from})
+
+
+def delay(data: Any, name: str, declared: Any) -> tuple[int, int]:
+    """Give after how many days churn due to an event begins to be counted, and by when it has.
+
+    Who stays away because of it was last there up to a usual gap before it; one limit later that silence is churn.
+    """
+    usual = data.con.value("SELECT max(days) FROM usual_gaps WHERE definition = ?", [name])
+    days = {"days": 1.0, "months": MONTH, "gaps": usual}[declared.limit.unit] * declared.limit.n
+    return max(round(days - usual), 0), round(days)
 
 
 class GapEvidence(NamedTuple):

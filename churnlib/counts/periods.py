@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pandas as pd
 
 from churnlib import text
-from churnlib.about import Period
+from churnlib.about import Period, Segment
 from churnlib.counts import definitions
 from churnlib.counts.base import ALL, OUTCOMES, Counts, about, has_fee, make_calendar, segment, unit_of
+from churnlib.counts.revenue import make_revenue, revenue_note
 
 COLUMNS = (
     *(
@@ -103,10 +105,10 @@ GROUP BY p.level, coalesce(d.number, 0)
 ORDER BY level NULLS LAST, number NULLS LAST
 """
 
-# One row per level and period: activity amounts, refunds deducted, by the level in force on the day. Adds over both.
+# One row per level and period: what counts as revenue, by the level in force on the day. Adds over both.
 REVENUE = """
 SELECT l.level, d.number, sum(a.amount) AS revenue
-FROM activity AS a
+FROM revenue AS a
 JOIN days AS d ON d.day = a.date
 JOIN {segment} AS l ON l.customer = a.customer AND a.date BETWEEN l.from_date AND l.to_date
 WHERE a.date <= $as_of AND a.customer NOT IN (SELECT customer FROM spells_excluded)
@@ -118,7 +120,7 @@ ORDER BY level NULLS LAST, number NULLS LAST
 # The same for everybody together.
 TOTAL_REVENUE = """
 SELECT '' AS level, d.number, sum(a.amount) AS revenue
-FROM activity AS a JOIN days AS d ON d.day = a.date
+FROM revenue AS a JOIN days AS d ON d.day = a.date
 WHERE a.date <= $as_of AND a.customer NOT IN (SELECT customer FROM spells_excluded)
 GROUP BY d.number
 ORDER BY number NULLS LAST
@@ -148,9 +150,10 @@ def period_counts(
         `is_provisional` (churn in it may still be undone); customers `n_opening`, `n_new`, `n_reactivated`,
         `n_moved_in`, `n_moved_out`, `n_churned`, of which `n_churned_opening` were there at the opening and
         `n_churned_new` joined in the period, `n_voluntary`, `n_involuntary`, `n_natural`, `n_unknown` (churned by
-        outcome), `n_closing`; `exposure_days` (customer-days at risk). Money in minor units: `revenue` where activity
-        has amounts; where customers have a monthly fee, `fee_opening` ... `fee_closing` as for customers. Adds over
-        levels; flows and exposure also add over periods, openings and closings do not.
+        outcome), `n_closing`; `exposure_days` (customer-days at risk). Money in minor units: `revenue` (see
+        `counts.revenue`) where activity has amounts; where customers have a monthly fee, `fee_opening` ...
+        `fee_closing` as for customers. Adds over levels; flows and exposure also add over periods, openings and
+        closings do not.
 
     Raises
     ------
@@ -159,14 +162,21 @@ def period_counts(
     """
     unit, name = unit_of(data, unit), definitions.spells(data, definition)
     source, division = segment(data, by)
+    return counted(data, source, division, unit, name, REVENUE if by else TOTAL_REVENUE)
+
+
+def counted(data: Any, source: str, division: Segment, unit: str, name: str, revenue: str = "") -> Counts:
+    """Keep the ledger by the levels of a table (see `base.segment`), with revenue by a statement."""
     periods = make_calendar(data, unit, first_countable(data, name, unit))
     make_pieces(data, name, source)
     flows = _flows(data, periods, division.levels or (ALL,))
-    if data.has("activity.amount"):
-        revenue = data.con.frame(REVENUE.format(segment=source) if by else TOTAL_REVENUE, {"as_of": data.as_of})
-        flows["revenue"] = revenue.set_index(["level", "number"])["revenue"].reindex(flows.index, fill_value=0)
+    if revenue and data.has("activity.amount"):
+        make_revenue(data)
+        sums = data.con.frame(revenue.format(segment=source), {"as_of": data.as_of}).set_index(["level", "number"])
+        flows["revenue"] = sums["revenue"].reindex(flows.index, fill_value=0)
     data.con.run("DROP TABLE pieces")
-    told = about(data, division, unit, name)
+    told = replace(about(data, division, unit, name), delay=definitions.delay(data, name))
+    told = replace(told, revenue_note=revenue_note(data)) if "revenue" in flows else told
     if unit == data.about.period.unit and told.period.first < periods["first_day"].min().date():
         raise text.PeriodError("counts.period_too_early", period=told.period, first=periods["period"].min())
     return Counts(_ledger(flows, periods), told, ("level", "period"), ("level",))

@@ -19,14 +19,16 @@ from churnlib.about import Event, Period
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
 from churnlib.statistics.changepoint import complete_periods
-from churnlib.statistics.interrupted import AFTER, BEFORE, PLACEBOS, Effect, Series, effect_of
+from churnlib.statistics.interrupted import BEFORE, PLACEBOS, Effect, Series, effect_of
 from churnlib.statistics.season import YEAR, YEARS, lengths, season_terms
-from churnlib.statistics.touched import JOINT, Case, event_cases, last_judged, other_cases, untouched
+from churnlib.statistics.touched import AFTER, JOINT, Case, earlier_cases, event_cases, other_cases, window
 from churnlib.text import Label
 
 RECENT = 24  # periods back to which an event is told of
 NAMED = 3
 ESTIMATED = ("consistent", "coincides", "unclear")
+VAGUE = 0.5  # an interval wider than this part of the expected on either side that holds 0 says nothing ...
+ABSURD = 2.0  # ... and one wider than this says nothing wherever it lies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,8 @@ class EventEffects(Result):
     table : pandas.DataFrame
         One row per event, or per group of events that cannot be told apart, the latest first: `event` (name), `touched`
         (customers), `first`, `last` (periods judged), `state` ("consistent", "coincides", "unclear"; or why there is no
-        estimate: "short", "recent", "entangled", "nobody"), `n_lost`, `excess` with `ci_lower`, `ci_upper` (customers),
+        estimate: "short", "recent", "entangled", "nobody", "small"; or why it is not identified: "few", "course",
+        "placebo", see `interrupted.Effect`), `n_lost`, `excess` with `ci_lower`, `ci_upper` (customers),
         `rate_ratio` with `ratio_lower`, `ratio_upper` (lost / expected), `p_value` (calibrated), `n_placebos`,
         `level`, `slope` (rate ratios of the step and per further period), `has_control`.
     """
@@ -103,8 +106,11 @@ class EventEffects(Result):
     def notes(self) -> tuple[Statement, ...]:
         if not len(self.table):
             return ()
-        placebo = Statement("impact.note.placebo", {"least": PLACEBOS})
-        return (Statement("impact.note.method", {"before": BEFORE}), placebo, Statement("impact.note.scale"))
+        first, full = self.about.delay
+        late = (Statement("impact.note.delay", {"first": first, "full": full}),) if full else ()
+        method = Statement("impact.note.method", {"before": BEFORE})
+        placebo = Statement("impact.note.placebo", {"least": PLACEBOS, "vague": VAGUE})
+        return (*late, method, placebo, Statement("impact.note.scale"))
 
     @property
     def _drawn(self) -> pd.DataFrame | None:
@@ -135,7 +141,7 @@ class EventEffects(Result):
         )
 
 
-def event_effects(counts, groups: Iterable = ()) -> EventEffects:
+def event_effects(counts, groups: Iterable = (), held: Iterable = ()) -> EventEffects:
     """Estimate what every company event did, by interrupted time series of counts.
 
     An event that names the customers it touched (`scope`, such as "region=华南") is judged against the other levels of
@@ -143,7 +149,7 @@ def event_effects(counts, groups: Iterable = ()) -> EventEffects:
     everybody cancel out. An event for all customers has no such comparison: season (from three years of data before it)
     and trend are fitted, and it is never more than a coincidence. Periods before the event say what was to be expected;
     the effect may take any course; it is summed to the report's period, to the next event on the same customers or over
-    one year.
+    one year. Where churn is counted later than its occasion (`About.delay`), so is the effect.
 
     Parameters
     ----------
@@ -151,6 +157,8 @@ def event_effects(counts, groups: Iterable = ()) -> EventEffects:
         From `period_counts(data)`: all customers, with the events in its `about`.
     groups : iterable of Counts
         From `period_counts(data, by=...)`, one for each segment that events may name.
+    held : iterable of ScopeCounts
+        From `scope_counts(data)`: for events that name levels which customers can change.
 
     Returns
     -------
@@ -160,44 +168,52 @@ def event_effects(counts, groups: Iterable = ()) -> EventEffects:
     about = counts.about
     divided = {g.about.segment.name: g for g in groups}
     periods = complete_periods(counts.frame, about)["period"].tolist()
-    cases = event_cases(about.events, divided, periods)
-    rows = [_row(case, cases, counts, divided, periods) for case in cases]
+    cases = event_cases(about.events, divided, periods, about.delay)
+    fixed = {(g.event, g.about.segment.name): g for g in held}
+    sources = [fixed.get((c.events[0], c.segment)) or divided.get(c.segment, counts) for c in cases]
+    rows = [_row(case, cases, source, divided, periods) for case, source in zip(cases, sources, strict=True)]
     table = pd.DataFrame(rows, columns=_COLUMNS).sort_values("first", ascending=False, kind="stable", ignore_index=True)
     return EventEffects(about=about, table=table, name="event_effects")
 
 
+_INTERVALS = ("excess", "ci_lower", "ci_upper", "rate_ratio", "ratio_lower", "ratio_upper")
 _COLUMNS = [
-    *("event", "touched", "first", "last", "state", "n_lost", "excess", "ci_lower", "ci_upper"),
-    *("rate_ratio", "ratio_lower", "ratio_upper", "p_value", "n_placebos", "level", "slope", "has_control"),
+    *("event", "touched", "first", "last", "state", "n_lost", *_INTERVALS),
+    *("p_value", "n_placebos", "level", "slope", "has_control"),
 ]
 
 
-def _row(case: Case, cases: list[Case], counts, divided: dict, periods: list[str]) -> dict:
-    about = counts.about
-    end = last_judged(case, cases, len(periods), YEAR[about.period.unit])
+def _row(case: Case, cases: list[Case], source, divided: dict, periods: list[str]) -> dict:
+    about, n = source.about, len(periods)
+    end, controls = window(case, cases, divided, n, YEAR[about.period.unit])
+    names = [*periods, str(about.period.shift(1))]
     row = dict.fromkeys(_COLUMNS, np.nan) | {"event": _name(case.events), "touched": _who(case, divided)}
-    row |= {"first": periods[case.at], "last": periods[end]}
-    controls = untouched(case, cases, divided, end)
-    earlier = [c for c in cases if c is not case and (c.segment, c.levels) == (case.segment, case.levels)]
+    row |= {"first": names[case.at], "last": names[max(case.at, end)], "has_control": bool(controls)}
     others = other_cases(case, cases, end)
     state = _unfit(case, controls, others, end)
     if state:
-        return row | {"state": state, "has_control": bool(controls)}
-    series, size = _series(case, controls, [c for c in earlier if c.at < case.at], counts, divided, periods)
+        return row | {"state": state}
+    series, size = _series(case, controls, earlier_cases(case, cases, controls), source, periods)
     lost = float(series.lost[case.at : end + 1].sum())
     if size < about.min_denominator or lost < about.privacy_k:
-        return row | {"state": "small", "has_control": bool(controls)}
+        return row | {"state": "small"}
     effect = effect_of(series, case.at, end)
+    state = _state(effect, bool(controls), bool(others))
+    if state not in ESTIMATED:
+        return row | {"state": state, "n_lost": lost, "n_placebos": effect.n_placebos}
     ratio = [1 + v / effect.expected for v in (effect.excess, effect.ci_lower, effect.ci_upper)]
-    row |= dict(zip(("rate_ratio", "ratio_lower", "ratio_upper"), np.maximum(ratio, 0.01), strict=True))
-    row |= {name: getattr(effect, name) for name in ("excess", "ci_lower", "ci_upper", "p_value", "n_placebos")}
-    row |= {"n_lost": lost, "level": effect.level[0], "slope": effect.slope[0], "has_control": bool(controls)}
-    return row | {"state": _state(effect, bool(controls), bool(others))}
+    intervals = (effect.excess, effect.ci_lower, effect.ci_upper, *np.maximum(ratio, 0.01))
+    row |= dict(zip(_INTERVALS, intervals, strict=True)) | {"p_value": effect.p_value, "n_placebos": effect.n_placebos}
+    return row | {"n_lost": lost, "level": effect.level[0], "slope": effect.slope[0], "state": state}
 
 
 def _state(effect: Effect, has_control: bool, has_others: bool) -> str:
-    """How much may be said."""
-    if effect.ci_lower <= 0 <= effect.ci_upper:
+    """How much may be said, or why nothing."""
+    half = (effect.ci_upper - effect.ci_lower) / 2 / max(effect.expected, 1e-9)
+    is_unclear = effect.ci_lower <= 0 <= effect.ci_upper
+    if half > (VAGUE if is_unclear else ABSURD):
+        return effect.doubt
+    if is_unclear:
         return "unclear"
     sound = has_control and not has_others and effect.n_placebos >= PLACEBOS
     return "consistent" if sound else "coincides"
@@ -215,16 +231,17 @@ def _unfit(case: Case, controls: list[str], others: list[Case], end: int) -> str
     return "entangled" if not controls and near else ""
 
 
-def _series(case: Case, controls, earlier: list[Case], counts, divided: dict, periods: list[str]):
+def _series(case: Case, controls, earlier: list[Case], source, periods: list[str]):
     """The counts of those touched and of those compared with, and how many were touched at the event."""
-    source = divided[case.segment] if case.segment else counts
-    days = lengths(period_values(periods), counts.about.time_unit)
+    about, year = source.about, YEAR[source.about.period.unit]
+    days = lengths(period_values(periods), about.time_unit)
     lost, n = _summed(source.frame, case.levels, periods)
     compared = _summed(source.frame, controls, periods) if controls else (None, None)
     i = np.arange(len(periods))
-    terms = [np.clip(i - c.at, 0, None) / 12 for c in earlier] + [(i >= c.at) * 1.0 for c in earlier]
+    terms = [(i >= c.at) * 1.0 for c in earlier]
+    # a slope that was seen for less than a year is not carried on for another
+    terms += [np.clip(i - c.at, 0, None) / 12 for c in earlier if case.at - c.at >= BEFORE]
     columns = np.column_stack(terms) if terms else np.empty((len(i), 0))
-    year = YEAR[counts.about.period.unit]
     if not controls and case.at >= YEARS * year:
         columns = np.column_stack([season_terms(period_values(periods)), columns])
     exposed = np.maximum(n * days, 0.5)
