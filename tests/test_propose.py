@@ -154,3 +154,36 @@ def test_whatever_headers_and_values_say_the_proposal_can_be_read(tmp_path_facto
     except text.DataError:
         return  # the reader refused the file, in one line
     assert schema.load(path).tables["customers"]
+
+
+def test_a_public_list_of_invoices_becomes_activity_with_amounts_and_american_dates(home):
+    header = ["InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID"]
+    rows = [
+        [
+            f"{536365 + i}",
+            "85123A",
+            "RED MUG",
+            f"{i % 5 - 1}",
+            f"{i % 12 + 1}/{i % 28 + 1}/2011 8:26",
+            "2.55",
+            f"{i % 9}.0",
+        ]
+        for i in range(300)
+    ]
+    write_table(home / "from" / "data.csv", header, rows)
+    data = open_dataset(propose("retail", home / "from").parent)
+    sold = data.con.frame("SELECT amount, quantity, month(date) AS month FROM activity ORDER BY date, amount")
+    assert (sold["amount"] == 255 * sold["quantity"]).all()  # fen: price times quantity, returns negative
+    assert sorted(set(sold["month"])) == list(range(1, 13))  # 12/28/2011 settles what 3/4/2011 means
+    assert data.set_aside.empty
+
+
+def test_times_names_a_numeric_column_of_the_same_file(home):
+    folder = home / "data" / "bad"
+    folder.mkdir(parents=True)
+    columns = "{customer_id: id, date: day, amount: {column: price, times: item}, item: what}"
+    (folder / "dataset.yml").write_text(
+        f"title: x\nas_of: 2024-01-31\ntables:\n  activity: {{file: a.csv, columns: {columns}}}\n", "utf-8"
+    )
+    with pytest.raises(text.DataError, match="times"):
+        schema.load(folder / "dataset.yml")

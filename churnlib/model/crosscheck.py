@@ -20,6 +20,7 @@ def problems(spec: Spec, file: YamlFile, folder: Path) -> Iterator[text.DataErro
     yield from _problems_of_tables(spec, file, folder)
     yield from _problems_of_names(spec, file)
     yield from _problems_of_codes(spec, file)
+    yield from _problems_of_drivers(spec, file)
     if spec.observed_from and spec.observed_from > spec.as_of:
         yield file.problem(("observed_from",), "schema.observed_after_as_of", as_of=spec.as_of)
     if not _is_zone(spec.timezone):
@@ -58,6 +59,11 @@ def _problems_of_columns(table: str, source: Source, file: YamlFile, where: tupl
                 if code is not None and code not in known[name].codes:
                     close = hint(code, known[name].codes)
                     yield file.problem((*where, name, "values", word), "schema.not_one_of", value=code, hint=close)
+    numbers = [n for n in source.columns if n in known and known[n].kind == "number"]
+    for name, column in source.columns.items():
+        is_amount = name in known and known[name].kind == "money"
+        if column.times is not None and not (is_amount and column.times in numbers):
+            yield file.problem((*where, name, "times"), "schema.bad_times", value=column.times, numbers=numbers)
     if table == "customers" and "churned" in source.columns and not {"tenure", "start_date"} & set(source.columns):
         yield file.problem((*where, "churned"), "schema.churned_needs_tenure")
     for name, column in known.items():
@@ -130,6 +136,38 @@ def _problems_of_reasons(reasons: Reasons, file: YamlFile) -> Iterator[text.Data
     since = [version.since for version in reasons.versions.values()]
     if len(set(since)) < len(since):
         yield file.problem(("reasons", "versions"), "schema.versions_alike")
+
+
+DRIVER_TABLES = {"contact": "contacts", "assignment": "assignments", "event": "events", "activity": "activity"}
+
+
+def _problems_of_drivers(spec: Spec, file: YamlFile) -> Iterator[text.DataError]:
+    groups = [*REASON_GROUPS, *spec.reasons.groups]
+    for name, driver in (spec.drivers or {}).items():
+        where, (source,) = ("drivers", name), driver.source
+        if driver.group not in groups:
+            near = hint(driver.group, groups)
+            yield file.problem((*where, "group"), "schema.not_one_of", value=driver.group, hint=near)
+        table, given = DRIVER_TABLES.get(source), getattr(driver, source)
+        if table and table not in spec.tables:
+            yield file.problem((*where, source), "schema.driver_needs_table", table=table)
+        kinds = _kinds(spec, "contacts") if source == "contact" else spec.segments if source == "segment" else None
+        if source in ("term", "column"):
+            kinds = spec.attributes
+            if given in (*spec.roles.personal, *spec.roles.free_text):
+                yield file.problem((*where, source), "schema.personal_segment", name=given)
+            column = spec.attributes.get(given)
+            if driver.bins and column and column.type not in ("number", "money"):
+                yield file.problem((*where, "bins"), "schema.bins_need_number", name=given)
+        if kinds is not None and given not in kinds:
+            yield file.problem((*where, source), "schema.not_one_of", value=given, hint=hint(given, kinds))
+
+
+def _kinds(spec: Spec, table: str) -> list[str]:
+    """The kinds that rows of a table may have: the known ones, and those that its columns map words to."""
+    declared = [source.columns["kind"] for source in spec.tables.get(table, ()) if "kind" in source.columns]
+    own = [code for c in declared for code in (*(c.values or {}).values(), c.default, c.value) if code]
+    return [*TABLES[table]["kind"].codes, *own]
 
 
 def stays_inside(folder: Path, declared: str) -> bool:

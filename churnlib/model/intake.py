@@ -108,7 +108,7 @@ def take_in(engine: Engine, spec: Spec, folder: Path, table: str) -> Intake:
         _take_source(engine, spec, table, i, source, raw, kinds, list(columns))
     if table == "customers":
         rules.set_aside_twins(engine, spec, table, columns)
-    files = [asdict(f) | {"table": table, "source": i} for i, raw in enumerate(found) for f in raw.files]
+    files = [asdict(f) | {"read_as": f.read_as, "table": table, "source": i} for i, raw in enumerate(found) for f in raw.files]
     return Intake(table, columns, declared, pd.DataFrame(files).drop(columns=["columns", "notes"]))
 
 
@@ -137,6 +137,8 @@ def _take_source(
     rowbook.set_aside_rejected(engine, spec, table, number, found.rejected)
     for file in found.files:
         for note, value in file.notes:
+            if note == "unit_in_header" and any(c.unit != 1 for c in source.columns.values() if c.column == value):
+                continue  # declared
             rowbook.add_flag(engine, table, note, "", 0, f"{file.file}:{file.header_line or 1} ({value})")
     hows = {}
     for name, column in source.columns.items():
@@ -147,7 +149,7 @@ def _take_source(
     if "customer_id" in hows:
         how = hows["customer_id"]
         engine.run(MEET.format(value=how.value, raw=quote(raw), join=how.join))
-    _fill(engine, spec, table, number, raw, hows, unread)
+    _fill(engine, spec, table, number, source, raw, hows, unread)
     private = {n for n, kind in kinds.items() if n in spec.roles.personal or kind == "id"}
     for name, how in hows.items():
         is_attribute = table == "customers" and name not in TABLES[table]
@@ -198,9 +200,19 @@ def _constant(engine: Engine, raw: str, name: str, column: Column) -> str:
 
 
 def _fill(
-    engine: Engine, spec: Spec, table: str, number: int, raw: str, hows: Mapping[str, Typed], unread: Iterable[str]
+    engine: Engine,
+    spec: Spec,
+    table: str,
+    number: int,
+    source: Source,
+    raw: str,
+    hows: Mapping[str, Typed],
+    unread: Iterable[str],
 ) -> None:
     values = {name: how.value for name, how in hows.items() if not name.startswith(TICK)}
+    for name, column in source.columns.items():
+        if column.times:  # one of the two missing: the product is missing too
+            values[name] = f"CAST(round({hows[name].value} * {hows[column.times].value}) AS BIGINT)"
     # the codes come from the vocabulary, so they are safe to write out
     marks = [
         f"CASE WHEN {how.value} THEN '{spec.reasons.columns[name.removeprefix(TICK)]}' END"

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,14 @@ class Column:
             sum(n for written, n in self.texts.items() if _reads(parse, written) is not None) / total if total else 0.0
         )
 
+    @cached_property
+    def order(self) -> str:
+        """The order of day and month that reads more of the column: 7/18/2011 settles it."""
+        return max(("dmy", "mdy"), key=lambda order: self.share(lambda t: dates.parse_date(t, order)))
+
     def share_of_dates(self) -> float:
         """Give the share of dates; numbers alone (Excel's day numbers, 20240305) count as dates, too."""
-        return self.share(lambda written: dates.parse_date(written, "dmy"))
+        return self.share(lambda written: dates.parse_date(written, self.order))
 
     def share_of_numbers(self) -> float:
         """Give the share of numbers."""
@@ -59,7 +65,7 @@ class Column:
 
     def first_and_last(self, until: date) -> tuple[date, date] | None:
         """Give the first and the last day up to a day, single stray dates left aside."""
-        read = [(_reads(lambda t: dates.parse_date(t, "dmy"), written), n) for written, n in self.texts.items()]
+        read = [(_reads(lambda t: dates.parse_date(t, self.order), written), n) for written, n in self.texts.items()]
         days = sorted((day, n) for day, n in read if day and day <= until)
         strays = _STRAY * sum(n for _, n in days)
         return (_edge(days, strays), _edge(days[::-1], strays)) if days else None

@@ -175,6 +175,8 @@ def _source(match: Match, attributes: dict[str, Column]) -> Iterator[str]:
 def _declared(table: str, name: str, column: Column) -> str:
     """What is declared of one canonical column, with its doubt."""
     kind = TABLES[table][name].kind
+    if name == "amount" and re.search("unit.?price|^price|单价", column.header, re.IGNORECASE):
+        return f"{{column: {_q(column.header)}, times: quantity}}  {_doubt('times')}"
     if name == "tenure" and re.search("year|年", column.header, re.IGNORECASE):
         return f"{{column: {_q(column.header)}, unit: 12}}"
     if name == "outcome" and kind == "category":
@@ -186,8 +188,8 @@ def _declared(table: str, name: str, column: Column) -> str:
         answers = {word: "否" if re.match("未|不|没|否|no|un", word, re.IGNORECASE) else "是" for word in column.texts}
         values = ", ".join(f"{_q(word)}: {answer}" for word, answer in answers.items())
         return f"{{column: {_q(column.header)}, values: {{{values}}}}}  {_doubt('flag')}"
-    if kind == "date" and any(re.fullmatch(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{4}", t.strip()) for t in column.texts):
-        return f"{_q(column.header)}  {_doubt('date_order')}"
+    if kind == "date" and any(re.fullmatch(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{4}.*", t.strip()) for t in column.texts):
+        return f"{{column: {_q(column.header)}, order: {column.order}}}  {_doubt('date_order')}"
     return _q(column.header)
 
 
@@ -243,7 +245,14 @@ def _definition(by_table: dict[str, list[Match]]) -> Iterator[str]:
         label = ", label: {zh: 已流失（名单标记）, en: Churned (as marked)}" if marked else ""
         yield f"  contract_end: {{kind: contract_end{label}}}"
     if "activity" in by_table:
-        yield "  inactive: {kind: inactivity, at_risk: 6 months, limit: 12 months}"
+        yield f"  inactive: {{kind: inactivity, {_limits(by_table)}}}"
+
+
+def _limits(by_table: dict[str, list[Match]]) -> str:
+    """Limits to start from: a car dealer's 6 and 12 months, or less where the record is shorter than three years."""
+    first, last = next(iter(_spans(by_table, ("activity",), "date")), (date.min, date.max))
+    limit = min(max((last - first).days // 90, 2), 12)  # a quarter of the record, in months of 30 days
+    return f"at_risk: {max(limit // 2, 1)} months, limit: {limit} months"
 
 
 def _segments(by_table: dict[str, list[Match]], attributes: dict[str, Column]) -> Iterator[str]:
@@ -269,6 +278,8 @@ def _segments(by_table: dict[str, list[Match]], attributes: dict[str, Column]) -
     ):
         label = "label: {zh: 在网时长, en: Tenure}"
         chosen.setdefault("tenure", f"{{{label}, tenure_months: [0, 6, 12, 24]}}")
+    if first := next((name for name in synonyms.FIRST_SEGMENTS if name in chosen), None):
+        yield f"segment: {first}  {_doubt('segment')}"
     yield f"segments:  {_doubt('segments')}"
     yield from (f"  {name}: {declared}" for name, declared in chosen.items())
 

@@ -225,6 +225,9 @@ ATTRIBUTES: dict[str, str] = {
 }
 PERSONAL = ("name", "phone", "address", "email", "id_card", "legal_representative", "plate", "birthday")
 
+# which segment a report looks at first, where nobody says: what the company sells comes before who buys it
+FIRST_SEGMENTS = ("contract", "plan", "brand", "customer_type", "region", "province", "channel", "level", "payment")
+
 # name of a segment -> its label in both languages, where the attribute is a common one
 LABELS: dict[str, tuple[str, str]] = {
     "region": ("大区", "Region"),
