@@ -187,3 +187,12 @@ def test_times_names_a_numeric_column_of_the_same_file(home):
     )
     with pytest.raises(text.DataError, match="times"):
         schema.load(folder / "dataset.yml")
+
+
+def test_a_list_of_attributes_beside_activity_is_the_customers(home):
+    write_table(home / "from" / "members.csv", ["msno", "city"], [[f"k{i}", "ab"[i % 2]] for i in range(40)])
+    paid = [[f"k{i % 40}", f"2016{i % 12 + 1:02d}03", "149"] for i in range(400)]
+    write_table(home / "from" / "paid.csv", ["msno", "transaction_date", "actual_amount_paid"], paid)
+    spec = schema.load(propose("kk", home / "from"))
+    assert set(spec.tables) == {"customers", "activity"}
+    assert spec.segments["city"].column == "city"

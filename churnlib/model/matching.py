@@ -20,6 +20,7 @@ _NEEDED = {  # beyond the required columns: one of these makes a table what it i
     "exit_survey": ("reasons", "follow_up", "lost_to"),
     "events": ("label_zh",),
 }
+_ONLY_A_LIST = -3.0  # any other table that fits is the better guess
 _ALONE = ("customers", "contracts", "assignments", "activity", "events", "campaigns", "benchmarks")
 
 
@@ -98,9 +99,12 @@ def _as_table(found: Found, table: str) -> Match | None:
             columns.pop(told, None)
     constants = _constants(found, table, columns)
     missing = [n for n, known in TABLES[table].items() if known.required and n not in {**columns, **constants}]
-    if missing or not any(n in columns or n in constants for n in _NEEDED.get(table, TABLES[table])):
+    telling = any(n in columns or n in constants for n in _NEEDED.get(table, TABLES[table]))
+    is_list = table == "customers" and _fits_rows(found, table, columns) > 0  # ids once each, with any attributes
+    if missing or not (telling or is_list):
         return None
-    score = sum(2 if known.required else 1 for n, known in TABLES[table].items() if n in columns)
+    score = 0 if telling else _ONLY_A_LIST
+    score += sum(2 if known.required else 1 for n, known in TABLES[table].items() if n in columns)
     score += _fits_rows(found, table, columns) + 4 * any(word in found.name.lower() for word in synonyms.FILES[table])
     # what a table has and another does not know speaks against it, but customers may have any attributes
     score -= 0 if table == "customers" else 0.25 * (len(found.columns) - len(columns))

@@ -17,7 +17,7 @@ CONCEPTS: dict[str, tuple[str, ...]] = {
         "合作起始日期 签约日期 购车日期 交车日期 开卡日期 建档日期 首次消费日期 生效日期 起始日期 起始时间 "
         "开始日期 开始时间 "
         "start_date start join_date joined signup_date sign_up_date registration_date registered open_date "
-        "opened customer_since"
+        "registration_init_time opened customer_since activation_date created_at account_created"
     ).split(),
     "end": (
         "离网日期 离网时间 销户日期 销户时间 业务终止时间 业务结束时间 合作终止日期 流失日期 退会日期 "
@@ -44,8 +44,8 @@ CONCEPTS: dict[str, tuple[str, ...]] = {
     ).split(),
     "amount": (
         "交易金额 消费金额 账单金额 实付金额 订单金额 购买金额 销售金额 金额 消费额 销售额 实收 应收 收入 "
-        "费用 amount total "
-        "total_amount price revenue sales spend payment dollars"
+        "费用 amount total total_amount "
+        "amount_paid actual_amount_paid paid_amount payment_value price revenue sales spend payment dollars"
     ).split(),
     "kind": "接触类型 交易类型 业务类型 事件类型 投诉类型 活动类型 类型 类别 kind type category".split(),
     "quantity": "数量 次数 件数 时长 通话分钟 使用量 流量 里程 quantity qty units duration minutes".split(),
@@ -192,7 +192,7 @@ REASONS: dict[str, str] = {
 ATTRIBUTES: dict[str, str] = {
     word: name
     for name, words in {
-        "name": "客户名称 客户姓名 姓名 名称 会员姓名 车主姓名 联系人 name full_name",
+        "name": "客户名称 客户姓名 姓名 名称 会员姓名 车主姓名 联系人 name full_name surname last_name",
         "phone": "联系电话 电话 手机 手机号 手机号码 联系方式 phone mobile telephone",
         "address": "地址 通讯地址 联系地址 address",
         "email": "邮箱 电子邮箱 email e_mail",
