@@ -162,6 +162,36 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """The periods that are declared usual, frozen from report to report.
+
+    Attributes
+    ----------
+    first, last : Period
+    without : tuple of Period
+        Left out of them, such as a crisis.
+    """
+
+    first: Period
+    last: Period
+    without: tuple[Period, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, without: Iterable[str] = ()) -> Baseline:
+        """Read "2023-01..2024-12"; raises UsageError for anything that is no period, or for periods in no order."""
+        first, _, last = (part.strip() for part in text.partition(".."))
+        ends = Period.parse(first), Period.parse(last or first)
+        if ends[1].last < ends[0].first:
+            raise UsageError("about.bad_baseline", baseline=text)
+        return cls(*ends, tuple(Period.parse(period) for period in without))
+
+    def holds(self, period: Period) -> bool:
+        """Tell whether a whole period, of any unit, belongs to it."""
+        is_between = self.first.first <= period.first and period.last <= self.last.last
+        return is_between and not any(p.first <= period.last and period.first <= p.last for p in self.without)
+
+
+@dataclass(frozen=True)
 class About:
     """What every count and result carries to the reader.
 
@@ -191,6 +221,8 @@ class About:
     earliest_churn : float
         Months of tenure before which the definition can show no churn: the limit of an inactivity rule; 0 where ends
         are recorded as such.
+    baseline : Baseline or None
+        What the data set declares as usual.
     delay : (int, int)
         Days after an event from which, and up to which, churn due to it begins to be counted: under an inactivity
         definition one limit less a usual gap, and one limit; none where the contract's end is recorded.
@@ -218,6 +250,7 @@ class About:
     reason_groups: tuple[tuple[str, Label], ...] = ()
     reason_lists: tuple[tuple[str, str, Label, tuple[str, ...]], ...] = ()
     reason_actions: tuple[tuple[str, Label], ...] = ()
+    baseline: Baseline | None = None
     delay: tuple[int, int] = (0, 0)
     earliest_churn: float = 0.0
     min_denominator: int = 30

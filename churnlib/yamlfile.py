@@ -210,7 +210,7 @@ def _allowed(model: type[BaseModel], loc: Path_) -> list[str]:
         # a step that is no field (the key of a dict, the tag of a union, an index) stays at the same models
         found = deeper or [m for m in found if not isinstance(step, str) or _tag(m) in (None, step)] or found
     tagged = [m for m in found if _tag(m) in loc]
-    return sorted({name for m in tagged or found for name in m.model_fields})
+    return sorted({field.alias or name for m in tagged or found for name, field in m.model_fields.items()})
 
 
 def _tag(model: type[BaseModel]) -> str | None:

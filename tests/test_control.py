@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnlib import text
-from churnlib.about import Segment
+from churnlib.about import Baseline, Period, Segment
 from churnlib.statistics.control import control_chart
 from churnlib.statistics.groups import benjamini_hochberg
 from churnlib.text import Label
@@ -116,10 +116,38 @@ def test_a_declared_baseline_is_frozen():
     assert result.notes[0].key == "control.note.baseline.declared"
 
 
-@pytest.mark.parametrize("wrong", ["2024-01..2024-03", "2023..2024", "long ago"])
+@pytest.mark.parametrize("wrong", ["2024-01..2024-03", "2024-12..2023-01", "long ago"])
 def test_a_baseline_that_cannot_be_used_is_said(wrong):
     with pytest.raises(text.UsageError):
         control_chart(period_counts(USUAL), baseline=wrong)
+
+
+def test_the_data_set_s_baseline_is_taken_and_its_crisis_left_out():
+    crisis = [*USUAL[:20], 400, 380, 300, *USUAL[23:]]
+    declared = Baseline.parse("2023-01..2025-06", ["2024-09", "2024-10", "2024-11"])
+    result = control_chart(period_counts(crisis, about=replace(ABOUT, baseline=declared)))
+    assert result.declared == declared and result.usual.inside.sum() == 27
+    notes = {note.key: note for note in result.notes}
+    assert notes["control.note.left_out"].values["periods"] == ["2024-09", "2024-10", "2024-11"]
+    assert Baseline.parse("2023..2024").holds(Period.parse("2023-Q4"))  # of any unit
+    early = replace(ABOUT, baseline=Baseline.parse("2025-10..2025-12"))
+    assert control_chart(period_counts(USUAL, about=early)).notes[0].key == "control.note.baseline.unusable"
+
+
+def test_a_found_baseline_does_not_contain_a_crisis():
+    # two months of a crisis hide each other from a test of one at a time; its shoulders are less remarkable
+    lost = [*USUAL[:19], 262, 520, 540, 258, *USUAL[:13]]
+    result = control_chart(period_counts(lost))
+    gone = result.table["period"].iloc[[19, 20, 21, 22]].tolist()
+    assert not result.table.set_index("period").loc[gone, "in_baseline"].any()
+    assert result.usual.inside.sum() >= 19 and result.usual.sigma < 1.2
+
+
+def test_a_found_baseline_ends_before_what_an_event_changed_half_a_year_ago():
+    lost = [*USUAL[:16], *[int(1.4 * d) for d in USUAL[:8]], *USUAL[:12]]
+    result = control_chart(period_counts(lost))
+    assert result.table.loc[result.table["in_baseline"], "period"].iloc[-1] == "2024-04"
+    assert result.table["beyond"].iloc[16:24].all()
 
 
 def test_a_found_baseline_starts_after_the_last_lasting_change():

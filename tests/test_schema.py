@@ -180,3 +180,26 @@ def test_every_rule_and_column_has_words_in_both_languages():
         assert severity in allowed
         assert text.say(f"rules.{rule}", "zh") and text.say(f"rules.{rule}", "en")
     assert {"customers", "activity"} < set(TABLES)
+
+
+def test_a_baseline_is_declared_with_what_to_leave_out(tmp_path):
+    spec = load(tmp_path, GOOD + "baseline: {from: 2023-01, to: 2024-12, without: [2024-09, 2024-Q4]}\n")
+    assert [str(p) for p in (spec.baseline.first, spec.baseline.last, *spec.baseline.without)] == [
+        *("2023-01", "2024-12"),
+        *("2024-09", "2024-Q4"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("{form: 2023-01, to: 2024-12}", "from"),  # a near miss
+        ("{from: 2023-01, to: 2024-12, withot: 2024-03}", "without"),
+        ("{from: 2023-1, to: 2024-12}", "2023-1"),
+        ("{from: 2024-12, to: 2023-01}", "2023-01"),
+        ("{from: 2023-01, to: 2023-12, without: 2024-03}", "2024-03"),
+    ],
+)
+def test_a_baseline_that_cannot_be_meant_is_told_with_its_line(tmp_path, language, written, said):
+    message = told(tmp_path, GOOD + f"baseline: {written}\n")
+    assert said in message and "17" in message

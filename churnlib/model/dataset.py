@@ -134,6 +134,7 @@ class Dataset:
             simulated=self.spec.simulated,
             filters=self.filters,
             events=self._events(),
+            baseline=self.spec.baseline.periods if self.spec.baseline else None,
             targets=tuple(self.spec.targets.items()),
             reason_groups=tuple((name, group.label) for name, group in self.spec.reasons.groups.items()),
             reason_lists=tuple(

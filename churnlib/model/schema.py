@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from churnlib import text
+from churnlib.model.baseline import BaselineSpec
 from churnlib.model.parts import Driver, Duration, Length, Name, Part, Strings, Words
 from churnlib.model.vocabulary import FORM_COLUMNS, MAPPINGS, RULES, TABLES, Severity
 from churnlib.yamlfile import YamlFile
@@ -257,6 +258,7 @@ class Spec(Part):
     reasons: Reasons = Reasons()
     drivers: dict[Name, Driver] | None = Field(None, max_length=20)  # proposed from the tables if not given
     thresholds: Thresholds = Thresholds()
+    baseline: BaselineSpec | None = None
     targets: dict[str, float] = {}
     revenue_kinds: Strings | None = None  # kinds of activity that bring money; see counts/revenue.py for the default
     roles: Roles = Roles()

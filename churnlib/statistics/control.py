@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from churnlib import text
-from churnlib.about import Event, Period, Segment
+from churnlib.about import Baseline, Event, Period, Segment
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
 from churnlib.statistics.changepoint import change_points, complete_periods
 from churnlib.statistics.groups import HIDES, GroupCharts, group_charts, run_of_signals
-from churnlib.statistics.pchart import LONGEST, SHORTEST, Usual, control_limits
+from churnlib.statistics.pchart import LONGEST, SHORTEST, Usual, control_limits, screened
 from churnlib.statistics.season import YEAR, YEARS
+from churnlib.statistics.touched import place as place_of
 
 ENOUGH = 12  # periods that a found baseline is not cut below
 PLOTTED = 48
@@ -37,6 +38,8 @@ class ControlChart(Result):
         The same for groups of customers.
     usual : Usual or None
         What the baseline says; None when it is too short.
+    declared : Baseline or None
+        The declared baseline that the limits are frozen to; None where one was found.
     shift : {"", "high", "low"}
         Whether a lasting change of the last year leads away from what is usual, `shift_since` its first period.
     """
@@ -45,7 +48,7 @@ class ControlChart(Result):
     usual: Usual | None = None
     shift: str = ""
     shift_since: str = ""
-    declared: bool = False
+    declared: Baseline | None = None
     module: ClassVar[str] = "control"
     columns: ClassVar[tuple[Column, ...]] = (
         Column("period", "period"),
@@ -152,10 +155,15 @@ class ControlChart(Result):
         if self.usual is None or not len(base):
             return ()
         values = {"first": base["period"].iloc[0], "last": base["period"].iloc[-1], "n": len(base)}
-        kind = "declared" if self.declared else "found"
+        between = self.table[self.table["period"].between(values["first"], values["last"])]
+        gone = between.loc[~between["in_baseline"].astype(bool), "period"].tolist()
+        left_out = (Statement("control.note.left_out", {"periods": gone}),) if gone else ()
+        unusable = self.declared is None and self.about.baseline is not None
+        kind = "declared" if self.declared else "unusable" if unusable else "found"
         season = "season" if self.usual.seasonal else "no_season"
         return (
-            Statement(f"control.note.baseline.{kind}", values),
+            Statement(f"control.note.baseline.{kind}", values | {"least": SHORTEST}),
+            *left_out,
             Statement("control.note.limits", {"sigma": self.usual.sigma}),
             Statement(f"control.note.{season}", {"years": YEARS}),
             Statement("control.note.rules"),
@@ -200,9 +208,10 @@ def control_chart(counts, groups: Iterable = (), *, baseline: str = "") -> Contr
     groups : iterable of Counts
         From `period_counts(data, by=...)`, one for each segment to look into.
     baseline : str, optional
-        "2023-01..2024-12": the periods that are declared usual, frozen from report to report. If not given, a baseline
-        is found: the complete periods before the last year (at least half a year of them; with less, those before the
-        report's period), from their last lasting change on, without single periods that stand out from the others.
+        "2023-01..2024-12": the periods that are declared usual, frozen from report to report; if not given, those that
+        the data set declares. Else a baseline is found: the complete periods before the last year (at least half a year
+        of them; with less, those before the report's period), from their last lasting change on, without periods that
+        stand out from the others, such as a crisis.
 
     Returns
     -------
@@ -212,15 +221,22 @@ def control_chart(counts, groups: Iterable = (), *, baseline: str = "") -> Contr
     Raises
     ------
     UsageError
-        If a declared baseline is not two periods of the report's unit, or holds fewer than 6 complete ones.
+        If the baseline named here is no two periods, or holds fewer than 6 complete ones of the report's unit. One that
+        the data set declares is then left aside, and a note says so.
     """
     about = counts.about
     series = complete_periods(counts.frame, about)
-    inside = declared_baseline(series, baseline, about) if baseline else found_baseline(series, about)
-    table, usual = control_limits(series, inside, about.time_unit, screen=not baseline)
+    declared = Baseline.parse(baseline) if baseline else about.baseline
+    inside = _declared(series, declared)
+    if baseline and inside.sum() < SHORTEST:
+        raise text.UsageError("control.bad_baseline", baseline=baseline, least=SHORTEST, n=int(inside.sum()))
+    if inside.sum() < SHORTEST:
+        declared, inside = None, found_baseline(series, about)
+    screen = declared is None
+    table, usual = control_limits(series, inside, about.time_unit, screen, _after_events(series, about))
     shift, since = _shift(counts, table) if usual is not None else ("", "")
     divided = list(groups)
-    charts = group_charts(divided, _names(table), about, screen=not baseline) if divided and usual is not None else None
+    charts = group_charts(divided, _names(table), about, screen) if divided and usual is not None else None
     return ControlChart(
         about=about.by(Segment()) if not about.segment.name else about,
         table=table,
@@ -229,8 +245,24 @@ def control_chart(counts, groups: Iterable = (), *, baseline: str = "") -> Contr
         usual=usual,
         shift=shift,
         shift_since=since,
-        declared=bool(baseline),
+        declared=declared,
     )
+
+
+def _declared(series: pd.DataFrame, declared: Baseline | None) -> np.ndarray:
+    """The complete periods that a declared baseline holds."""
+    periods = period_values(series["period"])
+    return np.array([declared is not None and declared.holds(period) for period in periods], bool)
+
+
+def _after_events(series: pd.DataFrame, about) -> np.ndarray:
+    """The periods of the year after each event that was to touch all customers."""
+    doubted, periods = np.zeros(len(series), bool), series["period"].tolist()
+    for event in about.events:
+        at = place_of(event, about.delay[0], periods) if not event.scope else None
+        if at is not None:
+            doubted[at : at + YEAR[about.period.unit]] = True
+    return doubted
 
 
 def _names(table: pd.DataFrame) -> list[str]:
@@ -238,27 +270,24 @@ def _names(table: pd.DataFrame) -> list[str]:
 
 
 def found_baseline(series: pd.DataFrame, about) -> np.ndarray:
-    """Find the periods that say what is usual (see `control_chart`)."""
+    """Find the periods that say what is usual: of those before the last year, the latest stretch without a change.
+
+    Of stretches shorter than 12 periods the longest is taken: what an event of the year before last has changed is not
+    usual yet.
+    """
     n, year = len(series), YEAR[about.period.unit]
     end = n - year if n - year >= ENOUGH else min(ENOUGH, n - 1)
-    start = max(0, end - LONGEST)
-    before = series.iloc[:end]
+    start, place = max(0, end - LONGEST), np.arange(n)
     if end - start > ENOUGH:
-        changes = change_points(_Part(before, about)).table
-        last = series["period"].tolist().index(changes["period"].iloc[0]) if len(changes) else 0
-        start = max(start, min(last, end - ENOUGH))
-    place = np.arange(n)
+        # a crisis of a few periods is no lasting change: without it the series has none
+        before = series.iloc[:end]
+        kept = screened(before, place[:end] >= start, about.time_unit, _after_events(before, about))
+        changes = change_points(_Part(before[kept], about)).table["period"]
+        starts = [start, *(p for p in sorted(series.index[series["period"].isin(changes)]) if p > start)]
+        stretches = list(zip(starts, [*starts[1:], end], strict=True))
+        long = [s for s in stretches if s[1] - s[0] >= ENOUGH]
+        start, end = long[-1] if long else max(stretches, key=lambda s: s[1] - s[0])
     return (place >= start) & (place < end)
-
-
-def declared_baseline(series: pd.DataFrame, baseline: str, about) -> np.ndarray:
-    """Read "2023-01..2024-12" and give the periods in it."""
-    first, _, last = (part.strip() for part in baseline.partition(".."))
-    ends = [Period.parse(part) for part in (first, last or first)]
-    inside = series["period"].between(*(str(end) for end in ends)).to_numpy()
-    if any(end.unit != about.period.unit for end in ends) or inside.sum() < SHORTEST:
-        raise text.UsageError("control.bad_baseline", baseline=baseline, least=SHORTEST, n=int(inside.sum()))
-    return inside
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from churnlib.statistics.season import YEAR, YEARS, lengths, season_terms
 SHORTEST = 6  # periods of a baseline
 LONGEST = 60
 FALSE_ALARM = 0.0027  # of one period beyond the limits, both sides together: the three sigma of the book
-OUTLIER = 0.01  # chance, over the whole baseline, of setting a usual period aside
+OUTLIER = 0.01  # chance, over the whole baseline, of setting usual periods aside
+MOST_ASIDE = 6  # one period in so many may be set aside as an outlier
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,13 @@ def laney_limits(expected, n, sigma, factor=3.0) -> tuple[np.ndarray, np.ndarray
     return np.clip(p - half, 0, 1), np.clip(p + half, 0, 1)
 
 
-def control_limits(series: pd.DataFrame, inside: np.ndarray, time_unit: str = "day", screen: bool = True):
+def control_limits(
+    series: pd.DataFrame,
+    inside: np.ndarray,
+    time_unit: str = "day",
+    screen: bool = True,
+    doubted: np.ndarray | None = None,
+):
     """Hold every period of a level against what its baseline says is usual.
 
     The centre follows the length of the periods and, from three years of baseline on, the season with the Spring
@@ -87,7 +94,9 @@ def control_limits(series: pd.DataFrame, inside: np.ndarray, time_unit: str = "d
         The periods of the baseline.
     time_unit : {"day", "month"}
     screen : bool
-        Set a baseline period aside that stands out from the others (a found baseline, not a declared one).
+        Set baseline periods aside that stand out from the others (a found baseline, not a declared one).
+    doubted : numpy.ndarray of bool, optional
+        Periods after an event: less is needed to set them aside.
 
     Returns
     -------
@@ -99,7 +108,7 @@ def control_limits(series: pd.DataFrame, inside: np.ndarray, time_unit: str = "d
     table = series.assign(churn_rate=series["n_churned_opening"] / series["n_opening"], in_baseline=inside)
     usual = None
     if inside.sum() >= SHORTEST:
-        inside = _screened(series, inside, time_unit) if screen else inside
+        inside = screened(series, inside, time_unit, doubted) if screen else inside
         expected, deviation, spread, usual = _deviations(series, inside, time_unit)
         factor = t.ppf(1 - FALSE_ALARM / 2, usual.freedom)
         lower, upper = laney_limits(expected, series["n_opening"], spread, factor)
@@ -164,18 +173,43 @@ def _leverage(weighted: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return np.einsum("ij,jk,ik->i", weighted, inverse, weighted)
 
 
-def _screened(series: pd.DataFrame, inside: np.ndarray, time_unit: str) -> np.ndarray:
-    """Set periods aside that stand out from all others of the baseline: what happened in them is not usual."""
-    kept = inside.copy()
-    for _ in range(3):
-        if kept.sum() <= max(SHORTEST, 2 * inside.sum() // 3):
-            break
-        _, deviation, spread, usual = _deviations(series, kept, time_unit)
-        residual = np.where(kept, np.abs(deviation) * spread / usual.sigma, 0.0)
-        worst, m = int(residual.argmax()), usual.freedom
-        r = min(residual[worst] ** 2 / m, 1 - 1e-9)  # share of the residual sum of squares
-        deleted = np.sqrt((m - 1) * r / (1 - r))
-        if usual.sigma <= 1.0 or t.sf(deleted, m - 1) * 2 * kept.sum() > OUTLIER:
-            break
+def screened(series: pd.DataFrame, inside: np.ndarray, time_unit: str, doubted: np.ndarray | None = None) -> np.ndarray:
+    """Set periods aside that stand out from all others of the baseline: what happened in them is not usual.
+
+    The generalised extreme Studentised deviate test looks for several at once, so that two months of a crisis do not
+    hide each other. Their neighbours, and periods after an event, are then held against the others one by one.
+
+    References
+    ----------
+    Rosner, B. (1983). Percentage points for a generalized ESD many-outlier procedure. Technometrics 25, 165-172.
+    """
+    kept, aside, found, m = inside.copy(), [], 0, int(inside.sum())
+    for _ in range(min(max(3, m // MOST_ASIDE), m - max(SHORTEST, 2 * m // 3))):
+        residual, usual = _residuals(series, kept, time_unit)
+        worst, freedom = int(np.where(kept, residual, 0.0).argmax()), usual.freedom
+        share = min(residual[worst] ** 2 / freedom, 1 - 1e-9)  # of the residual sum of squares
+        deleted = np.sqrt((freedom - 1) * share / (1 - share))
+        aside.append(worst)
+        if usual.sigma > 1.0 and t.sf(deleted, freedom - 1) * 2 * kept.sum() <= OUTLIER:
+            found = len(aside)
         kept[worst] = False
-    return kept
+    kept = inside.copy()
+    kept[aside[:found]] = False
+    return kept & ~_near(series, inside, kept, time_unit, np.zeros(len(kept), bool) if doubted is None else doubted)
+
+
+def _near(series: pd.DataFrame, inside: np.ndarray, kept: np.ndarray, time_unit: str, doubted: np.ndarray):
+    """Periods beside those set aside, or after an event, that are beyond what the others lead to expect."""
+    beside = np.convolve(inside & ~kept, np.ones(3), "same") > 0
+    suspected = kept & (doubted | beside)
+    others = kept & ~suspected
+    if not suspected.any() or others.sum() < 2 * SHORTEST:
+        return np.zeros(len(kept), bool)
+    _, deviation, _, usual = _deviations(series, others, time_unit)
+    return suspected & (2 * t.sf(np.abs(deviation), usual.freedom) < np.where(beside, OUTLIER, FALSE_ALARM))
+
+
+def _residuals(series: pd.DataFrame, kept: np.ndarray, time_unit: str) -> tuple[np.ndarray, Usual]:
+    """Distances from the expected in the baseline's own standard deviations."""
+    _, deviation, spread, usual = _deviations(series, kept, time_unit)
+    return np.abs(deviation) * spread / usual.sigma, usual

@@ -56,7 +56,7 @@ def event_cases(events: Sequence[Event], divided: dict, periods: list[str], dela
     """
     found: list[Case] = []
     for event in sorted(events, key=lambda e: e.date):
-        at, full = (_place(event, days, periods) for days in delay)
+        at, full = (place(event, days, periods) for days in delay)
         if at is None or event.date > period_values(periods[-1:])[0].last:
             continue
         case = Case((event,), *touched(event, divided), at=at, full=full)
@@ -69,8 +69,8 @@ def event_cases(events: Sequence[Event], divided: dict, periods: list[str], dela
     return found
 
 
-def _place(event: Event, days: int, periods: list[str]) -> int | None:
-    """The period in which so many days after the event lie; their number where it has not come yet."""
+def place(event: Event, days: int, periods: list[str]) -> int | None:
+    """Give the place of the period that lies so many days after an event; their number where it has not come yet."""
     starts, day = [p.first for p in period_values(periods)], event.date + timedelta(days=days)
     if not starts or day < starts[0]:
         return None
