@@ -51,6 +51,7 @@ _VERBS = {
     "statistics.market": ["market_comparison"],
     "statistics.ledger": ["tracking_table", "customer_ledger"],
     "tenure.staying": ["length_of_stay", "ways_of_leaving"],
+    "tenure.staying": ["length_of_stay", "ways_of_leaving"],
     "tenure.survival": ["kaplan_meier"],
     "tenure.milestones": ["survival_table", "tenure_quantiles"],
     "tenure.logrank": ["logrank_test"],

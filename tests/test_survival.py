@@ -131,6 +131,18 @@ def test_the_one_withheld_level_does_not_follow_from_the_others():
     assert keep.tolist() == [[True, False, True], [True, False, True], [True, True, True]]
 
 
+def test_what_is_read_by_itself_is_shown_alike_wherever_it_is_shown():
+    rng = np.random.default_rng(13)
+    lost = rng.poisson(2.5, (3, 40)).cumsum(axis=1).astype(float)
+    anchors = np.arange(40) % 6 == 5
+    keep = merge_small_steps(lost, 5, anchors=anchors)
+    np.testing.assert_array_equal(keep[:, anchors], merge_small_steps(lost[:, anchors], 5))
+    assert keep[:, ~anchors].any()
+    for row, kept in zip(lost, keep, strict=True):
+        steps = np.diff(np.r_[0.0, row[kept]])
+        assert not ((steps > 0) & (steps < 5)).any()
+
+
 def test_a_curve_says_nothing_of_too_few_customers():
     rows = spells((0, 50, "voluntary", 5), (0, 90, "censored", 12))
     for verb in VERBS:

@@ -8,9 +8,12 @@ from survival_cases import OUTCOMES, counts, simulate
 from churnlib import text
 from churnlib.tenure.hazard import proportional_hazards
 from churnlib.tenure.incidence import cumulative_incidence
+from churnlib.tenure.logrank import logrank_test
 from churnlib.tenure.milestones import survival_table
 from churnlib.tenure.ratios import ratios_by_tenure
+from churnlib.tenure.restricted import months_stayed
 from churnlib.tenure.returns import survival_after_return
+from churnlib.tenure.staying import length_of_stay, ways_of_leaving
 from churnlib.tenure.survival import kaplan_meier
 from churnlib.tenure.tenure_risk import hazard_by_tenure
 
@@ -19,6 +22,61 @@ def said(result):
     """Every sentence in both languages."""
     statements = [s for s in (*result.findings, *result.notes, result.subtitle) if s]
     return [statement.say(language) for statement in statements for language in text.LANGUAGES]
+
+
+def three_groups(n=3_000, seed=47):
+    """Groups a and b leave at 0.04 a month, c at 0.08."""
+    rng = np.random.default_rng(seed)
+    return pd.concat(
+        [simulate(n, rng, monthly_risk=r, level=v) for v, r in zip("abc", (0.04, 0.04, 0.08), strict=True)]
+    )
+
+
+def test_one_block_holds_what_the_curve_its_readings_the_means_and_the_tests_say_apart():
+    made = counts(three_groups())
+    both = length_of_stay(made)
+    readings, means, test = survival_table(made, months=(3, 12, 24, 36, 60)), months_stayed(made), logrank_test(made)
+    pd.testing.assert_frame_equal(both.shown, kaplan_meier(made).shown)
+    summary = both.summary("en").set_index("Group")
+    assert summary.loc["group c", "12 months"] == readings.summary("en").set_index("Group").loc["group c", "12 months"]
+    stayed = means.table[means.table["part"] == "stayed"].set_index("level")["mean"]
+    cell = summary.loc["group c", f"Mean months stayed of the first {means.horizon}"]
+    assert cell.startswith(f"{stayed['c']:.1f} (")
+    assert summary["Churned ÷ expected"].tolist() == [text.show(r, "ratio", "en") for r in test.table["ratio"]]
+    assert [f.key for f in both.findings] == ["survival.rank.clear", "survival.mean.shorter"]
+    keys = [note.key for note in both.notes]
+    assert {"survival.note.logrank", "survival.note.pairs_named", "survival.note.gray_clear"} <= set(keys)
+    pairs = next(note for note in both.notes if note.key == "survival.note.pairs_named")
+    assert "group a – group c, group b – group c" in pairs.say("en") and "a组 – b组" not in pairs.say("zh")
+    assert not any("nan" in words for words in said(both)) and both.plot() is not None
+
+
+def test_the_whole_is_read_at_the_months_that_matter_and_gives_the_figures_of_the_period():
+    made = counts(simulate(4_000, np.random.default_rng(48)))
+    both = length_of_stay(made)
+    assert both.summary("zh").equals(survival_table(made).summary("zh"))
+    assert [kpi.id for kpi in both.kpis] == ["retention_12"] and both.findings[0].key == "survival.median.reached"
+    snapshot = length_of_stay(counts(simulate(4_000, np.random.default_rng(48)), snapshot=True))
+    assert snapshot.findings[0].key == "survival.snapshot.share"
+
+
+def test_ways_of_leaving_add_up_to_the_horizon_and_say_what_each_costs():
+    made = counts(simulate(4_000, np.random.default_rng(49)))
+    ways = ways_of_leaving(made)
+    assert [f.key for f in ways.findings] == ["survival.incidence.main", "survival.mean.lost"]
+    assert ways.means.table["mean"].sum() == pytest.approx(ways.means.horizon, abs=1 / 30)  # read at a whole day
+    assert list(ways.summary("en").columns)[-1] == f"Months lost of the first {ways.means.horizon}"
+    unknown = simulate(900, np.random.default_rng(50)).replace({"outcome": dict.fromkeys(OUTCOMES, "unknown")})
+    assert ways_of_leaving(counts(unknown)).plot() is None  # the survival curve has said it
+
+
+@pytest.mark.parametrize("verb", [length_of_stay, ways_of_leaving])
+@pytest.mark.parametrize("levels", [("",), ("a", "b")])
+def test_too_few_customers_are_told_in_one_sentence(verb, levels):
+    rows = pd.concat([simulate(20, np.random.default_rng(51), level=level) for level in levels])
+    result = verb(counts(rows))
+    assert all(words and "nan" not in words for words in said(result)) and result.plot() is None
+    assert all(len(result.summary(language)) for language in text.LANGUAGES)
 
 
 def silent_for_a_year(n=6_000, seed=45, level=""):

@@ -122,11 +122,12 @@ def gap_interval(low: dict, high: dict, n_compared: int, conf_level: float = 0.9
     return gap - z * variance**0.5, gap + z * variance**0.5
 
 
-def merge_small_steps(lost: np.ndarray, k: int, together: bool = False) -> np.ndarray:
+def merge_small_steps(lost: np.ndarray, k: int, together: bool = False, anchors=None) -> np.ndarray:
     """Choose the readings that may be shown: none may tell of 1 to k - 1 churned customers since the one before.
 
     Where just one level would be withheld at a reading, the next smallest is withheld with it: all customers together
-    are shown too, and the one would follow by subtraction.
+    are shown too, and the one would follow by subtraction. Readings that are also shown by themselves (the anchors) are
+    chosen first and among themselves; the others have to fit between them.
 
     Parameters
     ----------
@@ -135,21 +136,35 @@ def merge_small_steps(lost: np.ndarray, k: int, together: bool = False) -> np.nd
     k : int
     together : bool
         Whether a reading is shown for all or for none: the outcomes of one curve, which add up to it.
+    anchors : numpy.ndarray of bool, shape (M,), optional
 
     Returns
     -------
     numpy.ndarray of bool, shape (G, M)
     """
-    keep, last = np.zeros(lost.shape, bool), np.full(len(lost), np.nan)
+    chosen, ahead = np.zeros(lost.shape[1], bool), np.full(lost.shape, np.nan)
+    keep = np.zeros(lost.shape, bool)
+    if anchors is not None and anchors.any():
+        chosen = anchors
+        keep[:, chosen] = merge_small_steps(lost[:, chosen], k, together)
+        ahead = _next_shown(np.where(keep, lost, np.nan))
+    last = np.zeros(len(lost))
     for m in range(lost.shape[1]):
-        known = ~np.isnan(lost[:, m])
-        since = lost[:, m] - np.where(np.isnan(last), 0.0, last)
-        risky = known & (since > 0) & (since < k)
-        others = np.flatnonzero(known & ~risky & (since > 0))
-        if together and risky.any():
-            risky[:] = True
-        elif risky.sum() == 1 and len(others):
-            risky[others[np.argmin(since[others])]] = True
-        keep[:, m] = known & ~risky
+        known, since, left = ~np.isnan(lost[:, m]), lost[:, m] - last, ahead[:, m] - lost[:, m]
+        if not chosen[m]:
+            risky = known & (((since > 0) & (since < k)) | ((left > 0) & (left < k)))
+            others = np.flatnonzero(known & ~risky & (since > 0))
+            if together and risky.any():
+                risky[:] = True
+            elif risky.sum() == 1 and len(others):
+                risky[others[np.argmin(since[others])]] = True
+            keep[:, m] = known & ~risky
         last = np.where(keep[:, m], lost[:, m], last)
     return keep
+
+
+def _next_shown(shown: np.ndarray) -> np.ndarray:
+    """Give for every position the next value along the last axis that is not NaN."""
+    at = np.where(np.isnan(shown), shown.shape[1], np.arange(shown.shape[1]))
+    following = np.minimum.accumulate(at[:, ::-1], axis=1)[:, ::-1]
+    return np.take_along_axis(np.c_[shown, np.full(len(shown), np.nan)], following, axis=1)

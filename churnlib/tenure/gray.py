@@ -155,6 +155,16 @@ class GrayTest(SurvivalResult):
     def notes(self) -> tuple[Statement, ...]:
         return (Statement("survival.note.gray"),)
 
+    @property
+    def result_notes(self) -> tuple[Statement, ...]:
+        """The tests in one line, for a result that prints them beside other things; none without two outcomes."""
+        told = self.table.dropna(subset="p_holm")
+        clear = told[told["p_holm"] < 1 - self.about.conf_level]
+        if len(told) < 2:
+            return ()
+        values = {"n": len(told), "outcomes": [text.label(f"results.outcome.{o}") for o in clear["outcome"]]}
+        return (Statement("survival.note.gray_clear" if len(clear) else "survival.note.gray_alike", values),)
+
 
 def gray_test(counts) -> GrayTest:
     """Test, outcome by outcome, whether the levels of a segment lose the same share of their customers to it.

@@ -110,7 +110,8 @@ class CumulativeIncidence(SurvivalResult):
         known = table["incidence"].notna() & (table["n_at_risk"] >= self.about.min_denominator)
         curves = table["level"].nunique() * max(len(self.outcomes), 1)
         lost = table["n_events"].where(known).to_numpy(float).reshape(curves, -1)
-        keep = merge_small_steps(lost, self.about.privacy_k, together=self.is_whole).ravel()
+        milestones = np.isin(table["months"].to_numpy().reshape(curves, -1)[0], MONTHS)
+        keep = merge_small_steps(lost, self.about.privacy_k, self.is_whole, milestones).ravel()
         return table[keep] if self.is_whole else self.withheld(table, known, keep, ESTIMATES)
 
     @property

@@ -19,7 +19,9 @@ from churnlib.show.results import Column, Finding, Statement
 from churnlib.tenure.estimators import product_limit
 from churnlib.tenure.lifetable import LifeTable, arrange, life_table
 from churnlib.tenure.survival import SurvivalResult
+from churnlib.text import LANGUAGES, Label
 
+PAIRS = 6  # of levels that differ, named at most
 RANK = 1e-10  # of the largest entry: the covariance of k levels has rank k - 1 by construction
 
 
@@ -144,7 +146,12 @@ class LogRank(SurvivalResult):
         clear = self.pairs[self.pairs["p_holm"] < 1 - self.about.conf_level]
         if len(self.pairs) < 2:
             return (test,)
-        return (test, Statement("survival.note.pairs", {"n": len(self.pairs), "clear": len(clear)}))
+        values = {"n": len(self.pairs), "clear": len(clear)}
+        if not 0 < len(clear) <= PAIRS:
+            return (test, Statement("survival.note.pairs", values))
+        both = [(self.level(a), self.level(b)) for a, b in zip(clear["level_a"], clear["level_b"], strict=True)]
+        values["pairs"] = [Label(*(f"{a.to(x)} – {b.to(x)}" for x in LANGUAGES)) for a, b in both]
+        return (test, Statement("survival.note.pairs_named", values))
 
 
 def logrank_test(counts, *, rho: float = 0.0, gamma: float = 0.0) -> LogRank:

@@ -70,7 +70,9 @@ class SurvivalTable(SurvivalResult):
         beside, columns, rows = self.whole.shown.set_index("level"), self._whole_columns(), []
         for level, readings in self.shown.groupby("level", sort=False):
             cells = {
-                text.say("survival.at_month", language, months=r.months): _reading(r, language)
+                text.say("survival.at_month", language, months=r.months): reading(
+                    r.survival, r.ci_lower, r.ci_upper, language, "pct"
+                )
                 for r in readings.itertuples()
             }
             sizes = {
@@ -157,13 +159,17 @@ def _reading_rows(level, months, tenure, at_risk, lost, read) -> pd.DataFrame:
     return frame.assign(**{name: read[name] for name in ESTIMATES})
 
 
-def _reading(row, language: str) -> str:
-    """Write a reading with its interval: "78.1% (77.5–78.6)"."""
-    if pd.isna(row.survival):
+def reading(value, lower, upper, language: str, kind: str = "number") -> str:
+    """Write an estimate with its interval: "78.1% (77.5–78.6)", "−2.6 (−3.6 to −1.6)"."""
+    if pd.isna(value):
         return text.MISSING
-    lower, upper = (text.show(100 * bound, "number", language, 1) for bound in (row.ci_lower, row.ci_upper))
-    said = text.show(row.survival, "pct", language, 1)
-    return f"{said}（{lower}–{upper}）" if language == "zh" else f"{said} ({lower}–{upper})"
+    said = text.show(value, kind, language, 1)
+    if pd.isna(lower):
+        return said
+    times, plain = (100, "number") if kind == "pct" else (1, kind)
+    lower, upper = (text.show(times * bound, plain, language, 1) for bound in (lower, upper))
+    between = "–" if plain == "number" else " 至 " if language == "zh" else " to "
+    return f"{said}（{lower}{between}{upper}）" if language == "zh" else f"{said} ({lower}{between}{upper})"
 
 
 @dataclass(frozen=True, kw_only=True)

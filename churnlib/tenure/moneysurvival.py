@@ -16,7 +16,7 @@ from churnlib.tenure.curves import level_curves, merge_small_steps
 from churnlib.tenure.estimators import StepCurve, product_limit, survival_interval
 from churnlib.tenure.jackknife import jackknife_variance, without_each_block
 from churnlib.tenure.lifetable import LifeTable, anniversary, arrange, life_table
-from churnlib.tenure.survival import SurvivalResult, main_month, tick_months
+from churnlib.tenure.survival import MONTHS, SurvivalResult, main_month, tick_months
 from churnlib.text import UsageError
 
 ESTIMATES = ("survival", "money_survival", "ci_lower", "ci_upper", "gap", "gap_lower", "gap_upper")
@@ -73,7 +73,8 @@ class MoneySurvival(SurvivalResult):
         table = self.table
         known = table["survival"].notna() & (table["n_at_risk"] >= self.about.min_denominator)
         lost = table["n_events"].where(known).to_numpy(float).reshape(table["level"].nunique(), -1)
-        return table[merge_small_steps(lost, self.about.privacy_k).ravel()]
+        milestones = np.isin(table["months"].to_numpy().reshape(lost.shape)[0], MONTHS)
+        return table[merge_small_steps(lost, self.about.privacy_k, anchors=milestones).ravel()]
 
     @property
     def findings(self) -> tuple[Finding, ...]:

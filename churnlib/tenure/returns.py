@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from churnlib.show.results import Finding, Kpi, Statement
 from churnlib.tenure.curves import LevelCurve
 from churnlib.tenure.lifetable import anniversary
-from churnlib.tenure.survival import MONTHS, SurvivalCurve, kaplan_meier, main_month, readable
+from churnlib.tenure.survival import SurvivalCurve, kaplan_meier, main_month
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +32,8 @@ class ReturnSurvival(SurvivalCurve):
         return tuple(self._stay_finding(curve, values) for curve in told) or (Finding("survival.returned.few", values),)
 
     def _stay_finding(self, curve: LevelCurve, values: dict) -> Finding:
-        """The share that stays, at the main reading or the latest before it that the curve reaches."""
-        for months in readable(self.about, [m for m in MONTHS[::-1] if m <= main_month(self.about)]):
+        """The share that stays, at the main reading or the last month before it that the curve reaches."""
+        for months in range(main_month(self.about), int(self.about.earliest_churn), -1):
             tenure = anniversary(months, self.life.unit)
             if tenure <= curve.tenure[-1]:
                 read = {name: float(value) for name, value in curve.read(tenure).items()}

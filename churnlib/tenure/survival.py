@@ -121,7 +121,8 @@ class SurvivalCurve(SurvivalResult):
         conf_level = self.about.conf_level
         read = [close_interval(c.read(grid), n, conf_level) for c, n in zip(self.curves, at_risk, strict=True)]
         known = np.array([~np.isnan(r["survival"]) for r in read]) & (at_risk >= self.about.min_denominator)
-        keep = merge_small_steps(np.where(known, lost, np.nan), self.about.privacy_k)
+        milestones = np.isin(grid, anniversary(MONTHS, self.life.unit))
+        keep = merge_small_steps(np.where(known, lost, np.nan), self.about.privacy_k, anchors=milestones)
         rows = [
             self._rows(g, curve, grid, at_risk[g], lost[g], read[g])[keep[g]] for g, curve in enumerate(self.curves)
         ]
@@ -159,7 +160,8 @@ class SurvivalCurve(SurvivalResult):
     @property
     def notes(self) -> tuple[Statement, ...]:
         late = self.life.n_entered[:, self.life.tenure > 0].sum()
-        notes = [Statement("survival.note.late_entry", {"n": late, "since": self.about.observed_from})] if late else []
+        values = {"n": late, "since": self.about.observed_from}
+        notes = [Statement("survival.note.late_entry", values)] if late and not self.about.segment.name else []
         if self.about.segment.name:
             notes.append(Statement("survival.note.as_of_entry"))
         for curve in self.curves:
