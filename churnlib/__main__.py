@@ -76,9 +76,19 @@ def _parsers() -> dict[str, _Parser]:
     report.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="another parameter of a notebook"
     )
+    report.add_argument("--pdf", action="store_true", help="print the pages as PDF too (needs Chromium)")
+    report.add_argument("--reason", default="", help="why a published period is made again; printed in the run record")
     report.add_argument("--force", action="store_true", help="make it even when nothing has changed")
     report.add_argument("--clock", metavar="TIME", help="time to print (default: SOURCE_DATE_EPOCH, else now)")
+    report.add_argument("--log", type=Path, metavar="FILE", help="append one line of JSON a step")
     report.add_argument("--jobs", type=int, help="notebooks at once (default: the number of cores)")
+    diff = command("diff", _diff, "say in what two published reports differ")
+    for name in ("a", "b"):
+        diff.add_argument(name, help="such as telecom/2025-11, telecom/2025-11/r1, or telecom for the latest")
+    clean = command("clean", _clean, "remove all but the newest reports")
+    clean.add_argument(
+        "--keep", type=int, default=24, help="periods of a report, and revisions of a period (default: 24)"
+    )
     check = command("check", _check, "read the data and say what was found, without a report")
     check.add_argument("--dataset", default="telecom")
     new = command("new", _new, "look at files and propose a dataset.yml")
@@ -98,7 +108,9 @@ def _report(given: argparse.Namespace) -> int:
         by=given.by,
         languages=given.languages,
         settings=given.set,
+        has_pdf=given.pdf,
         is_forced=given.force,
+        reason=given.reason,
     )
     if given.jobs is not None and given.jobs < 1:
         raise text.UsageError("report.bad_jobs", value=given.jobs)
@@ -108,7 +120,7 @@ def _report(given: argparse.Namespace) -> int:
     from churnlib.reporting.steps import Steps
 
     language = text.language()
-    outcome = make_report(request, moment, Steps(), given.jobs)
+    outcome = make_report(request, moment, Steps(log=given.log), given.jobs)
     text.set_language(language)
     if not outcome.is_new:
         print(text.say("report.up_to_date"))
@@ -116,6 +128,29 @@ def _report(given: argparse.Namespace) -> int:
         print(text.say("report.warning", warning=warning[language]), file=sys.stderr)
     print(outcome.page)
     return WITH_WARNINGS if outcome.warnings else 0
+
+
+def _diff(given: argparse.Namespace) -> int:
+    from churnlib.model.places import home
+    from churnlib.reporting import archive
+
+    sides = [archive.find_revision(home() / "reports", name) for name in (given.a, given.b)]
+
+    from churnlib.reporting import between
+
+    print(between.diff_text(between.differ(*sides), text.language()))
+    return 0
+
+
+def _clean(given: argparse.Namespace) -> int:
+    from churnlib.model.places import home
+    from churnlib.reporting import archive
+
+    if given.keep < 1:
+        raise text.UsageError("archive.bad_keep", value=given.keep)
+    removed = archive.clean(home() / "reports", given.keep)
+    print(text.say("archive.cleaned", n=len(removed), keep=given.keep))
+    return 0
 
 
 def _check(given: argparse.Namespace) -> int:

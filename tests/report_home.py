@@ -72,6 +72,7 @@ def block(name="churn_rate", findings=None, kpis=(), rows=(("华南", "2.31%"),)
             "folded": False,
             "more": 0,
         },
+        "sheet": {"columns": [{"label": label["label"], "formats": [None]} for label in labels], "rows": list(rows)},
         "data": {"name": f"{name}.csv", "columns": [{**label, "unit": "text"} for label in labels], "csv": csv},
         "kpis": list(kpis),
     }
@@ -142,7 +143,12 @@ def start(home, *args, **environment):
 
 def report(home, *args, **environment):
     """Run `report` on the data set shop; give exit code, lines of standard output, standard error."""
-    process = start(home, "report", "--dataset", "shop", *CLOCK, *args, **environment)
+    return command(home, "report", "--dataset", "shop", *CLOCK, *args, **environment)
+
+
+def command(home, *args, **environment):
+    """Run any command; give exit code, lines of standard output, standard error."""
+    process = start(home, *args, **environment)
     out, err = process.communicate(timeout=120)
     return process.returncode, out.splitlines(), err
 

@@ -49,7 +49,9 @@ def test_the_run_tells_each_step_with_seconds_and_memory_and_nothing_else(publis
 
 def test_a_revision_holds_pages_figures_tables_and_a_manifest(published):
     revision = published[0] / "reports/shop/latest/"
-    names = {"churn_2025-12.zh.html", "churn_2025-12.en.html", "kpis.json", "manifest.json", "tables/columns.csv"}
+    forms = ("churn_{}.html", "churn_{}.xlsx", "mail_{}.html")
+    names = {form.format(f"2025-12.{language}") for form in forms for language in ("zh", "en")}
+    names |= {"kpis.json", "manifest.json", "tables/columns.csv"}
     assert set(files(revision)) == names | {"tables/1-trend/churn_rate.csv", "tables/0-data-check/files.csv"}
     manifest = json.loads((revision / "manifest.json").read_text())
     assert set(manifest["outputs"]) == set(files(revision)) - {"manifest.json"}
@@ -143,7 +145,7 @@ def test_new_data_make_a_revision_and_say_why(copied):
 
 REFUSED = {
     "an unknown data set": (["--dataset", "shpo"], 2, "did you mean shop?"),
-    "an unknown option": (["--perod", "2025-12"], 2, "did you mean --period?"),
+    "an unknown option": (["--perod", "2025-12"], 2, "did you mean --period"),
     "a period that is none": (["--period", "2025-13"], 2, "2025-13"),
     "a period that is not over": (["--period", "2026-01"], 4, "the last complete period is 2025-12"),
     "a period before the records": (["--period", "2023-05"], 2, "2024-01-01"),

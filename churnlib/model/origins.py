@@ -10,6 +10,7 @@ from pathlib import Path
 from churnlib import text
 from churnlib.engine import Engine, quote
 from churnlib.model import cache
+from churnlib.model.places import scripts
 from churnlib.model.schema import Source, Spec
 from churnlib.sources import reading
 from churnlib.sources.files import find_files
@@ -101,9 +102,9 @@ def _is_stale(folder: Path, spec: Spec, memory: Path) -> bool:
     if made:
         return not made.get("done") or made.get("scripts") != _scripts(folder)
     # nothing is remembered (the cache may be deleted at any time): files younger than the script are its work
-    newest = max(p.stat().st_mtime for p in folder.glob("*.py"))
+    newest = max(p.stat().st_mtime for p in scripts(folder))
     return newest > min(p.stat().st_mtime for p in files)
 
 
 def _scripts(folder: Path) -> dict[str, str]:
-    return {p.name: cache.digest(p) for p in sorted(folder.glob("*.py"))}
+    return {Path(os.path.relpath(p, folder)).as_posix(): cache.digest(p) for p in scripts(folder)}

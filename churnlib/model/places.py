@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import date
 from pathlib import Path
 
@@ -25,6 +26,18 @@ def find_folder(name: str | Path) -> Path:
             return folder.resolve()
     known = sorted(path.parent.name for path in data.glob("*/dataset.yml"))
     raise text.UsageError("dataset.unknown", name=str(name), known=known or [text.MISSING], hint=hint(str(name), known))
+
+
+def scripts(folder: Path) -> list[Path]:
+    """Give the scripts that make a data set: those in its folder, and the modules beside it that they import."""
+    own = sorted(folder.glob("*.py"))
+    imported = {name for path in own for name in _imported(path.read_text("utf-8"))}
+    beside = (folder.parent / f"{name}.py" for name in sorted(imported))
+    return own + [path for path in beside if path.is_file()]
+
+
+def _imported(source: str) -> set[str]:
+    return set(re.findall(r"(?m)^\s*(?:from|import)\s+(\w+)", source))
 
 
 def choose_period(spec: Spec, asked: Period | None, observed_from: date | None) -> Period:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from churnlib.model import cache
+from churnlib.model.places import scripts
 from churnlib.model.schema import Source
+from churnlib.reporting import publish
 from churnlib.reporting.request import Request
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -29,9 +31,11 @@ def ingredients(request: Request) -> dict[str, Any]:
     -------
     dict
         One entry a thing: `tables` (table -> file -> hash), `description` (dataset.yml, reason_words.yml, scripts),
-        `notes`, `parameters`, `code`, `notebooks`, `template`, `lock`, `python`.
+        `notes`, `parameters`, `code`, `notebooks`, `template`, `lock`, `python`, and `previous`, the report of the
+        period before, with which this one compares itself.
     """
     books = [book.path for book in request.notebooks]
+    previous = publish.before(request.reports, request.period)
     return {
         **data_hashes(request),
         "parameters": request.parameters(),
@@ -40,18 +44,21 @@ def ingredients(request: Request) -> dict[str, Any]:
         "template": hash_of(_hashes([p for p in (PACKAGE / "show/template").rglob("*") if p.is_file()], PACKAGE)),
         "lock": _hashes([PACKAGE.parent / "requirements.lock"], PACKAGE.parent),
         "python": platform.python_version(),
+        "previous": cache.digest(previous / publish.MANIFEST) if previous else None,
     }
 
 
 def data_hashes(request: Request) -> dict[str, Any]:
     """Give those of `ingredients` that stand in the data set's folder.
 
-    A query on a database counts by its text and as_of: its answer is kept as long as they stay the same.
+    A query on a database counts by the answer that is kept of it: a new answer makes a new report.
     """
     folder = request.folder
     return {
-        "tables": {table: _hashes(_files(folder, sources), folder) for table, sources in request.spec.tables.items()},
-        "description": _hashes([folder / "dataset.yml", folder / "reason_words.yml", *folder.glob("*.py")], folder),
+        "tables": {
+            table: _hashes(_files(folder, table, sources), folder) for table, sources in request.spec.tables.items()
+        },
+        "description": _hashes([folder / "dataset.yml", folder / "reason_words.yml", *scripts(folder)], folder),
         "notes": _hashes((folder / "notes").glob(f"{request.period}*.md"), folder),
     }
 
@@ -61,9 +68,42 @@ def run_key(things: dict[str, Any]) -> str:
     return hash_of(things)
 
 
-def _files(folder: Path, sources: Iterable[Source]) -> list[Path]:
-    """Give the files that a table declares; found without `reading`, which takes a second to import."""
-    return [path for source in sources for pattern in source.patterns for path in _matching(folder / pattern)]
+def declared(spec: Any, definition: str) -> dict[str, str]:
+    """Give what dataset.yml declares of everything that decides numbers: dotted key -> value as text.
+
+    Parameters
+    ----------
+    spec : Spec
+    definition : str
+        Of the rival definitions only the report's own counts here.
+
+    Returns
+    -------
+    dict
+    """
+    parts = {
+        name: getattr(spec, name) for name in ("exclusions", "start_tenure_days", "thresholds", "targets", "segments")
+    }
+    parts |= {"definition": definition, "definitions": {definition: spec.definitions[definition]}}
+    parts |= {"observed_from": spec.observed_from, "reasons": spec.reasons}
+    return dict(_flat("", parts))
+
+
+def _flat(key: str, value: Any) -> Iterable[tuple[str, str]]:
+    if hasattr(value, "model_fields_set"):  # a part of dataset.yml
+        value = {name: inner for name, inner in value if name not in ("label", "note", "labels")}  # words
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flat(f"{key}.{name}" if key else str(name), inner)
+    elif value is not None and value != () and value != {}:
+        yield key, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _files(folder: Path, table: str, sources: Iterable[Source]) -> list[Path]:
+    """Give the files of a table: declared, or kept of a query; found without `reading`, a second's import."""
+    patterns = {pattern for source in sources for pattern in source.patterns}
+    patterns |= {f".cache/queries/{source.sql.url_env}.{table}-*.parquet" for source in sources if source.sql}
+    return [path for pattern in sorted(patterns) for path in _matching(folder / pattern)]
 
 
 def _matching(declared: Path) -> list[Path]:

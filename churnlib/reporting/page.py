@@ -46,10 +46,10 @@ def render(report: dict[str, Any]) -> str:
         "csp": _policy(css, js),
     }
     page, _ = _exporter().from_notebook_node(nbformat.v4.new_notebook(), resources=context)
-    return _tight(page) + "\n"
+    return tight(page) + "\n"
 
 
-def _tight(markup: str) -> str:
+def tight(markup: str) -> str:
     """Without the empty lines that templates leave."""
     return re.sub(r"\n\s*\n", "\n", markup).strip()
 
@@ -77,7 +77,7 @@ def _asset(name: str, report: dict[str, Any], lang: str) -> str:
     template = display.templates().get_template(name)
     meta = {key: display.in_language(value, lang) for key, value in report["meta"].items() if key != "other"}
     foot = " · ".join(filter(None, (meta.get(key, "") for key in ("org", "title", "period", "classification"))))
-    return _tight(template.render(foot=Markup(_css_string(foot)), lang=lang))  # tight first: its hash is in the policy
+    return tight(template.render(foot=Markup(_css_string(foot)), lang=lang))  # tight first: its hash is in the policy
 
 
 def _css_string(plain: str) -> str:

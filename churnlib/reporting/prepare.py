@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from churnlib import text
 from churnlib.about import About
 from churnlib.reporting.request import Request
+
+LEDGER = ("period", "is_complete", "n_opening", "n_churned_opening", "n_churned")
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,9 @@ class Prepared:
         Rows read, over all files.
     files : list of dict
         One a file: its name and table.
+    ledger : list of dict or None
+        One a period: exact numbers of customers, from which a later report tells what was restated; never shown as
+        they are. None without a history of ends.
     """
 
     about: About
@@ -31,6 +37,7 @@ class Prepared:
     n_rows_in: int
     n_rows_set_aside: int
     files: list[dict[str, Any]] = field(default_factory=list)
+    ledger: list[dict[str, Any]] | None = None
 
     def has(self, need: str) -> bool:
         """Tell whether the data set serves a need."""
@@ -70,9 +77,20 @@ def prepare(request: Request, private: Path) -> Prepared:
             n_rows_in=int(files["n_rows_in"].sum()),
             n_rows_set_aside=int(files["n_rows_set_aside"].sum()),
             files=files[["file", "table"]].to_dict("records"),
+            ledger=_ledger(data),
         )
     finally:
         data.close()
+
+
+def _ledger(data: Any) -> list[dict[str, Any]] | None:
+    from churnlib.counts import period_counts
+
+    if data.about.snapshot:
+        return None
+    frame = period_counts(data).frame
+    columns = [frame[name].tolist() for name in LEDGER]
+    return [dict(zip(LEDGER, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _holds(data: Any, need: str) -> bool:
@@ -85,11 +103,14 @@ def _holds(data: Any, need: str) -> bool:
 
 
 def write_set_aside(data: Any, folder: Path) -> None:
-    """Write the rows set aside, one CSV a table, with file, line, rule and value; for its owner's eyes only."""
+    """Write the rows set aside, one CSV a table, in the words of the run's language; for its owner's eyes only."""
     from churnlib.show.results import safe_cells
 
     folder.mkdir(parents=True, mode=0o700)
-    for table, rows in data.set_aside.groupby("table"):
+    names = ["file", "line", "meaning", "column", "value", "rule"]
+    found = data.set_aside.assign(meaning=[text.show(words) for words in data.set_aside["meaning"]])
+    for table, rows in found.groupby("table"):
+        rows = rows[names].set_axis([text.say(f"dataset.check.{name}") for name in names], axis=1)
         path = folder / f"{table}.csv"
         safe_cells(rows).to_csv(path, index=False, encoding="utf-8-sig", lineterminator="\n")
         path.chmod(0o600)

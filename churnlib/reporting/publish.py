@@ -18,6 +18,7 @@ from churnlib.model.cache import digest
 
 MANIFEST = "manifest.json"
 FAILED = "failed"
+LEDGER = "ledger.{}.json"  # in the private folder of a period, one a revision: exact numbers
 _STAGING = ".staging-"
 _REVISION = re.compile(r"r([1-9]\d*)")
 
@@ -29,30 +30,31 @@ class Locked(text.ChurnError):
 
 
 @contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Hold the reports of one data set; raises Locked at once if another run does.
+def lock(folder: Path, is_patient: bool = False) -> Iterator[None]:
+    """Hold the reports of one data set; raises Locked at once if another run does, unless it is worth waiting for.
 
     The lock belongs to the process and ends with it, however it ends: there is no stale lock to remove by hand.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a+") as file:
         try:
-            _take(file)
+            _take(file, is_patient)
         except OSError:
             raise Locked("publish.locked", name=folder.name) from None
         yield
 
 
-def _take(file) -> None:
+def _take(file, is_patient: bool) -> None:
     try:
         import fcntl
     except ImportError:  # Windows
         import msvcrt
 
         file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if is_patient else msvcrt.LK_NBLCK, 1)
     else:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not inherited by children, unlike flock
+        # unlike flock's, this lock is not inherited by children
+        fcntl.lockf(file, fcntl.LOCK_EX | (0 if is_patient else fcntl.LOCK_NB))
 
 
 @contextmanager
@@ -83,6 +85,22 @@ def published(folder: Path, period: Period) -> tuple[Path, dict[str, Any]] | Non
         with suppress(OSError, ValueError):
             return path, json.loads((path / MANIFEST).read_text("utf-8"))
     return None
+
+
+def before(folder: Path, period: Period) -> Path | None:
+    """Give the newest revision of the latest earlier period of the same length; None if there is none."""
+    earlier = [p for p in periods(folder) if p.unit == period.unit and p < period]
+    found = published(folder, max(earlier)) if earlier else None
+    return found[0] if found else None
+
+
+def periods(folder: Path) -> list[Period]:
+    """Give the periods of which a report was published, earliest first."""
+    found = []
+    for name in {path.parent.name for path in folder.glob("*/r*")}:
+        with suppress(text.UsageError):
+            found.append(Period.parse(name))
+    return sorted(found)
 
 
 def is_whole(revision: Path, manifest: dict[str, Any]) -> bool:
@@ -162,8 +180,10 @@ def _begins(revision: Path) -> tuple:
 
 
 def put_private(made: Path, folder: Path, period: Period) -> None:
-    """Replace the private folder of a period (rows set aside): only its owner may enter it."""
+    """Replace the private folder of a period (rows set aside): only its owner may enter it. Exact ledgers are kept."""
     target, old = folder / f"{period}.private", folder / f"{_STAGING}old-{secrets.token_hex(4)}"
+    for ledger in target.glob("ledger.*.json"):
+        shutil.copy2(ledger, made)
     for path in [made, *made.rglob("*")]:
         path.chmod(0o700 if path.is_dir() else 0o600)
     if target.exists():

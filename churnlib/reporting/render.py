@@ -12,6 +12,7 @@ from typing import Any
 
 from churnlib import text
 from churnlib.reporting.collect import Chapter
+from churnlib.reporting.formats import name
 from churnlib.reporting.notes import Notes, to_html
 from churnlib.reporting.prepare import Prepared
 from churnlib.reporting.request import Request
@@ -58,11 +59,6 @@ class Content:
     warnings: list[dict[str, str]]
 
 
-def page_name(period: Any, language: str) -> str:
-    """Name the file of one language."""
-    return f"churn_{period}.{language}.html"
-
-
 def page(content: Content, language: str) -> str:
     """Give the report in one language as HTML."""
     from churnlib.reporting import page as page_
@@ -93,22 +89,30 @@ def _chapter(chapter: Chapter, notes: Notes, language: str) -> dict[str, Any]:
 def _meta(content: Content, language: str) -> dict[str, Any]:
     about, request = content.prepared.about, content.request
     others = [other for other in request.languages if other != language]
-    provisional = request.spec.definitions[request.definition].kind != "contract_end"
     return {
         "language": language,
         "title": text.say(f"render.title.{about.period.unit}", language),
         "org": about.title.to(language),
         "period": about.period.say(language),
-        "status": "provisional" if provisional else "final",
+        "status": status(request),
         "revision": content.revision,
         "data_through": text.show(about.as_of, "date", language),
         "generated": f"{content.generated:%Y-%m-%d %H:%M}",
         "classification": text.say("render.classification", language),
         "run_id": content.run_id,
-        "other": {"language": others[0], "href": page_name(about.period, others[0])} if others else None,
+        "other": {"language": others[0], "href": name("html", about.period, others[0])} if others else None,
+        "files": [
+            {"label": text.say(f"render.file.{kind}", language), "href": name(kind, about.period, language)}
+            for kind in request.formats
+        ],
         "unit": about.period.unit,
         "warnings": [warning[language] for warning in content.warnings],
     }
+
+
+def status(request: Request) -> str:
+    """Say whether churn counted now may still be undone: under any rule but the contract's end."""
+    return "final" if request.spec.definitions[request.definition].kind == "contract_end" else "provisional"
 
 
 def _summary(content: Content, language: str) -> dict[str, Any]:
@@ -176,13 +180,14 @@ def write_tables(chapters: Iterable[Chapter], folder: Path) -> None:
 
 def kpis(content: Content) -> dict[str, Any]:
     """Give what kpis.json holds: every figure; shares in [0, 1], money in minor units, null where nothing is shown."""
-    request = content.request
+    request, about = content.request, content.prepared.about
     figures = [{name: kpi.get(name) for name in KPI_FIELDS} for kpi in all_kpis(content.chapters)]
     return {
         "dataset": request.name,
         "period": str(request.period),
         "definition": request.definition,
-        "currency": content.prepared.about.currency,
+        "currency": about.currency,
+        "thresholds": {"min_denominator": about.min_denominator, "privacy_k": about.privacy_k},
         "kpis": figures,
     }
 

@@ -1,38 +1,14 @@
-"""One report from one data set: checked, prepared, executed, rendered, verified, published."""
+"""One report from one data set, unless the published one is up to date."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-import subprocess
-from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from churnlib import text
-from churnlib.model.cache import digest
-from churnlib.reporting import collect, fingerprint, publish, render, run
-from churnlib.reporting.children import Child
-from churnlib.reporting.collect import Chapter
-from churnlib.reporting.notes import Decision, Notes, read_notes
-from churnlib.reporting.prepare import Prepared, prepare
+from churnlib.reporting import archive, fingerprint, formats, publish, run
 from churnlib.reporting.request import Request
 from churnlib.reporting.steps import Steps
-from churnlib.reporting.summary import summarise
-from churnlib.reporting.verify import names_in, verify
-from churnlib.text import LANGUAGES
-
-MANY_SET_ASIDE = 0.05  # more rows than this set aside, and the report is published with a warning
-_PACKAGES = ("duckdb", "lifelines", "matplotlib", "nbconvert", "numpy", "pandas", "papermill", "scipy", "statsmodels")
-
-
-class NotebookFailed(text.ChurnError):
-    """A notebook stopped and nothing is published (exit code 1): its one line is the last of standard output."""
-
-    is_outcome = True
 
 
 @dataclass(frozen=True)
@@ -77,9 +53,23 @@ def make_report(request: Request, moment: datetime, steps: Steps, at_once: int |
         In one line, with its exit code; the published reports are then as they were.
     """
     if not request.is_forced and (page := up_to_date(request)) is not None:
+        steps.note("up to date", page=page)
         return Outcome(page, is_new=False)
+    try:
+        return _made(request, moment, steps, at_once)
+    except BaseException as problem:
+        steps.note("failed", error=str(problem) or type(problem).__name__)
+        raise
+
+
+def _made(request: Request, moment: datetime, steps: Steps, at_once: int | None) -> Outcome:
     with publish.lock(request.reports), publish.staging(request.reports) as work:
-        return _Run(request, moment, steps, at_once or run.cores(), work).make()
+        from churnlib.reporting.making import Making  # with pandas and all: "up to date" is told without them
+
+        page, warnings = Making(request, moment, steps, at_once or run.cores(), work).make()
+    archive.write_index(request.home / "reports")
+    steps.note("published", page=page)
+    return Outcome(page, warnings=tuple(warnings))
 
 
 def up_to_date(request: Request) -> Path | None:
@@ -89,216 +79,7 @@ def up_to_date(request: Request) -> Path | None:
         return None
     revision, manifest = found
     key = fingerprint.run_key(fingerprint.ingredients(request))
-    if manifest.get("key") != key or not publish.is_whole(revision, manifest):
+    has_forms = {*request.formats} <= {*manifest.get("formats", ())}
+    if manifest.get("key") != key or not has_forms or not publish.is_whole(revision, manifest):
         return None
-    return revision / render.page_name(request.period, request.languages[0])
-
-
-@dataclass
-class _Run:
-    """One run under the lock: each step takes what the step before it has made."""
-
-    request: Request
-    moment: datetime
-    steps: Steps
-    at_once: int
-    work: Path
-
-    def make(self) -> Outcome:
-        prepared = self._prepare()
-        things = fingerprint.ingredients(self.request)
-        chapters, left_out = self._execute(prepared)
-        if any(now != things[name] for name, now in fingerprint.data_hashes(self.request).items()):
-            raise text.DataError("report.changed_meanwhile", dataset=self.request.name)
-        content = self._content(prepared, things, chapters, left_out)
-        pages = self._render(content)
-        return self._publish(content, things, pages)
-
-    def _prepare(self) -> Prepared:
-        with self.steps.step("prepare", dataset=self.request.name, period=self.request.period) as told:
-            reading = Child(prepare, self.request, self.work / "private")
-            try:
-                _load_engines()  # while the data are read
-                prepared = reading.result()
-            except BaseException:
-                reading.stop()
-                raise
-            told["n"] = prepared.n_rows_in
-        return prepared
-
-    def _execute(self, prepared: Prepared) -> tuple[list[Chapter], list[tuple[text.Label, str]]]:
-        request, lacking = self.request, {b.name: run.missing(b, prepared.has) for b in self.request.notebooks}
-        jobs = [
-            run.Job(book, self.work / f"{book.name}.ipynb", request.parameters(book))
-            for book in request.notebooks
-            if lacking[book.name] is None
-        ]
-        with self.steps.step("execute", n=len(jobs), at_once=self.at_once):
-            failure = run.execute(jobs, request.home, self.at_once, _teller(self.steps, len(jobs)))
-            if failure is not None:
-                kept = publish.keep_failed(self.work / f"{failure.notebook}.ipynb", request.reports)
-                raise NotebookFailed("report.failed", failure=failure.say(), kept=kept)
-        left_out = [(b.title, need) for b in request.notebooks if (need := lacking[b.name]) is not None]
-        return [collect.chapter(job.notebook, job.target) for job in jobs], left_out
-
-    def _content(
-        self, prepared: Prepared, things: dict[str, Any], chapters: list[Chapter], left_out: list
-    ) -> render.Content:
-        request = self.request
-        notes = {language: read_notes(request.folder, request.period, language) for language in LANGUAGES}
-        revision = publish.next_revision(request.reports, request.period)
-        run_id = f"{request.name}-{request.period}-r{revision}-{fingerprint.hash_of(things)[:8]}"
-        return render.Content(
-            request=request,
-            prepared=prepared,
-            chapters=chapters,
-            left_out=left_out,
-            summary=summarise(chapters, request.period, _decided(notes, request.languages[0])),
-            notes=notes,
-            record=_record(request, prepared, things, run_id),
-            generated=self.moment,
-            revision=revision,
-            run_id=run_id,
-            warnings=_warnings(prepared, chapters, [notes[language] for language in request.languages]),
-        )
-
-    def _render(self, content: render.Content) -> dict[str, str]:
-        request = self.request
-        with self.steps.step("render", languages=list(request.languages)):
-            pages = {language: render.page(content, language) for language in request.languages}
-            blocks = [block["data"]["csv"] for chapter in content.chapters for block in chapter.blocks]
-            names = {*names_in(request.spec), *_texts_of(blocks)}
-            names |= {
-                name for chapter in content.chapters for block in chapter.blocks for name in block.get("names", ())
-            }
-            names |= {words for notes in content.notes.values() for words in notes.words()}
-            verify(pages, names)
-        return pages
-
-    def _publish(self, content: render.Content, things: dict[str, Any], pages: dict[str, str]) -> Outcome:
-        request, made = self.request, self.work / "report"
-        with self.steps.step("publish", revision=content.revision):
-            made.mkdir()
-            for language, html in pages.items():
-                (made / render.page_name(request.period, language)).write_text(html, "utf-8", newline="\n")
-            render.write_tables(content.chapters, made / "tables")
-            render.write_json(made / "kpis.json", render.kpis(content))
-            manifest = self._manifest(content, things, made)
-            render.write_json(made / publish.MANIFEST, manifest)
-            publish.put_private(self.work / "private", request.reports, request.period)
-            revision = publish.publish(made, request.reports, request.period)
-        return Outcome(
-            revision / render.page_name(request.period, request.languages[0]), warnings=tuple(content.warnings)
-        )
-
-    def _manifest(self, content: render.Content, things: dict[str, Any], made: Path) -> dict[str, Any]:
-        request = self.request
-        files = sorted(path for path in made.rglob("*") if path.is_file())
-        return {
-            "run_id": content.run_id,
-            "key": fingerprint.run_key(things),
-            "dataset": request.name,
-            "period": str(request.period),
-            "revision": content.revision,
-            "reason": self._reason(things),
-            "generated": content.generated.isoformat(timespec="seconds"),
-            "parameters": request.parameters(),
-            "ingredients": things,
-            "commit": _commit(),
-            "versions": versions(),
-            "rows": {"in": content.prepared.n_rows_in, "set_aside": content.prepared.n_rows_set_aside},
-            "chapters": [chapter.id for chapter in content.chapters],
-            "left_out": [need for _, need in content.left_out],
-            "warnings": content.warnings,
-            "seconds": {**self.steps.seconds, "total": self.steps.total},
-            "outputs": {path.relative_to(made).as_posix(): digest(path) for path in files},
-        }
-
-    def _reason(self, things: dict[str, Any]) -> list[str]:
-        """Say why there is a revision: the ingredients that changed since the one before."""
-        found = publish.published(self.request.reports, self.request.period)
-        if found is None:
-            return ["first"]
-        before = found[1].get("ingredients", {})
-        return [name for name, value in things.items() if before.get(name) != value] or ["forced"]
-
-
-def _load_engines() -> None:
-    """Import what executes and renders, so that forked children have it."""
-    from churnlib.reporting import page, worker  # noqa: F401 (the page brings nbconvert)
-
-    worker.load_papermill()
-
-
-def _decided(notes: dict[str, Notes], first: str) -> list[tuple[dict[str, str], Decision]]:
-    """Give the analyst's decisions in both languages where both were written, else as they were written."""
-    asked = {language: written.decisions for language, written in notes.items()}
-    if len({len(decisions) for decisions in asked.values()}) > 1:
-        asked = dict.fromkeys(LANGUAGES, asked[first])
-    words = [{language: asked[language][i].text for language in LANGUAGES} for i in range(len(asked[first]))]
-    return list(zip(words, asked[first], strict=True))
-
-
-def _teller(steps: Steps, total: int):
-    done = []
-
-    def tell(job: run.Job) -> None:
-        done.append(job)
-        steps.seconds[job.notebook.name] = round(job.seconds, 2)
-        steps.tell(text.say("run.step.notebook", name=job.notebook.name), job.seconds, job.megabytes)
-        steps.bar(len(done), total, job.notebook.name)
-
-    steps.bar(0, total)
-    return tell
-
-
-def _record(request: Request, prepared: Prepared, things: dict[str, Any], run_id: str) -> list[tuple[str, str]]:
-    given = {name: value for name, value in request.parameters().items() if value is not None}
-    told = "; ".join(f"{name}={','.join(v) if isinstance(v, list) else v}" for name, v in given.items())
-    return [
-        ("render.record.run", run_id),
-        ("render.record.parameters", told),
-        ("render.record.data", fingerprint.hash_of(things["tables"])[:16]),
-        ("render.record.code", fingerprint.hash_of([things["code"], things["template"], things["notebooks"]])[:16]),
-        ("render.record.lock", fingerprint.hash_of(things["lock"])[:16]),
-        ("render.record.versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
-    ]
-
-
-def _warnings(prepared: Prepared, chapters: list[Chapter], notes: Iterable[Notes]) -> list[dict[str, str]]:
-    warned = []
-    if prepared.n_rows_set_aside > MANY_SET_ASIDE * prepared.n_rows_in:
-        values = {"n": prepared.n_rows_set_aside, "share": prepared.n_rows_set_aside / prepared.n_rows_in}
-        warned.append(("report.warning.set_aside", values))
-    known = [(chapter.id, chapter.title) for chapter in chapters]
-    strangers = dict.fromkeys(heading for written in notes for heading in written.strangers(known))
-    warned += [("report.warning.note", {"heading": heading}) for heading in strangers]
-    return [{language: text.say(key, language, **values) for language in LANGUAGES} for key, values in warned]
-
-
-def _texts_of(tables: Iterable[str]) -> Iterable[str]:
-    """Give every cell of CSV texts: what the data call things."""
-    import csv
-
-    for table in tables:
-        for row in csv.reader(table.splitlines()):
-            yield from row
-
-
-def versions() -> dict[str, str]:
-    """Give the versions of Python and of the packages that make numbers or pages."""
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
-
-
-def _commit() -> str | None:
-    root = fingerprint.PACKAGE.parent
-    with suppress(OSError, subprocess.SubprocessError):
-        told = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=5, check=True
-        )
-        return told.stdout.strip()
-    return None
+    return revision / formats.name("html", request.period, request.languages[0])

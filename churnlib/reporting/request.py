@@ -13,6 +13,8 @@ from churnlib import text
 from churnlib.about import Period
 from churnlib.model import schema
 from churnlib.model.places import choose_period, find_folder, home
+from churnlib.reporting import formats
+from churnlib.reporting.formats import USUAL
 from churnlib.reporting.run import Notebook, notebooks
 from churnlib.text import LANGUAGES
 from churnlib.yamlfile import hint
@@ -42,6 +44,11 @@ class Request:
         In the report's order.
     settings : dict
         Further parameters of notebooks, typed.
+    formats : tuple of str
+        Beside the page: of `formats.FORMATS`.
+    is_forced : bool
+    reason : str
+        Why somebody asks for another revision, in their words.
     """
 
     home: Path
@@ -53,7 +60,9 @@ class Request:
     languages: tuple[str, ...]
     notebooks: tuple[Notebook, ...]
     settings: dict[str, Any] = field(default_factory=dict)
+    formats: tuple[str, ...] = USUAL
     is_forced: bool = False
+    reason: str = ""
 
     @property
     def name(self) -> str:
@@ -91,7 +100,9 @@ def read_request(
     by: str | None = None,
     languages: str = "zh,en",
     settings: Iterable[str] = (),
+    has_pdf: bool = False,
     is_forced: bool = False,
+    reason: str = "",
 ) -> Request:
     """Check what was typed; raises UsageError, DataError or PeriodError, each one line.
 
@@ -107,8 +118,12 @@ def read_request(
         "zh", "en" or "zh,en".
     settings : iterable of str
         "name=value" for any further parameter of a notebook.
+    has_pdf : bool
+        Print the pages as PDF too.
     is_forced : bool
         Make the report even when nothing has changed.
+    reason : str
+        Why: printed in the run record.
 
     Returns
     -------
@@ -124,6 +139,8 @@ def read_request(
         raise _unknown("dataset.unknown_definition", definition, spec.definitions)
     if by is not None and by not in spec.segments:
         raise _unknown("dataset.unknown_segment", by, spec.segments)
+    if has_pdf:
+        formats.browser()
     return Request(
         home=home(),
         folder=folder,
@@ -134,7 +151,9 @@ def read_request(
         languages=_languages(languages),
         notebooks=books,
         settings=_settings(settings, books),
+        formats=(*formats.USUAL, "pdf") if has_pdf else formats.USUAL,
         is_forced=is_forced,
+        reason=reason,
     )
 
 

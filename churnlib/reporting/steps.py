@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import TextIO
 
 from churnlib import text
@@ -17,14 +19,20 @@ BAR = 24  # characters
 class Steps:
     """Tells the steps of one run on a stream (standard error, so that standard output ends with the report's path).
 
+    Parameters
+    ----------
+    stream : TextIO, optional
+    log : Path, optional
+        A file to which each step adds one line of JSON.
+
     Attributes
     ----------
     seconds : dict of str to float
         Seconds of each step, for the manifest.
     """
 
-    def __init__(self, stream: TextIO | None = None):
-        self.stream = stream or sys.stderr
+    def __init__(self, stream: TextIO | None = None, log: Path | None = None):
+        self.stream, self.log = stream or sys.stderr, log
         self.seconds: dict[str, float] = {}
         self._start = time.monotonic()
 
@@ -34,13 +42,27 @@ class Steps:
         start = time.monotonic()
         yield values
         self.seconds[name] = round(time.monotonic() - start, 2)
-        self.tell(text.say(f"run.step.{name}", **values), self.seconds[name], peak_memory())
+        self.tell(name, values, self.seconds[name], peak_memory())
 
-    def tell(self, line: str, seconds: float, megabytes: float) -> None:
-        """Write one line: the time of day, what was done, seconds and peak memory."""
+    def tell(self, name: str, values: dict, seconds: float, megabytes: float) -> None:
+        """Write one line: the time of day, what was done, seconds and peak memory; and one of JSON in the log."""
+        self._note({"step": name, **values, "seconds": round(seconds, 2), "megabytes": round(megabytes)})
+        line = text.say(f"run.step.{name}", **values)
         cost = text.say("run.cost", seconds=seconds, megabytes=megabytes)
         clear = "\r\x1b[K" if self.is_terminal else ""
         print(f"{clear}{datetime.now().astimezone():%H:%M:%S} {line} {cost}", file=self.stream, flush=True)
+
+    def note(self, outcome: str, **values) -> None:
+        """Note how the run ended, in the log only: the reader is told by others."""
+        self._note(
+            {"step": "end", "outcome": outcome, **values, "seconds": self.total, "megabytes": round(peak_memory())}
+        )
+
+    def _note(self, line: dict) -> None:
+        if self.log is not None:
+            told = {"time": datetime.now().astimezone().isoformat(timespec="seconds"), **line}
+            with self.log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(told, ensure_ascii=False, default=str) + "\n")
 
     def bar(self, done: int, total: int, name: str = "") -> None:
         """Draw the progress bar, on a terminal only: cron would mail it."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from churnlib import text
-from churnlib.show import results, svg
+from churnlib.show import excel_out, results, svg
 from churnlib.text import LANGUAGES, Label
 
 MIME = "application/vnd.churn.block+json"
@@ -51,8 +51,8 @@ def block(result: results.Result) -> dict[str, Any]:
         `id`, `module`; `findings` (key, text, grade, tone, weight); `subtitle`, `notes`, `alt`: texts as {zh, en};
         `svg`, `png`: drawings as {zh, en} or null (a picture only where the drawing would be larger than `svg.LIMIT`);
         `table`: columns (name, label, kind), rows of text by language, `folded`, and `more`, the rows left out;
-        `data`: name and text of the CSV, columns (name, label, unit); `kpis`; `names`, what the data call things.
-        Missing numbers are null.
+        `data`: name and text of the CSV, columns (name, label, unit); `sheet`: the same for Excel, see
+        `excel_out.sheet`; `kpis`; `names`, what the data call things. Missing numbers are null.
     """
     alt = {lang: _alt(result, lang) for lang in LANGUAGES}
     drawings = {lang: _draw(result, lang, alt[lang]) for lang in LANGUAGES}
@@ -67,6 +67,7 @@ def block(result: results.Result) -> dict[str, Any]:
         "png": {lang: png for lang, (_, png) in drawings.items()} if drawings["zh"][1] else None,
         "table": _table(result),
         "data": _data(result),
+        "sheet": excel_out.sheet(result),
         "kpis": [_kpi(kpi, result) for kpi in result.kpis],
         "names": sorted(_names(result)),
     }
@@ -74,7 +75,7 @@ def block(result: results.Result) -> dict[str, Any]:
 
 def _names(result: results.Result) -> set[str]:
     """What the data call things: labels of the segment and of the findings, as an English page shows them."""
-    told = [value for finding in result.findings for value in finding.values.values()]
+    told = [value for said in (*result.findings, *result.notes) for value in said.values.values()]
     told += [part for value in told if isinstance(value, list | tuple) for part in value]
     told += [
         *result.about.segment.labels,

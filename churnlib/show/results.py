@@ -97,7 +97,8 @@ class Column:
     """How a table's column is shown: its name, its kind (see `churnlib.text.show`) and its decimals.
 
     Further kinds: "level" (of the segment), "term" (a catalogue word, "<prefix>.<value>"), "whole" (a count that keeps
-    all its digits, as tables need).
+    all its digits, as tables need); "by_row" and "change_by_row" for tables of figures, where the table's column `kind`
+    says what each row is.
     """
 
     name: str
@@ -164,7 +165,8 @@ class Result:
 
     def shown_columns(self) -> list[Column]:
         """Give the columns that the table has."""
-        return [column for column in self.columns if column.name in self.shown.columns]
+        names = set(self.shown.columns)  # asked for once: what is shown is worked out at each asking
+        return [column for column in self.columns if column.name in names]
 
     def read_columns(self) -> list[Column]:
         """Give the columns of `summary`: those of `shown`, unless a result is read in another shape than it is kept."""
@@ -187,6 +189,11 @@ class Result:
 
     def _column_text(self, column: Column, values: pd.Series, language: str) -> tuple[str, list[str]]:
         heading = column.label(self.module).to(language)
+        if column.kind in ("by_row", "change_by_row"):  # a table of figures: each row has a kind of its own
+            show = self._figure if column.kind == "by_row" else _change
+            return heading, [
+                show(value, kind, language) for value, kind in zip(values, self.table["kind"], strict=True)
+            ]
         if column.kind == "money":
             size, unit = _money_unit(values, self.about.currency, language)
             digits = 0 if size == 1 else 2
@@ -210,6 +217,11 @@ class Result:
         if column.kind == "whole":
             return text.show(value, "number", language, 0)
         return text.show(value, column.kind, language, column.digits)
+
+    def _figure(self, value: float, kind: str, language: str) -> str:
+        if kind == "money":
+            return text.show(None if pd.isna(value) else self.money(value), "money", language, 2)
+        return text.show(value, "number", language, 0) if kind == "whole" else text.show(value, kind, language)
 
     def money(self, minor: float) -> Money:
         """Give an amount in minor units with the data set's currency, for a finding."""
@@ -245,6 +257,11 @@ def _money_unit(values: pd.Series, currency: str, language: str) -> tuple[float,
         return size, unit + name
     size, unit = next(((s, u) for s, u in ((1e6, "M "), (1e3, "K ")) if largest >= 10 * s), (1, ""))
     return size, unit + currency
+
+
+def _change(value: float, kind: str, language: str) -> str:
+    """A change: of shares in points, of all else in per cent."""
+    return text.show(value, "points" if kind == "pct" else "change", language)
 
 
 def safe_cells(frame: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ def report(tmp_path_factory) -> dict[str, Path]:
     """The report's HTML file in each language."""
     folder = os.environ.get("CHURN_PAGES")
     if folder:
-        return {path.stem.rpartition(".")[2]: path for path in sorted(Path(folder).glob("*.html"))}
+        return {path.stem.rpartition(".")[2]: path for path in sorted(Path(folder).glob("churn_*.html"))}
     return pages(tmp_path_factory.mktemp("report"))
 
 

@@ -36,7 +36,7 @@ def pages(folder: Path) -> dict[str, Path]:
 
 def main(out: Path, report: Path | None = None) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    files = {f.stem.rpartition(".")[2]: f for f in report.glob("*.html")} if report else pages(out)
+    files = {f.stem.rpartition(".")[2]: f for f in report.glob("churn_*.html")} if report else pages(out)
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
         for lang, path in files.items():
