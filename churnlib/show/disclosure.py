@@ -23,6 +23,7 @@ def protect(
     base: str,
     hides: tuple[str, ...],
     within: tuple[str, ...] = (),
+    across: tuple[str, ...] = (),
 ) -> pd.DataFrame:
     """Hide what may not be shown.
 
@@ -36,6 +37,8 @@ def protect(
         Columns from which the count could be told (the count, its rate, the interval).
     within : tuple of str
         Columns within which the cells add up to a published total; empty when no total is published.
+    across : tuple of str
+        Of a two-way table, the columns of the other margin's totals.
 
     Returns
     -------
@@ -48,7 +51,12 @@ def protect(
     risky = ((d > 0) & (d < about.privacy_k)) | ((n > 0) & (n < about.privacy_k))
     # the complement gives a person away just as well: all but one of the customers left
     risky |= (n - d > 0) & (n - d < about.privacy_k) & (d > 0)
-    hidden = _with_partners(risky, n, d, [out[c] for c in within]) if within else risky
+    margins = [[out[c] for c in names] for names in (within, across) if names]
+    hidden, before = risky, None
+    while before is None or (hidden != before).any():  # a partner in its row may stand alone in its column
+        before = hidden
+        for keys in margins:
+            hidden = _with_partners(hidden, n, d, keys)
     flag = np.where(hidden, HIDDEN, np.where(n < about.min_denominator, SMALL, SHOWN))
     out["flag"] = flag
     for column in hides:

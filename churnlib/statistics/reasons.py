@@ -143,8 +143,10 @@ class StatedReasons(Result):
 
     def _moved(self, told: pd.DataFrame) -> tuple[Finding, ...]:
         if self.versions_before and set(self.versions) != set(self.versions_before):
-            names = {"before": list(self.versions_before), "now": list(self.versions)}
-            return (Finding("reasons.list_changed", names),)
+            names = (
+                [Label.of(v or text.MISSING) for v in versions] for versions in (self.versions_before, self.versions)
+            )
+            return (Finding("reasons.list_changed", dict(zip(("before", "now"), names, strict=True))),)
         clear = told[told["change_clear"].astype(bool) & told["change"].notna()]
         if clear.empty:
             return (Finding("reasons.no_change"),) if told["change"].notna().any() else ()
@@ -166,13 +168,16 @@ class StatedReasons(Result):
         if self.by:
             notes.append(Statement("reasons.note.weighted", {"by": list(self.by), "unheard": self.unheard}))
         if len(self.versions) > 1:
-            sizes = [f"{name or text.MISSING} (n = {n})" for name, n in self.versions.items()]
+            sizes = [
+                Label(f"{v or text.MISSING}（n = {n}）", f"{v or text.MISSING} (n = {n})")
+                for v, n in self.versions.items()
+            ]
             notes.append(Statement("reasons.note.versions", {"versions": sizes}))
         if self.level in ("type", "initiative"):
             notes.append(Statement(f"reasons.note.{self.level}"))
         members = [_members(label, codes) for level, _, label, codes in self.about.reason_lists if level == self.level]
         if members:
-            said = Label(*("; ".join(m.to(language) for m in members) for language in text.LANGUAGES))
+            said = Label("；".join(m.zh for m in members), "; ".join(m.en for m in members))
             notes.append(Statement("reasons.note.members", {"members": said}))
         return tuple(notes)
 
