@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from toy import row, toy
+from toy import ACTIVITY, row, toy
 
 from churnlib.counts import (
     campaign_counts,
@@ -90,6 +90,13 @@ def test_new_customers_are_judged_when_three_months_have_passed(data):
     frame = tracking_counts(data, unit="quarter").frame.set_index("period")
     assert frame.loc["2024-Q1", ["n_new_judged", "n_new_regular"]].tolist() == [5, 2]  # 5, 7, 9 left; 6, 8 stayed
     assert frame.loc["2024-Q4", "n_new_judged"] == 0  # 11 joined less than three months before the data end
+
+
+@pytest.mark.parametrize("day, again", [("2024-06-10", 0), ("2024-09-09", 1), ("2024-09-10", 0)])
+def test_where_churn_is_a_silence_a_regular_customer_has_been_active_again(day, again):
+    data = toy(tables={"activity": [*ACTIVITY, (12, day, 100)]})  # customer 12 joins on 2024-06-10
+    june = row(tracking_counts(data, definition="silent"), period="2024-06")
+    assert june[["n_new_judged", "n_new_again"]].tolist() == [1, again]
 
 
 def test_campaigns_by_period_and_arm(data):

@@ -47,6 +47,26 @@ GROUP BY d.number
 ORDER BY number NULLS LAST
 """
 
+# The same where churn is a silence: nobody is lost before the limit has run, so a regular one has been active again.
+CONVERSIONS_BY_ACTIVITY = """
+WITH joined AS (
+  SELECT customer, joined, CAST(joined + INTERVAL '{months}' MONTH AS DATE) AS regular_on
+  FROM (
+    SELECT customer, CASE WHEN entry_date <= $countable_from THEN start_date ELSE entry_date END AS joined
+    FROM spells WHERE definition = $definition AND spell = 1
+  ) AS first_spells
+),
+again AS (
+  SELECT DISTINCT j.customer FROM joined AS j JOIN activity AS a ON a.customer = j.customer
+  WHERE a.date > j.joined AND a.date < j.regular_on
+)
+SELECT d.number, count(CASE WHEN j.regular_on <= CAST($as_of + INTERVAL '1' DAY AS DATE) THEN 1 END) AS n_new_judged,
+  count(CASE WHEN j.regular_on <= CAST($as_of + INTERVAL '1' DAY AS DATE) THEN g.customer END) AS n_new_again
+FROM joined AS j JOIN days AS d ON d.day = j.joined LEFT JOIN again AS g ON g.customer = j.customer
+GROUP BY d.number
+ORDER BY number NULLS LAST
+"""
+
 # One row per period of first contact: what campaigns did, treated and control apart.
 CAMPAIGNS_BY_PERIOD = """
 SELECT d.number, count(CASE WHEN k.arm = 'treated' THEN 1 END) AS campaign_n_treated,
@@ -96,13 +116,16 @@ def tracking_counts(data: Any, unit: str | None = None, *, definition: str | Non
     -------
     Counts
         One row per period of the ledger: `n_new_judged` (new customers of the period who could be watched for three
-        months) and `n_new_regular` (those still there by then); with contacts the columns of `companion_counts`; with
-        campaigns, by the period of the contact, `campaign_n_treated`, `campaign_n_control`, `campaign_cost`,
-        `campaign_revenue_treated`, `campaign_revenue_control` (minor units). Adds over periods.
+        months) and `n_new_regular` (those still there by then), or `n_new_again` under an inactivity definition (those
+        active again by then); with contacts the columns of `companion_counts`; with campaigns, by the period of the
+        contact, `campaign_n_treated`, `campaign_n_control`, `campaign_cost`, `campaign_revenue_treated`,
+        `campaign_revenue_control` (minor units). Adds over periods.
     """
     wanted = {"contacts": CONTACTS, "campaigns": CAMPAIGNS_BY_PERIOD}
     sources = {table: sql for table, sql in wanted.items() if data.has(table)}
-    frame, told = _by_period(data, unit, definition, {"": CONVERSIONS.format(months=REGULAR_MONTHS), **sources})
+    _, declared = definitions.declared_definition(data, definition)
+    conversions = CONVERSIONS_BY_ACTIVITY if declared.kind == "inactivity" else CONVERSIONS
+    frame, told = _by_period(data, unit, definition, {"": conversions.format(months=REGULAR_MONTHS), **sources})
     return Counts(_scored(frame), told, ("period",), ("period",))
 
 

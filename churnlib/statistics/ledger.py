@@ -13,6 +13,7 @@ from churnlib.show.results import Column, Finding, Result, Statement
 from churnlib.statistics.trend import SPARK, churn_rates
 
 REGULAR_AFTER = 3  # months after which a new customer who stayed counts as a regular one
+_REGULAR = {"conversion": "n_new_regular", "conversion_again": "n_new_again"}  # figure -> its count
 _TRACKED = {  # figure -> kind of its value; shares change in points, everything else in per cent
     "n_opening": "whole",
     "n_new": "whole",
@@ -26,6 +27,7 @@ _TRACKED = {  # figure -> kind of its value; shares change in points, everything
     "arpu": "money",
     "clv_simple": "money",
     "conversion": "pct",
+    "conversion_again": "pct",
     "csi": "ratio",
     "csi_response": "pct",
     "complaints": "ratio",
@@ -141,24 +143,14 @@ class TrackingTable(Result):
     def shown(self) -> pd.DataFrame:
         return self.table.assign(figure_note=self.table["figure"])
 
-    def _column_text(self, column: Column, values: pd.Series, language: str) -> tuple[str, list[str]]:
-        heading = column.label(self.module).to(language)
-        if column.kind == "by_row":
-            pairs = zip(values, self.table["kind"], strict=True)
-            return heading, [self._figure(value, kind, language) for value, kind in pairs]
-        if column.kind == "change_by_row":
-            pairs = zip(values, self.table["kind"], strict=True)
-            return heading, [text.show(v, "points" if kind == "pct" else "change", language) for v, kind in pairs]
-        return super()._column_text(column, values, language)
-
-    def _figure(self, value: float, kind: str, language: str) -> str:
-        if kind == "money":
-            return text.show(None if pd.isna(value) else self.money(value), "money", language, 2)
-        return text.show(value, "number", language, 0) if kind == "whole" else text.show(value, kind, language)
-
     @property
     def subtitle(self) -> Statement:
         return Statement("ledger.tracking_subtitle", {"period": self.about.period})
+
+    @property
+    def notes(self) -> tuple[Statement, ...]:
+        has_money = "revenue" in set(self.table["figure"])
+        return (Statement("ledger.tracking_note", {"revenue": self.about.revenue_note}),) if has_money else ()
 
 
 def tracking_table(counts, tracked=None) -> TrackingTable:
@@ -209,8 +201,9 @@ def _figures(frame: pd.DataFrame) -> pd.DataFrame:
         out["arpu"] = frame["revenue"] / mean_base.where(mean_base > 0)
     if "n_new_judged" in frame:
         # judged when three months have passed: the figure of a period is about those who joined three months earlier
-        judged, regular = (frame[c].shift(REGULAR_AFTER) for c in ("n_new_judged", "n_new_regular"))
-        out["conversion"] = regular / judged.where(judged > 0)
+        name, regular = next(item for item in _REGULAR.items() if item[1] in frame)
+        judged = frame["n_new_judged"].shift(REGULAR_AFTER)
+        out[name] = frame[regular].shift(REGULAR_AFTER) / judged.where(judged > 0)
     if "n_scores" in frame:
         out["csi"] = frame["score_sum"] / frame["n_scores"].where(frame["n_scores"] > 0)
     if "n_asked" in frame:
