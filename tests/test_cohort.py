@@ -24,7 +24,9 @@ def cohorts(retained: dict, as_of=ABOUT.as_of, truncated=()):
             first, last = start.shift(age).first, start.shift(age).last
             rows.append((month, age, kept[0], n, first, last, month in truncated))
     names = ["cohort", "age", "n_start", "n_retained", "first_completes", "last_completes", "is_truncated"]
-    return SimpleNamespace(frame=pd.DataFrame(rows, columns=names), about=replace(ABOUT, as_of=as_of))
+    frame = pd.DataFrame(rows, columns=names).assign(level="", n_returned=0)
+    late = pd.DataFrame([], columns=["level", "cohort", "age", "day", "n_lost", "n_censored"])
+    return SimpleNamespace(frame=frame, about=replace(ABOUT, as_of=as_of), late=late, mode="stay")
 
 
 def test_a_cell_is_complete_when_its_last_member_has_been_observed_that_long():
@@ -56,7 +58,7 @@ def test_a_published_cell_never_changes_when_as_of_moves_on(days):
 
 
 def replace_as_of(counts, as_of):
-    return SimpleNamespace(frame=counts.frame, about=replace(counts.about, as_of=as_of))
+    return SimpleNamespace(**{**vars(counts), "about": replace(counts.about, as_of=as_of)})
 
 
 def test_the_weighted_mean_is_the_pooled_rate():

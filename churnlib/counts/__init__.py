@@ -9,6 +9,7 @@ what the lost said; `tracking`: satisfaction, conversion, campaigns; `worth`: wh
 from churnlib.counts.answers import answer_counts
 from churnlib.counts.base import Counts
 from churnlib.counts.benchmarks import benchmark_rows
+from churnlib.counts.cohortperiods import cohort_period_counts
 from churnlib.counts.cohorts import cohort_counts
 from churnlib.counts.crossed import crossed_counts, slice_counts, unit_counts
 from churnlib.counts.periods import period_counts
@@ -28,6 +29,7 @@ __all__ = [
     "benchmark_rows",
     "campaign_counts",
     "cohort_counts",
+    "cohort_period_counts",
     "companion_counts",
     "crossed_counts",
     "lost_to_counts",

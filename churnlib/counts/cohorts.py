@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,27 @@ from churnlib import text
 from churnlib.about import Period
 from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, has_fee, segment, unit_of
+from churnlib.counts.histories import stepwise
+from churnlib.counts.revenue import among, make_revenue, revenue_note
 
 STEP = {"week": 1, "month": 1, "quarter": 3, "year": 12}  # of an age: weeks, else months
 
 # One row per customer with a first spell: the cohort, and the last age completed under observation (seen) and as a
-# customer (kept). A customer who ended on the day before an anniversary has not completed that age.
+# customer (kept), with the days from there to the end (of observation, or as a customer). A customer who ended on the
+# day before an anniversary has not completed that age.
 MEMBERS = """
 CREATE OR REPLACE TEMP TABLE members AS
-SELECT s.customer, l.level, CAST(date_trunc('{unit}', s.start_date) AS DATE) AS cohort, s.start_date,
-  {seen} AS seen, CASE WHEN s.end_date IS NULL THEN {seen} ELSE {kept} END AS kept, {fee} AS fee
-FROM spells AS s
-JOIN customers AS c ON c.customer = s.customer
-JOIN {segment} AS l ON l.customer = s.customer AND s.entry_date BETWEEN l.from_date AND l.to_date
-WHERE s.definition = $definition AND s.spell = 1
+WITH ages AS (
+  SELECT s.customer, l.level, CAST(date_trunc('{unit}', s.start_date) AS DATE) AS cohort, s.start_date, s.end_date,
+    {seen} AS seen, CASE WHEN s.end_date IS NULL THEN {seen} ELSE {kept} END AS kept, {fee} AS fee
+  FROM spells AS s
+  JOIN customers AS c ON c.customer = s.customer
+  JOIN {segment} AS l ON l.customer = s.customer AND s.entry_date BETWEEN l.from_date AND l.to_date
+  WHERE s.definition = $definition AND s.spell = 1
+)
+SELECT *, date_diff('day', CAST(start_date + kept * INTERVAL {step} AS DATE),
+  coalesce(end_date, CAST($as_of + INTERVAL '1' DAY AS DATE))) AS days
+FROM ages
 """
 
 # One row per level, cohort and pair of last ages. Adds over all of them.
@@ -47,23 +56,45 @@ FROM stretches WHERE first_age <= last_age GROUP BY level, cohort, first_age, la
 ORDER BY level NULLS LAST, cohort NULLS LAST, first_age NULLS LAST, last_age NULLS LAST
 """
 
-# One row per level, cohort and age step: members with activity in it, what it amounts to, and how much of each member's
-# first step is kept. Customers are counted per step first: they never add over time.
-ACTIVE = """
-WITH steps AS (
-  SELECT a.customer, {age} AS age, sum(a.{measure}) AS amount
-  FROM activity AS a JOIN members AS m ON m.customer = a.customer
-  WHERE a.date >= m.start_date AND a.date <= $as_of
-  GROUP BY a.customer, {age}
-)
-SELECT m.level, m.cohort, t.age, count(*) AS n_active, sum(t.amount) AS amount,
-  sum(greatest(least(t.amount, coalesce(b.amount, 0)), 0)) AS amount_kept
-FROM steps AS t
-JOIN members AS m ON m.customer = t.customer
-LEFT JOIN steps AS b ON b.customer = t.customer AND b.age = 0
-GROUP BY m.level, m.cohort, t.age
-ORDER BY level NULLS LAST, cohort NULLS LAST, age NULLS LAST
+# One row per level, cohort, last age completed and day after it on which members left or were last observed, from the
+# last age on that every member has completed. Adds over all of them.
+LATE = """
+SELECT m.level, m.cohort, m.kept AS age, m.days AS day, count(m.end_date) AS n_lost,
+  count(*) - count(m.end_date) AS n_censored
+FROM members AS m
+JOIN (SELECT level, cohort, min(seen) - 1 AS age FROM members GROUP BY level, cohort) AS o
+  ON o.level = m.level AND o.cohort = m.cohort AND m.kept >= o.age
+GROUP BY m.level, m.cohort, m.kept, m.days
+ORDER BY level NULLS LAST, cohort NULLS LAST, age NULLS LAST, day NULLS LAST
 """
+
+# One row per member.
+EVERY_MEMBER = "SELECT customer, level, cohort, start_date FROM members ORDER BY customer NULLS LAST"
+
+MEASURES = {"customers": ("activity", "1"), "revenue": ("revenue", "amount"), "quantity": ("activity", "{thousandths}")}
+
+
+@dataclass(frozen=True)
+class CohortCounts(Counts):
+    """Counts by cohort and age.
+
+    Attributes
+    ----------
+    late : pandas.DataFrame
+        One row per level, cohort, `age` completed last and `day` after it, from the last complete age on: `n_lost`,
+        `n_censored` (last observed then). What the estimate of a partly observed cell is made of.
+    measure : {"customers", "revenue", "quantity"}
+    mode : str
+        What being retained means: "stay" (still a customer), "in" (active in the step), "after" (in it or later), or
+        brackets of steps, such as "1-3, 4-6, 7-12".
+    follow_up : int or None
+        Steps after which activity is not looked at.
+    """
+
+    late: pd.DataFrame
+    measure: str = "customers"
+    mode: str = "stay"
+    follow_up: int | None = None
 
 
 def cohort_counts(
@@ -72,44 +103,121 @@ def cohort_counts(
     unit: str | None = None,
     measure: str = "customers",
     *,
+    mode: str = "stay",
+    follow_up: int | None = None,
     definition: str | None = None,
-) -> Counts:
+) -> CohortCounts:
     """Count who is still there at each age, by the period of the start.
 
     Parameters
     ----------
     data : Dataset
     by : str, optional
-        Name of a declared segment, read on the day of entry.
+        Name of a declared segment (channel, campaign of acquisition, plan ...), read on the day of entry.
     unit : {"week", "month", "quarter", "year"}, optional
         Of cohorts and ages; the report's own if not given.
     measure : {"customers", "revenue", "quantity"}
         Money and quantity are what activity brought between one anniversary and the next: age 0 is the first step.
+    mode : str
+        Of customers: "stay" (still a customer when the age is completed), "in" (active in the step), "after" (active in
+        it or later), or brackets of steps counted from 1, such as "1-3, 4-6, 7-12" (active in the bracket).
+    follow_up : int, optional
+        Steps; activity after them is not looked at, so that "after" is complete when every member was followed so long.
     definition : str, optional
 
     Returns
     -------
-    Counts
+    CohortCounts
         One row per level, cohort and age, from 0 to what the first member has completed: `cohort`, `age` in completed
         steps, `n_start`, `n_observed` (members who have completed the age under observation), `n_retained` (of those,
         still in their first spell), `n_returned` (of those, back in a later spell), with fees `fee_start`,
         `fee_observed`, `fee_retained`, `fee_returned`; `first_completes`, `last_completes` (days on which the first and
         the last possible member complete the age), `is_complete`, `is_truncated` (the cohort began before ends were
-        recorded: its early losses are not known). With money or quantity also `n_active`, `amount` and `amount_kept`
-        (at most each member's first step) of the step, which is complete one age later. Adds over levels.
+        recorded: its early losses are not known). By activity the row is the step after the age (or the bracket that
+        ends with it, with its `first_step`), complete one age later, with `n_active`; with money or quantity also
+        `amount` and `amount_kept` (at most each member's first step). Adds over levels.
     """
-    if measure not in ("customers", "revenue", "quantity"):
+    if measure not in MEASURES:
         raise text.UsageError("counts.unknown_option", value=measure)
+    brackets, is_activity = _brackets(mode), measure != "customers" or mode != "stay"
     unit, name = unit_of(data, unit), definitions.spells(data, definition)
     source, division = segment(data, by)
     _make_members(data, name, source, unit)
-    frame = _by_age(data.con.frame(COHORTS), _returns(data, name, unit), step=measure != "customers")
-    if measure != "customers":
-        frame = frame.join(_active(data, measure, unit).reindex(frame.index, fill_value=0))
+    frame = _by_age(data.con.frame(COHORTS), _returns(data, name, unit), step=is_activity)
+    if is_activity:
+        declared = data.spec.definitions[name]
+        steps = _Steps(data, declared, measure, unit, int(frame.index.get_level_values("age").max()) + 1)
+        frame = steps.joined(frame, mode, brackets, follow_up)
+    late = data.con.frame(LATE)
     data.con.run("DROP TABLE members")
-    frame = _dated(frame.reset_index(), data, unit, step=measure != "customers")
+    frame = _dated(frame.reset_index(), data, unit, int(is_activity), follow_up if mode == "after" else None)
+    late["cohort"] = [str(Period(day.date(), unit)) for day in late["cohort"]]
     frame = frame if has_fee(data) else frame[[c for c in frame if not c.startswith("fee_")]]
-    return Counts(frame, about(data, division, unit, name), ("level", "cohort", "age"), ("level",))
+    told = replace(about(data, division, unit, name), revenue_note=revenue_note(data))
+    return CohortCounts(frame, told, ("level", "cohort", "age"), ("level",), late, measure, mode, follow_up)
+
+
+def _brackets(mode: str) -> list[tuple[int, int]]:
+    """Read brackets of steps, "1-3, 4-6": first and last, counted from 0; none for the named modes."""
+    if mode in ("stay", "in", "after"):
+        return []
+    try:
+        parts = [tuple(int(step) - 1 for step in part.replace("–", "-").split("-")) for part in mode.split(",")]
+        brackets = [(part[0], part[-1]) for part in parts]
+    except ValueError:
+        brackets = [(-1, -1)]
+    if any(not 0 <= first <= last for first, last in brackets):
+        raise text.UsageError("counts.bad_brackets", mode=mode)
+    return brackets
+
+
+class _Steps:
+    """Activity of the members by step since their start, summed over cohorts as asked."""
+
+    def __init__(self, data: Any, definition: Any, measure: str, unit: str, steps: int):
+        self.measure, members = measure, data.con.frame(EVERY_MEMBER)
+        source, value = MEASURES[measure]
+        column = {"revenue": "amount", "quantity": "quantity"}.get(measure)
+        if not data.has(f"activity.{column}" if column else "activity"):
+            raise text.DataError("counts.no_measure", measure=measure, column=column or "date")
+        if measure == "revenue":
+            make_revenue(data)
+        value = value.format(thousandths="CAST(round(1000 * coalesce(quantity, 0)) AS BIGINT)")
+        kinds = getattr(definition, "activity", None) if measure == "customers" else None
+        kinds = f"AND ({among(kinds)})" if kinds else ""  # what the definition calls activity
+        self.keys = members[["level", "cohort"]]
+        size = STEP[unit] if unit != "week" else 0
+        self.sums = stepwise(data, members, steps, size, source=source, value=value, kinds=kinds)
+        self.active = self.sums != 0
+
+    def joined(self, frame: pd.DataFrame, mode: str, brackets: list, follow_up: int | None) -> pd.DataFrame:
+        """Lay what was active and what it brought beside the cells of each age; brackets keep their last age."""
+        active = self.active
+        if mode == "after":
+            seen = active[:, : follow_up + 1] if follow_up is not None else active
+            active = np.maximum.accumulate(seen[:, ::-1], axis=1)[:, ::-1]
+        elif brackets:
+            active = np.column_stack([active[:, first : last + 1].any(axis=1) for first, last in brackets])
+        sums = {"n_active": active}
+        if self.measure != "customers":
+            sums |= {"amount": self.sums, "amount_kept": np.clip(self.sums, 0, np.maximum(self.sums[:, :1], 0))}
+        wide = [self._added(values).stack().rename(name) for name, values in sums.items()]
+        told = pd.concat(wide, axis=1).rename_axis(["level", "cohort", "age"])
+        if brackets:
+            place = dict(enumerate(brackets))
+            told = told.reset_index()
+            told["first_step"] = told["age"].map(lambda i: place[i][0] + 1)
+            told["age"] = told["age"].map(lambda i: place[i][1])
+            told = told.set_index(["level", "cohort", "age"])
+        return frame.join(told, how="inner")
+
+    def _added(self, values: np.ndarray) -> pd.DataFrame:
+        """Sum a table of members x steps over the members of each cohort: one row per level and cohort."""
+        codes, keys = pd.MultiIndex.from_frame(self.keys).factorize()
+        order = np.argsort(codes, kind="stable")
+        starts = np.searchsorted(codes[order], np.arange(len(keys)))
+        sums = [np.add.reduceat(column[order].astype(np.int64), starts) for column in values.T]
+        return pd.DataFrame(np.column_stack(sums), index=keys)
 
 
 def completed(start: str, day: str, unit: str) -> str:
@@ -125,7 +233,8 @@ def _make_members(data: Any, name: str, source: str, unit: str) -> None:
     seen = completed("s.start_date", "CAST($as_of + INTERVAL '1' DAY AS DATE)", unit)
     kept = completed("s.start_date", "s.end_date", unit)
     fee = "coalesce(c.monthly_fee, 0)" if has_fee(data) else "0"
-    sql = MEMBERS.format(segment=source, unit=unit, seen=seen, kept=kept, fee=fee)
+    step = "'7' DAY" if unit == "week" else f"'{STEP[unit]}' MONTH"
+    sql = MEMBERS.format(segment=source, unit=unit, seen=seen, kept=kept, fee=fee, step=step)
     data.con.run(sql, {"definition": name, "as_of": data.as_of})
 
 
@@ -133,16 +242,6 @@ def _returns(data: Any, name: str, unit: str) -> pd.DataFrame:
     back = completed("m.start_date", "CAST(s.start_date - INTERVAL '1' DAY AS DATE)", unit)
     left = completed("m.start_date", "s.end_date", unit)
     return data.con.frame(RETURNS.format(back=back, left=left), {"definition": name})
-
-
-def _active(data: Any, measure: str, unit: str) -> pd.DataFrame:
-    """Activity by (level, cohort, age): members active, amount, amount kept."""
-    column = {"revenue": "amount", "quantity": "quantity"}[measure]
-    if not data.has(f"activity.{column}"):
-        raise text.DataError("counts.no_measure", measure=measure, column=column)
-    age = completed("m.start_date", "a.date", unit)
-    frame = data.con.frame(ACTIVE.format(age=age, measure=column), {"as_of": data.as_of})
-    return frame.set_index(["level", "cohort", "age"])
 
 
 def _by_age(members: pd.DataFrame, returns: pd.DataFrame, step: bool) -> pd.DataFrame:
@@ -179,10 +278,10 @@ def _between(stretches: pd.DataFrame, numbers: str, size: int) -> np.ndarray:
     return change[:-1].cumsum()
 
 
-def _dated(frame: pd.DataFrame, data: Any, unit: str, step: bool) -> pd.DataFrame:
-    """Name the cohorts, and say on which days the first and the last member complete each age."""
+def _dated(frame: pd.DataFrame, data: Any, unit: str, later: int, follow_up: int | None) -> pd.DataFrame:
+    """Name the cohorts, and say on which days the first and the last member have been watched for what a cell needs."""
     periods = {day: Period(day.date(), unit) for day in frame["cohort"].unique()}
-    age = frame["age"] + (1 if step else 0)
+    age = (frame["age"] if follow_up is None else frame["age"].clip(lower=follow_up)) + later
     last_day = pd.to_datetime(frame["cohort"].map(lambda day: periods[day].last))
     first, last = (anniversary(frame[c], age, unit) - pd.Timedelta(days=1) for c in ("first_start", "last_start"))
     frame["first_completes"] = first

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
 from churnlib import text
 from churnlib.about import YEAR, Period
@@ -54,18 +55,22 @@ class CohortRetention(Result):
     Attributes
     ----------
     table : pandas.DataFrame
-        One row per cohort and age: `cohort` (period), `age` in completed periods since the start, `n_start`,
-        `n_retained`, `state` (see `cell_states`), `retention` with `ci_lower`, `ci_upper` in [0, 1], missing in every
-        cell that is not complete.
+        One row per level, cohort and age: `cohort` (period), `age` in completed periods since the start, `n_start`,
+        `n_retained`, `n_returned` (left and back by then, no part of the retained), `state` (see `cell_states`),
+        `retention` with `ci_lower`, `ci_upper` in [0, 1]. In a complete cell it is a share with Wilson's interval, in a
+        partly observed one the estimate of `late_retention`; missing in all others.
     pooled : pandas.DataFrame
-        One row per age: `retention`, the chained mean weighted by customers: at each age only cohorts complete at that
-        age are followed from the age before, so that a changing set of cohorts never bends the line; `n_cohorts`,
-        `n_start`.
+        One row per level and age: `retention`, the mean weighted by customers over complete cells (see
+        `pooled_retention`), `n_cohorts`, `n_start`.
+    mode : str
+        What being retained means: see `cohort_counts`.
     """
 
     pooled: pd.DataFrame
+    mode: str
     module: ClassVar[str] = "cohort"
     columns: ClassVar[tuple[Column, ...]] = (
+        Column("level", "level"),
         Column("cohort", "period"),
         Column("age", "whole"),
         Column("n_start", "whole"),
@@ -73,33 +78,67 @@ class CohortRetention(Result):
         Column("retention", "pct", 1),
         Column("ci_lower", "pct", 1),
         Column("ci_upper", "pct", 1),
+        Column("n_returned", "whole"),
         Column("state", "term", prefix="cohort.state"),
     )
 
     @property
     def shown(self) -> pd.DataFrame:
-        """Complete cells with enough customers; the lost of a cohort are hidden when a handful would show."""
-        lost = self.table["n_start"] - self.table["n_retained"]
-        k = self.about.privacy_k
-        told = (self.table["state"] == COMPLETE) & ~lost.between(1, k - 1) & ~self.table["n_retained"].between(1, k - 1)
-        out = self.table.copy()
+        """Cells with enough customers; the lost, the retained or the returned of a cohort are hidden if a handful."""
+        k, table = self.about.privacy_k, self.table
+        lost = table["n_start"] - table["n_retained"]
+        out = table if self.about.segment.name else table.drop(columns="level")
+        told = ~lost.between(1, k - 1) & ~table["n_retained"].between(1, k - 1)
+        out = out.assign(n_returned=table["n_returned"].astype(float).mask(table["n_returned"].between(1, k - 1)))
         for column in ("n_retained", "retention", "ci_lower", "ci_upper"):
             out[column] = out[column].astype(float).where(told)
         return out
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        compared = self._newest_against_year_before()
-        level = self._pooled_finding()
-        return tuple(f for f in (compared, level) if f is not None) or (Finding("cohort.too_short"),)
+        if self.mode == "after" and not (self.table["state"] == COMPLETE).any():
+            return (Finding("cohort.after_open"),)
+        compared = self._levels_compared() if self.about.segment.name else self._newest_against_year_before()
+        told = [f for f in (compared, self._pooled_finding()) if f is not None]
+        return tuple(told) or (Finding("cohort.too_short"),)
 
     def _pooled_finding(self) -> Finding | None:
-        ages = self.pooled[self.pooled["age"].isin((1, 3, 6, 12, 24))].dropna(subset="retention")
-        if ages.empty:
+        told = self.pooled[self.pooled["age"].isin(_AGES)].dropna(subset="retention")
+        if told.empty or self.about.segment.name:
             return None
-        row = ages.iloc[-1]
+        row = told.iloc[-1]
         values = {"age": int(row.age), "retention": row.retention, "n": int(row.n_start), "cohorts": int(row.n_cohorts)}
-        return Finding("cohort.pooled", values)
+        return Finding(f"cohort.pooled.{self._said}", values | self._words)
+
+    @property
+    def _said(self) -> str:
+        """Which sentences speak of this mode."""
+        return "stay" if self.mode == "stay" else "active"
+
+    @property
+    def _words(self) -> dict:
+        return {"mode": mode_label(self.mode), "unit": text.label(f"cohort.unit.{self.about.period.unit}")}
+
+    def _levels_compared(self) -> Finding | None:
+        """Name the levels whose customers stay best and worst at the longest age that all have; by their intervals."""
+        wide = self.pooled.pivot(index="age", columns="level", values="retention").dropna()
+        wide = wide[wide.index.isin(_AGES)]
+        if wide.empty or wide.shape[1] < 2:
+            return None
+        age, row = int(wide.index[-1]), wide.iloc[-1]
+        n = self.pooled[self.pooled["age"] == age].set_index("level")["n_start"]
+        row = row[n[row.index] >= self.about.min_denominator].sort_values()
+        if len(row) < 2:
+            return None
+        best, worst = row.index[-1], row.index[0]
+        lower, _ = difference(row[best] * n[best], n[best], row[worst] * n[worst], n[worst], 1.0, _widened(len(row)))
+        values = {"age": age, "best": self.level(best), "worst": self.level(worst)}
+        values |= {"high": row[best], "low": row[worst], "gap": row[best] - row[worst]}
+        word = "apart" if lower > 0 else "alike"
+        grade = "moderate" if lower > 0 else "descriptive"
+        return Finding(
+            f"cohort.levels.{word}", values | self._words, grade=grade, weight=float(n[worst] * values["gap"])
+        )
 
     def _newest_against_year_before(self) -> Finding | None:
         """Compare the newest complete cohorts at the longest common age with the same ones a year before."""
@@ -132,42 +171,84 @@ class CohortRetention(Result):
             "upper": upper,
         }
         grade = "descriptive" if word == "flat" else "moderate"
-        return Finding(f"cohort.newest.{word}", values, grade=grade, tone=tone, weight=abs(change) * start)
+        return Finding(
+            f"cohort.newest.{word}", values | self._words, grade=grade, tone=tone, weight=abs(change) * start
+        )
 
     @property
     def subtitle(self) -> Statement:
         cohorts = self.table["cohort"]
-        return Statement("cohort.subtitle", {"first": cohorts.min(), "last": cohorts.max()})
+        return Statement("cohort.subtitle", {"first": cohorts.min(), "last": cohorts.max(), **self._words})
 
     @property
     def notes(self) -> tuple[Statement, ...]:
+        values = {"definition": self.about.definition_note}
         return (
-            Statement("cohort.note.retention", {"definition": self.about.definition_note}),
+            Statement(f"cohort.note.{self._said}", values | self._words),
             Statement("cohort.note.states", {"n": self.about.min_denominator}),
         )
 
     def plot(self, ax=None):
-        shown = self.shown[self.shown["age"] <= PLOTTED_AGES]
-        recent = sorted(shown.loc[shown["retention"].notna(), "cohort"].unique())[-PLOTTED_COHORTS:]
-        if not recent:  # every cohort is too small to be shown
+        by_level = bool(self.about.segment.name)
+        values, states, sizes = self._grid_of_levels() if by_level else self._grid()
+        if values.empty:  # every cohort is too small to be shown
             return None
+        rows = [str(self.level(v).to(text.language())) for v in values.index] if by_level else values.index.tolist()
+        pooled = self.pooled.groupby("age")["retention"].first().reindex(values.columns)
+        return plots.heat_map(
+            rows,
+            self._age_names(values.columns),
+            values.to_numpy().tolist(),
+            states.to_numpy().tolist(),
+            n=sizes.tolist(),
+            row_header=str(self.about.segment.label.to(text.language()))
+            if by_level
+            else text.say("cohort.column.cohort"),
+            column_header=text.say(f"cohort.axis.{self._said}", **self._words),
+            footer=None if by_level else (text.say("cohort.all"), pooled.tolist()),
+            ax=ax,
+        )
+
+    def _age_names(self, ages) -> list[str]:
+        """Name the columns: completed steps, steps counted from 1, or brackets of them."""
+        if self.mode in ("stay",):
+            return [str(age) for age in ages]
+        if "first_step" not in self.table:
+            return [str(age + 1) for age in ages]
+        first = self.table.groupby("age")["first_step"].first()
+        return [f"{first[age]}–{age + 1}" if first[age] <= age else str(age + 1) for age in ages]
+
+    def _grid(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
+        shown = self.shown[self.shown["age"] <= max(PLOTTED_AGES, self.table["age"].min())]
+        recent = sorted(shown.loc[shown["retention"].notna(), "cohort"].unique())[-PLOTTED_COHORTS:]
         shown = shown[shown["cohort"].isin(recent)]
         values = shown.pivot(index="cohort", columns="age", values="retention")
         states = shown.pivot(index="cohort", columns="age", values="state").reindex_like(values)
         states = states.mask((states == COMPLETE) & values.isna(), SMALL).fillna(OPEN)
-        pooled = self.pooled.set_index("age")["retention"].reindex(values.columns)
-        sizes = shown.groupby("cohort")["n_start"].first().reindex(values.index)
-        return plots.heat_map(
-            values.index.tolist(),
-            [str(age) for age in values.columns],
-            values.to_numpy().tolist(),
-            states.to_numpy().tolist(),
-            n=sizes.tolist(),
-            row_header=text.say("cohort.column.cohort"),
-            column_header=text.say("cohort.column.age"),
-            footer=(text.say("cohort.all"), pooled.tolist()),
-            ax=ax,
-        )
+        return values, states, shown.groupby("cohort")["n_start"].first().reindex(values.index)
+
+    def _grid_of_levels(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
+        pooled = self.pooled[self.pooled["age"] <= PLOTTED_AGES]
+        pooled = pooled[pooled["n_start"] >= self.about.min_denominator]
+        values = pooled.pivot(index="level", columns="age", values="retention")
+        values = values.reindex([v for v in self.about.segment.levels if v in values.index])
+        sizes = pooled.groupby("level")["n_start"].max().reindex(values.index)
+        return values, values.isna().replace({True: OPEN, False: COMPLETE}), sizes
+
+
+_AGES = (1, 3, 6, 12, 24)  # that a sentence speaks of
+
+
+def _widened(n_levels: int) -> float:
+    """A confidence level at which the largest gap between levels is judged (Bonferroni over all pairs)."""
+    return 1 - 0.05 / (n_levels * (n_levels - 1) / 2)
+
+
+def mode_label(mode: str) -> text.Label:
+    """Name what being retained means."""
+    if mode in ("stay", "in", "after"):
+        return text.label(f"cohort.mode.{mode}")
+    return text.Label(*(text.say("cohort.mode.brackets", language, brackets=mode) for language in text.LANGUAGES))
 
 
 def cohort_retention(counts) -> CohortRetention:
@@ -175,40 +256,113 @@ def cohort_retention(counts) -> CohortRetention:
 
     Parameters
     ----------
-    counts : Counts
-        From `cohort_counts(data)`: one row per cohort and age.
+    counts : CohortCounts
+        From `cohort_counts(data)`, customers: one row per level, cohort and age.
 
     Returns
     -------
     CohortRetention
-        One row per cohort and age; cohorts that started before ends were recorded are left out, because their early
-        losses cannot be known.
+        One row per level, cohort and age; cohorts that started before ends were recorded are left out, because their
+        early losses cannot be known.
     """
     about, frame = counts.about, counts.frame
-    frame = frame[~frame["is_truncated"]].sort_values(["cohort", "age"], kind="stable").reset_index(drop=True)
+    frame = frame[~frame["is_truncated"]].sort_values(["level", "cohort", "age"], kind="stable").reset_index(drop=True)
+    if counts.mode != "stay":
+        frame = frame.assign(n_retained=frame["n_active"])
     state = cell_states(frame, about.as_of, about.min_denominator)
-    complete = state == COMPLETE
+    told = state == COMPLETE
+    if counts.mode == "after" and counts.follow_up is None:  # any later activity raises the cell: never complete
+        state = np.where(told, PARTLY, state)
     lower, upper = wilson(frame["n_retained"], frame["n_start"], about.conf_level)
     table = frame.assign(
         state=state,
-        n_retained=frame["n_retained"].astype(float).where(complete),
-        retention=(frame["n_retained"] / frame["n_start"].where(frame["n_start"] > 0)).where(complete),
-        ci_lower=np.where(complete, lower, np.nan),
-        ci_upper=np.where(complete, upper, np.nan),
+        n_retained=frame["n_retained"].astype(float).where(told),
+        retention=(frame["n_retained"] / frame["n_start"].where(frame["n_start"] > 0)).where(told),
+        ci_lower=np.where(told, lower, np.nan),
+        ci_upper=np.where(told, upper, np.nan),
     )
-    return CohortRetention(about=about, table=table, name="cohort_retention", pooled=pooled_retention(frame, state))
+    if counts.mode == "stay":
+        table = _with_estimates(table, late_retention(frame, counts.late, state, about))
+    keys = ["level", "cohort", "age", *(["first_step"] if "first_step" in frame else [])]
+    table = table[[*keys, "n_start", "n_retained", "n_returned", "state", "retention", "ci_lower", "ci_upper"]]
+    pooled = [
+        pooled_retention(part, state[part.index], is_chained=counts.mode == "stay").assign(level=level)
+        for level, part in frame.groupby("level")
+    ]
+    pooled = pd.concat(pooled, ignore_index=True) if pooled else pooled_retention(frame, state).assign(level="")
+    return CohortRetention(about=about, table=table, name="cohort_retention", pooled=pooled, mode=counts.mode)
 
 
-def pooled_retention(frame: pd.DataFrame, state: np.ndarray) -> pd.DataFrame:
-    """Chain the weighted mean retention over ages.
+def _with_estimates(table: pd.DataFrame, estimates: pd.DataFrame) -> pd.DataFrame:
+    for column in estimates.columns:
+        table[column] = table[column].fillna(estimates[column])
+    return table
 
-    From each age to the next, only cohorts complete at the later age are followed: the sum of those retained at the
-    later age / the sum retained at the earlier age. With every cohort complete it is the pooled rate.
+
+def late_retention(frame: pd.DataFrame, late: pd.DataFrame, state: np.ndarray, about) -> pd.DataFrame:
+    """Estimate the cells that only some members of the cohort have been observed for (Kaplan-Meier).
+
+    From the last complete age on, the members' own days count: who was last observed in between is at risk until then,
+    so that nobody is taken for retained or lost beyond what was seen.
 
     Parameters
     ----------
     frame : pandas.DataFrame
-        One row per cohort and age with `n_start` and `n_retained`, ages from 0.
+        One row per level, cohort and age with `n_start`, `n_retained`.
+    late : pandas.DataFrame
+        One row per level, cohort, `age` and `day` after it: `n_lost`, `n_censored` (see `CohortCounts`).
+    state : numpy.ndarray of str, shape (n_rows,)
+
+    Returns
+    -------
+    pandas.DataFrame
+        `retention`, `ci_lower`, `ci_upper` in the index of `frame`; missing but for partly observed cells that enough
+        members are still watched for.
+
+    References
+    ----------
+    Kaplan, E. L. and Meier, P. (1958). JASA 53, 457-481. Interval: log(-log), Greenwood's variance (Kalbfleisch and
+    Prentice 2002, section 1.4).
+    """
+    out = pd.DataFrame(np.nan, index=frame.index, columns=["retention", "ci_lower", "ci_upper"])
+    days = dict(list(late.groupby(["level", "cohort"])))
+    z = ndtri((1 + about.conf_level) / 2)
+    for key, cells in frame[np.isin(state, (COMPLETE, PARTLY))].groupby(["level", "cohort"]):
+        done, partly = cells[state[cells.index] == COMPLETE], cells[state[cells.index] == PARTLY]
+        if done.empty or partly.empty or key not in days:
+            continue
+        last = done.iloc[-1]
+        retention, n = last.n_retained / last.n_start, last.n_retained
+        variance = (1 - retention) / (retention * last.n_start) if retention else np.nan
+        steps = days[key][days[key]["age"] >= last.age]
+        for index, age in partly["age"].items():
+            inside = steps[steps["age"] < age]
+            steps = steps[steps["age"] >= age]
+            for row in inside.itertuples():
+                n -= row.n_censored  # last observed on the eve: not watched on this day
+                if row.n_lost:
+                    variance += row.n_lost / (n * (n - row.n_lost)) if n > row.n_lost else np.nan
+                    retention, n = retention * (1 - row.n_lost / n), n - row.n_lost
+            if n < about.min_denominator or not 0 < retention:
+                break
+            half = z * np.sqrt(variance) / -np.log(retention) if retention < 1 else 0.0
+            bounds = [retention ** np.exp(side * half) for side in (1, -1)]
+            out.loc[index] = (retention, *bounds)
+    return out
+
+
+def pooled_retention(frame: pd.DataFrame, state: np.ndarray, *, is_chained: bool = True) -> pd.DataFrame:
+    """Give the mean retention over cohorts, weighted by customers, from complete cells only.
+
+    Chained over ages: from each age to the next, only cohorts complete at the later age are followed (the sum of those
+    retained at the later age / the sum retained at the earlier age), so that a changing set of cohorts never bends the
+    line. With every cohort complete it is the pooled rate. Activity, which comes and goes, is not chained: it is the
+    pooled rate of the cohorts complete at each age.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        One row per cohort and age with `n_start` and `n_retained`.
     state : numpy.ndarray of str, shape (n_rows,)
 
     Returns
@@ -231,7 +385,8 @@ def pooled_retention(frame: pd.DataFrame, state: np.ndarray) -> pd.DataFrame:
         followed = kept[age].notna()
         if not followed.any():
             break
-        before = kept.loc[followed, age - 1].sum() if age - 1 in kept.columns else start[followed].sum()
-        retention = retention * kept.loc[followed, age].sum() / before if before else np.nan
+        has_before = is_chained and age - 1 in kept.columns
+        before = kept.loc[followed, age - 1].sum() if has_before else start[followed].sum()
+        retention = (retention if is_chained else 1.0) * kept.loc[followed, age].sum() / before if before else np.nan
         rows.append((age, retention, int(followed.sum()), int(start[followed].sum())))
     return pd.DataFrame(rows, columns=["age", "retention", "n_cohorts", "n_start"])

@@ -1,0 +1,162 @@
+"""Cohort cells from the records on: they never change once complete, estimates are right, activity equals a recount."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy import BARE, canonical, toy
+
+from churnlib import text
+from churnlib.counts import cohort_counts
+from churnlib.statistics.cohort import COMPLETE, PARTLY, cohort_retention
+
+FIRST = date(2024, 1, 1)
+
+
+def people(lives, as_of, **spec):
+    """A data set of customers as known on a day: (start, days until the last one or None), later ends unknown."""
+    rows = []
+    for i, (start, days) in enumerate(lives):
+        first = FIRST + timedelta(days=start)
+        last = first + timedelta(days=days) if days is not None else None
+        if first <= as_of:
+            rows.append((i + 1, str(first), str(last) if last and last <= as_of else None))
+    thresholds = {"min_denominator": 1, "privacy_k": 1}
+    return canonical({"customers": rows}, {**BARE, "as_of": str(as_of), "thresholds": thresholds, **spec})
+
+
+def retention(data, **how):
+    counts = cohort_counts(data, **how)
+    about = replace(counts.about, min_denominator=1, privacy_k=1)
+    return cohort_retention(replace(counts, about=about)).table.set_index(["cohort", "age"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 80), st.one_of(st.none(), st.integers(0, 120))), min_size=1, max_size=12),
+    st.integers(31, 150),
+    st.integers(1, 40),
+    st.sampled_from(["month", "week"]),
+)
+def test_a_published_cell_never_changes_when_as_of_moves_on(lives, day, more, unit):
+    # mistakes 5 and 6, from the records on: new ends, new customers and later days
+    data, later = (people(lives, FIRST + timedelta(days=d)) for d in (day, day + more))
+    if not data.con.value("SELECT count(*) FROM customers"):
+        return
+    before, after = retention(data, unit=unit), retention(later, unit=unit)
+    told = before[before["state"] == COMPLETE]
+    columns = ["n_start", "n_retained", "retention", "ci_lower", "ci_upper"]
+    pd.testing.assert_frame_equal(after.loc[told.index, columns], told[columns])
+
+
+def test_a_partly_observed_cell_is_estimated_from_the_days_of_all_members():
+    # 4 started on January 1, 4 on January 31; on February 20 the first four have completed a month. Complete: age 0.
+    # days 5 and 10 saw one of 8 leave each; day 25 one of the three early ones: 7/8 x 6/7 x 2/3 (late ones at day 20)
+    lives = [(0, 5), (0, 25), (0, None), (0, None), (30, 10), (30, None), (30, None), (30, None)]
+    cell = retention(people(lives, date(2024, 2, 20))).loc[("2024-01", 1)]
+    assert cell["state"] == PARTLY and cell["retention"] == pytest.approx(7 / 8 * 6 / 7 * 2 / 3)
+    assert np.isnan(cell["n_retained"]) and 0 < cell["ci_lower"] < cell["retention"] < cell["ci_upper"] < 1
+
+
+def test_estimates_of_partly_observed_cells_are_unbiased_and_their_intervals_cover():
+    rng, errors, inside = np.random.default_rng(11), [], []
+    for _ in range(60):
+        lives = [(int(s), int(d)) for s, d in zip(rng.integers(0, 31, 300), rng.geometric(0.01, 300), strict=True)]
+        cell = retention(people(lives, date(2024, 3, 15))).loc[("2024-01", 2)]
+        truth = 0.99 ** np.mean([(date(2024, 3, 1) - date(2024, 1, 1)).days] * 1)
+        errors.append(cell["retention"] - truth)
+        inside.append(cell["ci_lower"] <= truth <= cell["ci_upper"])
+    assert abs(np.mean(errors)) < 0.012  # standard error .004, months of 28 to 31 days .006
+    assert np.mean(inside) >= 0.85
+
+
+def cdnow(as_of="1998-06-30"):
+    """The CDNOW purchases as known on a day."""
+    import churnlib
+
+    data = churnlib.open_dataset("cdnow")
+    day = date.fromisoformat(as_of)
+    return replace(data, spec=data.spec.model_copy(update={"as_of": day}))
+
+
+@pytest.fixture(scope="module")
+def purchases():
+    import churnlib
+
+    return churnlib.open_dataset("cdnow").con.frame("SELECT customer, date, amount FROM activity")
+
+
+def steps_since_start(rows):
+    """Calendar months completed since the first purchase, counted with pandas' own month arithmetic."""
+    start = rows.groupby("customer")["date"].transform("min")
+    step = np.zeros(len(rows), int)
+    for months in range(1, 19):
+        step[(rows["date"] >= start + pd.DateOffset(months=months)).to_numpy()] = months
+    return start.dt.strftime("%Y-%m"), step
+
+
+def test_the_monthly_cohort_matrix_of_cdnow_equals_an_independent_count(purchases):
+    cohort, step = steps_since_start(purchases)
+    cells = purchases.assign(cohort=cohort, step=step)
+    active = cells.groupby(["cohort", "step"])["customer"].nunique()
+    spent = cells.groupby(["cohort", "step"])["amount"].sum()
+    counts = cohort_counts(cdnow(), measure="revenue").frame.set_index(["cohort", "age"])
+    complete = counts[counts["is_complete"]]
+    assert len(complete) > 40 and complete["n_start"].groupby("cohort").first().sum() == 23_570  # the whole data set
+    for (month, age), row in complete.iterrows():
+        assert row["amount"] == spent.get((month, age), 0), (month, age)
+    visits = cohort_counts(cdnow(), mode="in").frame.set_index(["cohort", "age"])
+    for key in complete.index:
+        assert visits.loc[key, "n_active"] == active.get(key, 0), key
+
+
+def test_in_or_after_never_completes_and_says_so():
+    # January 1997, month 3: about a fifth is seen again as of June 1997, twice as many a year later
+    shares = {}
+    for as_of in ("1997-06-30", "1998-06-30"):
+        counts = cohort_counts(cdnow(as_of), mode="after")
+        cell = counts.frame.set_index(["cohort", "age"]).loc[("1997-01", 3)]
+        shares[as_of] = cell.n_active / cell.n_start
+        result = cohort_retention(counts)
+        assert not (result.table["state"] == COMPLETE).any() and result.pooled.empty
+        assert result.findings[0].key == "cohort.after_open"
+    assert shares["1997-06-30"] == pytest.approx(0.2, abs=0.03) and shares["1998-06-30"] == pytest.approx(0.4, abs=0.03)
+
+
+def test_followed_equally_long_in_or_after_is_complete_and_does_not_move():
+    early, late = (
+        cohort_retention(cohort_counts(cdnow(day), mode="after", follow_up=2)).table.set_index(["cohort", "age"])
+        for day in ("1997-06-30", "1998-06-30")
+    )
+    told = early[early["state"] == COMPLETE]
+    assert len(told) >= 6 and late.loc[told.index, "retention"].equals(told["retention"])
+
+
+def test_brackets_hold_who_was_active_in_any_of_their_steps():
+    whole = cohort_counts(cdnow(), mode="1-3, 4-6, 7-12").frame
+    assert whole.loc[whole["cohort"] == "1997-01", ["first_step", "age"]].to_numpy().tolist() == [
+        [1, 2],
+        [4, 5],
+        [7, 11],
+    ]
+    single = cohort_counts(cdnow(), mode="1,2,3,4,5,6").frame.set_index(["cohort", "age"])["n_active"]
+    assert single.equals(cohort_counts(cdnow(), mode="in").frame.set_index(["cohort", "age"])["n_active"][single.index])
+    middle = whole.set_index(["cohort", "age"]).loc[("1997-02", 5)]
+    assert single.loc["1997-02"][3:6].max() <= middle.n_active <= single.loc["1997-02"][3:6].sum()
+    for bad in ("3-1", "0-2", "monthly", "1-x"):
+        with pytest.raises(text.UsageError):
+            cohort_counts(toy(), mode=bad)
+
+
+def test_every_mode_and_segment_speaks_both_languages_and_draws():
+    data = toy()
+    for how in ({}, {"mode": "in"}, {"mode": "after"}, {"mode": "1-2, 3-6"}, {"by": "region"}):
+        counts = cohort_counts(data, **how)
+        result = cohort_retention(replace(counts, about=replace(counts.about, min_denominator=1, privacy_k=1)))
+        for statement in (*result.findings, *result.notes, result.subtitle):
+            assert all(statement.say(language) for language in text.LANGUAGES)
+        assert result.plot() is not None and len(result.summary("zh")) == len(result.table)
