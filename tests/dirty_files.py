@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import date
 from itertools import chain
 
+import dirty_habits
 import dirty_tables
 from dirty_case import (
     ALL,
@@ -37,7 +38,7 @@ from dirty_case import (
 def dirty_files() -> list[Dirty]:
     """All cases."""
     parts = (encodings, delimiters, field_counts, quotes, headers, edges)
-    return [*chain.from_iterable(part() for part in parts), *dirty_tables.cases()]
+    return [*chain.from_iterable(part() for part in parts), *dirty_tables.cases(), *dirty_habits.cases()]
 
 
 def encodings() -> Iterator[Dirty]:

@@ -8,7 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from churnlib import text
-from churnlib.model.dataset import open_dataset
+from churnlib.model.dataset import check_text, open_dataset
+from churnlib.reporting.prepare import write_set_aside
+from churnlib.statistics.quality import rules_applied
 
 NEW = ["C0009", "2024-01-01", "", "", "华东", "40", "13800000009"]
 
@@ -235,6 +237,23 @@ def test_identifiers_in_examples_are_masked(tmp_path):
     shown = " ".join([*data.rules["examples"], *data.set_aside["value"]])
     assert "12**************78" in shown and "99**************11" in shown
     assert "345678" not in shown and "887766" not in shown and "13800000009" not in shown
+
+
+@pytest.mark.parametrize(
+    ("language", "why"), [("zh", "日期无法读懂：不是日期"), ("en", "date not understood: no date")]
+)
+def test_what_was_found_is_told_in_the_words_of_the_reader(tmp_path, language, why):
+    text.set_language(language)
+    folder = write_dataset(tmp_path / "set", [*GOOD_CUSTOMERS, changed(NEW, 入网日期="2024-02-30", 大区="=1+1")])
+    head, _, rows = (folder / "客户档案.csv").read_text("utf-8-sig").partition("\n")
+    (folder / "客户档案.csv").write_text(f"{head},备注,备注,\n" + rows.replace("\n", ",,,\n"), "utf-8")
+    data = open_dataset(folder)
+    shown = rules_applied(data).summary().to_csv()
+    assert why in shown and why in check_text(data) and text.say("rules.duplicate_header") in shown
+    assert text.say("rules.empty_header") in check_text(data) and "utf-8  ," in check_text(data)
+    write_set_aside(data, tmp_path / "aside")
+    written = (tmp_path / "aside" / "customers.csv").read_text("utf-8-sig")
+    assert why in written and "客户档案.csv,5," in written and "2024-02-30,bad_date" in written
 
 
 def test_two_tables_can_come_from_several_files_of_different_layout(tmp_path):

@@ -100,6 +100,8 @@ def test_without_a_definition_the_tables_say_what_churn_is(tmp_path):
         ("column: region", "column: region, assignment: plan", 15, "assignment"),
         ("column: region", "assignment: plan", 15, "tables.assignments"),
         ("  silent:", "  my silent:", 13, "my silent"),
+        ("region: 大区", "customer: 大区", 10, "customer"),
+        ("region: 大区", "_at: 大区", 10, "_at"),
         ("title: {zh: 示例公司（模拟数据）,", "title: {de: 示例公司（模拟数据）,", 1, "title"),
     ],
 )

@@ -25,6 +25,7 @@ FILES = [
     "encoding",
     "delimiter",
     "header_line",
+    "read_as",
     "n_rows_in",
     "n_rows_used",
     "n_rows_set_aside",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -37,12 +38,8 @@ def check_text(data: Dataset) -> str:
 
 
 def _files(files: pd.DataFrame) -> str:
-    names = ["file", "table", "encoding", "n_rows_in", "n_rows_used", "n_rows_set_aside"]
+    names = ["file", "table", "read_as", "n_rows_in", "n_rows_used", "n_rows_set_aside"]
     shown = files[names].copy()
-    shown["file"] = [
-        f"{file} [{sheet}]" if isinstance(sheet, str) and sheet and sheet not in file else file
-        for file, sheet in zip(files["file"], files["sheet"], strict=True)
-    ]
     for column in names[3:]:
         shown[column] = [text.show(int(n), "number", digits=0) for n in shown[column]]
     return table_text([text.say(f"dataset.check.{name}") for name in names], shown.values.tolist(), right={3, 4, 5})
@@ -53,7 +50,7 @@ def _rules(rules: pd.DataFrame) -> str:
     rows = [
         [
             row.table,
-            _rule(row.rule, row.reasons),
+            text.show(row.meaning),
             text.say(f"dataset.check.{row.severity}"),
             text.show(row.n_rows, "number", digits=0),
         ]
@@ -63,12 +60,15 @@ def _rules(rules: pd.DataFrame) -> str:
     return table_text([text.say(f"dataset.check.{name}") for name in names], rows, right={3})
 
 
-def _rule(rule: str, reasons: str) -> str:
-    """The rule in words, with why values or lines could not be read where that says more."""
+@cache
+def rule_label(rule: str, reasons: str) -> text.Label:
+    """Name a rule in both languages, with why values or lines could not be read where that says more."""
     keys = [f"{module}.{reason}" for reason in reasons.split(", ") for module in ("values", "reading")]
-    words = [text.say(key) for key in keys if text.known(key)]
-    named = text.say(f"rules.{rule}") if text.known(f"rules.{rule}") else rule
-    return text.say("dataset.check.why", rule=named, reasons=words) if words else named
+    words = [text.label(key) for key in keys if text.known(key)]
+    named = text.label(f"rules.{rule}") if text.known(f"rules.{rule}") else text.Label.of(rule)
+    if not words:
+        return named
+    return text.Label(*(text.say("dataset.check.why", lang, rule=named, reasons=words) for lang in text.LANGUAGES))
 
 
 def table_text(heads: list[str], rows: list[list[str]], right: set[int] = frozenset()) -> str:

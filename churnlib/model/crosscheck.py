@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from churnlib import text
 from churnlib.model.schema import Inactivity, Reasons, Source, Spec, ValueDecline
-from churnlib.model.vocabulary import REASON_GROUPS, REASONS, RULES, TABLES
+from churnlib.model.vocabulary import OUR_COLUMNS, REASON_GROUPS, REASONS, RULES, TABLES
 from churnlib.yamlfile import YamlFile, hint
 
 SEGMENTABLE = ("outcome", "monthly_fee", "service_cost", "margin")  # canonical columns that can divide customers
@@ -64,6 +64,8 @@ def _problems_of_columns(table: str, source: Source, file: YamlFile, where: tupl
         is_amount = name in known and known[name].kind == "money"
         if column.times is not None and not (is_amount and column.times in numbers):
             yield file.problem((*where, name, "times"), "schema.bad_times", value=column.times, numbers=numbers)
+        if table == "customers" and name in OUR_COLUMNS:
+            yield file.problem((*where, name), "schema.reserved_name", name=name)
     if table == "customers" and "churned" in source.columns and not {"tenure", "start_date"} & set(source.columns):
         yield file.problem((*where, "churned"), "schema.churned_needs_tenure")
     for name, column in known.items():

@@ -17,8 +17,8 @@ import pandas as pd
 from churnlib import text
 from churnlib.about import About, Event, Period
 from churnlib.engine import Engine, quote
-from churnlib.model import cache, origins, schema
-from churnlib.model.checktable import check_text
+from churnlib.model import cache, origins, schema, scope
+from churnlib.model.checktable import check_text, rule_label
 from churnlib.model.places import choose_period, find_folder
 from churnlib.model.segments import matching_customers
 from churnlib.model.vocabulary import TABLES
@@ -101,13 +101,16 @@ class Dataset:
 
     @cached_property
     def rules(self) -> pd.DataFrame:
-        """One row per table and rule that met a row: table, rule, severity, n_rows, examples (identifiers masked)."""
-        return self._record("rules")
+        """One row per table and rule that met a row or a header: table, rule, severity, n_rows, examples (masked).
+
+        `reasons` tells why values could not be read, `meaning` all of it in words (a `Label`).
+        """
+        return _in_words(self._record("rules"), "reasons")
 
     @cached_property
     def set_aside(self) -> pd.DataFrame:
-        """One row per row set aside: file, line, table, rule, column, value (identifiers masked), reason."""
-        return self._record("set_aside")
+        """One row per row set aside: file, line, table, rule, column, value (identifiers masked), reason, meaning."""
+        return _in_words(self._record("set_aside"), "reason")
 
     @cached_property
     def about(self) -> About:
@@ -146,6 +149,7 @@ class Dataset:
             min_denominator=self.spec.thresholds.min_denominator,
             privacy_k=self.spec.thresholds.privacy_k,
             conf_level=self.spec.thresholds.conf_level,
+            withheld=frozenset(scope.current().withheld),
         )
 
     def where(self, **filters: str | Iterable[str]) -> Dataset:
@@ -258,7 +262,10 @@ def open_dataset(
     observed = date.fromisoformat(json.loads((stored.path / "meta.json").read_text("utf-8"))["observed_from"])
     chosen = choose_period(spec, asked, observed)
     data = Dataset(folder.name, folder, spec, stored, con, chosen, definition or spec.definition)
-    return data.where(**where) if where else data
+    limited = scope.current()  # by the recipe of a report; nothing for an analyst
+    if limited.where or where:
+        data = data.where(**limited.where, **(where or {}))
+    return replace(data, spec=limited.applied(spec))
 
 
 def store(folder: Path, spec: schema.Spec, is_refreshed: bool = False) -> cache.Stored:
@@ -281,6 +288,11 @@ def store(folder: Path, spec: schema.Spec, is_refreshed: bool = False) -> cache.
             engine.close()
 
     return cache.stored(root, key, make)
+
+
+def _in_words(rows: pd.DataFrame, reasons: str) -> pd.DataFrame:
+    """Add what each row's rule and reasons mean."""
+    return rows.assign(meaning=[rule_label(*pair) for pair in zip(rows["rule"], rows[reasons], strict=True)])
 
 
 def _code() -> dict[str, str]:

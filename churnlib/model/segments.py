@@ -225,7 +225,8 @@ def _listing(declared: SegmentSpec, found: list[str], spec: Any) -> tuple[tuple[
     codes = [code for code in order if code in found] + [
         code for code in found if code not in order and code != UNKNOWN
     ]
-    names = {code: _name(code, declared, edges) for code in codes}
+    is_money = bool(declared.bins and declared.column and kind_of(spec, declared.column) == "money")
+    names = {code: _name(code, declared, edges, is_money) for code in codes}
     if UNKNOWN in found:
         codes = [code for code in codes if code != UNKNOWN] + [UNKNOWN]
         names[UNKNOWN] = text.label("dataset.level.unknown")
@@ -234,7 +235,7 @@ def _listing(declared: SegmentSpec, found: list[str], spec: Any) -> tuple[tuple[
     return tuple(codes), tuple(names[code] for code in codes)
 
 
-def _name(code: str, declared: SegmentSpec, edges: Sequence[float] | None) -> Label:
+def _name(code: str, declared: SegmentSpec, edges: Sequence[float] | None, is_money: bool) -> Label:
     if not edges:
         given = (declared.values or {}).get(code)
         if isinstance(given, str):
@@ -244,19 +245,19 @@ def _name(code: str, declared: SegmentSpec, edges: Sequence[float] | None) -> La
     if declared.labels and place >= 0:
         either = next(iter(declared.labels.values()))
         return Label(declared.labels.get("zh", either)[place], declared.labels.get("en", either)[place])
-    return _bin_name(place, edges, "tenure" if declared.tenure_months else "bin")
+    return _bin_name(place, edges, "tenure" if declared.tenure_months else "bin", is_money)
 
 
-def _bin_name(place: int, edges: Sequence[float], kind: str) -> Label:
-    """Name a bin by its edges: whole ones as 25–34, others as 0.5–<1."""
+def _bin_name(place: int, edges: Sequence[float], kind: str, is_money: bool) -> Label:
+    """Name a bin by its edges: whole ones as 25–34, others and money as 0.5 to under 1."""
     if place < 0:
         values, form = {"high": f"{edges[0]:g}"}, "below"
     elif place == len(edges) - 1:
         values, form = {"low": f"{edges[-1]:g}"}, "above"
     else:
         low, high = edges[place : place + 2]
-        is_whole = float(low).is_integer() and float(high).is_integer()
-        values = {"low": f"{low:g}", "high": f"{high - 1:g}" if is_whole else f"<{high:g}"}
-        form = "between" if values["low"] != values["high"] else "one"
+        is_whole = not is_money and float(low).is_integer() and float(high).is_integer()
+        values = {"low": f"{low:g}", "high": f"{high - 1 if is_whole else high:g}"}
+        form = ("between" if values["low"] != values["high"] else "one") if is_whole else "part"
     key = f"dataset.{kind}.{form}"
     return Label(*(text.say(key, language, **values) for language in text.LANGUAGES))

@@ -212,6 +212,8 @@ TABLES: dict[str, dict[str, Canonical]] = {
     },
 }
 
+OUR_COLUMNS = ("who", "customer")  # the codes of customers: no attribute may be called so
+
 _ASIDE: tuple[Severity, ...] = ("set_aside", "stop")
 _ANY: tuple[Severity, ...] = ("set_aside", "keep", "stop")
 _FLAG: tuple[Severity, ...] = ("keep", "stop")

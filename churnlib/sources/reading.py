@@ -23,6 +23,7 @@ from churnlib.sources.files import find_files, kind_of, shown_name
 from churnlib.sources.header import SEARCHED, Rejects, find_header, key, require, score, set_footers_aside
 
 SHEET_ROWS = 20_000  # of a sheet, turned into columns at a time
+MOST_COLUMNS = 16_384  # as many as a sheet can have
 MOST_REJECTS = 100_000  # beyond it a file of which most rows do not fit is refused
 
 Batch = tuple[list[pa.Array], np.ndarray]
@@ -57,6 +58,12 @@ class FileFound:
     n_rejected: int = 0
     columns: tuple[str, ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def read_as(self) -> str:
+        """What the file was taken for, for readers: encoding and delimiter, or the sheet."""
+        sign = "Tab" if self.delimiter == "\t" else self.delimiter
+        return f"{self.encoding}  {sign}" if self.encoding else self.sheet or ""
 
 
 @dataclass(frozen=True)
@@ -126,6 +133,8 @@ def read_source(engine: Engine, source: Any, folder: Path, into: str, *, allow_o
     spelled: dict[str, str] = {}  # the engine does not tell upper from lower case, in whichever file they stand
     for one in opened:
         require(one.names, wanted, one.found.file)
+        if len(one.names) > MOST_COLUMNS:
+            raise text.DataError("reading.too_many_columns", file=one.found.file, n=len(one.names), most=MOST_COLUMNS)
         one.names = tuple(spelled.setdefault(key(name), name) for name in one.names)
     columns = tuple(dict.fromkeys(name for one in opened for name in one.names))
     _create(engine, into, columns, opened)
@@ -165,8 +174,10 @@ def _open_text(path: Path, shown: str, source: Any, wanted: tuple[str, ...]) -> 
     _refuse_undecodable_header(block, rows, wanted, shown, encoding.name)
     header = find_header(cells, wanted, shown, declared=_declared_row(source, [r.first_line for r in rows], shown))
     names = list(header.names)
-    if _has_trailing_delimiter(cells[header.last :]):
+    if _ends_with_one_more(cells[header.last], cells[header.last + 1 :]):
         names.append(f"#{len(names) + 1}")
+    elif not header.cells[-1].strip() and all(len(row) == len(names) - 1 for row in cells[header.last + 1 :]):
+        names.pop()  # the other way round: `a,b,` over `1,2`
     shape = Shape(delimiter, len(names), rows[header.last].last_line)
     found = FileFound(
         shown, encoding.name, delimiter, None, rows[header.first].first_line, 0, 0, tuple(names), header.notes
@@ -180,10 +191,9 @@ def _refuse_undecodable_header(block: Block, rows: list[Row], wanted: tuple[str,
         raise text.DataError("reading.header_undecodable", file=shown, encoding=name, line=block.bad_lines[0])
 
 
-def _has_trailing_delimiter(rows: list[list[str]]) -> bool:
+def _ends_with_one_more(header: list[str], rows: list[list[str]]) -> bool:
     """Tell whether every row below the header ends with a delimiter that the header lacks: `a,b` over `1,2,`."""
-    width, below = len(rows[0]), rows[1:]
-    return bool(below) and all(len(row) == width + 1 and not row[-1].strip() for row in below)
+    return bool(rows) and all(len(row) == len(header) + 1 and not row[-1].strip() for row in rows)
 
 
 def _declared_row(source: Any, lines: list[int], shown: str) -> int | None:

@@ -59,7 +59,9 @@ def _date(raw: str, text: str, native: str, zone: str | None) -> str:
         raw = f"timezone({literal(zone or 'UTC')}, {raw})"
     if native == "DATE" or native.startswith("TIMESTAMP"):
         return f"CASE WHEN CAST({raw} AS DATE) {_IN_RANGE} THEN CAST({raw} AS DATE) END"
-    day, moment = f"try_cast({text} AS DATE)", f"CAST(try_cast({text} AS TIMESTAMP) AS DATE)"
+    day = f"try_cast({text} AS DATE)"
+    # the written day: 24:00 ends it, while the engine takes it for the next one
+    moment = f"CASE WHEN try_cast({text} AS TIMESTAMP) IS NOT NULL THEN try_cast(left({text}, 10) AS DATE) END"
     return (
         f"CASE WHEN {text} LIKE '____-__-__' THEN CASE WHEN {day} {_IN_RANGE} THEN {day} END"
         f" WHEN {text} LIKE '____-__-__ __:__:__' THEN CASE WHEN {moment} {_IN_RANGE} THEN {moment} END END"

@@ -65,6 +65,7 @@ _IN_BRACKETS = re.compile(rf"({_SIGN})?\s*\((.*)\)\s*({_SIGN})?")  # (200), ¥(2
 _POINT = re.compile(r"(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]*)?|\.[0-9]+")
 _COMMA = re.compile(r"(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+)(?:,[0-9]*)?|,[0-9]+")
 _SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?e[+-]?[0-9]{1,3}")
+_SPACED = re.compile(r"(?<![0-9.,])([0-9]{1,3}(?:[ '\u2019\u2009\u202f][0-9]{3})+)(?![0-9])")  # 1 200 and 1'200
 _LARGEST = Decimal(9 * 10**16)  # minor units still fit 64 bits
 _YES = frozenset(["是", "y", "yes", "true", "t", "1", "1.0", "√", "✓", "✔", "对"])
 _NO = frozenset(["否", "n", "no", "false", "f", "0", "0.0", "×", "✗", "✘", "错", "不是"])
@@ -254,6 +255,7 @@ def _quantity(text: str, currency: str | None, decimal: str, refusal: str) -> De
     if _SCIENTIFIC.fullmatch(written):
         # Excel shows 123456.78 as 1.23457E+05: what a large number loses there is money
         return Decimal(written) if currency is None or "e-" in written else refuse("precision_lost")
+    written = _SPACED.sub(lambda found: re.sub("[^0-9]", "", found[1]), written)
     brackets = _IN_BRACKETS.fullmatch(written)
     match = _AMOUNT.fullmatch("".join(part or "" for part in brackets.groups()) if brackets else written)
     if not match or sum(bool(match[s]) for s in ("s1", "s2", "s3")) > (0 if brackets else 1):

@@ -18,8 +18,8 @@ class FilesRead(Result):
     Attributes
     ----------
     table : pandas.DataFrame
-        One row per file and table: `file`, `table`, `encoding`, `delimiter`, `sheet`, `n_rows_in`, `n_rows_used`,
-        `n_rows_set_aside`.
+        One row per file and table: `file`, `table`, `read_as` (encoding and delimiter, or sheet), `n_rows_in`,
+        `n_rows_used`, `n_rows_set_aside`.
     """
 
     module: ClassVar[str] = "quality"
@@ -27,7 +27,7 @@ class FilesRead(Result):
     columns: ClassVar[tuple[Column, ...]] = (
         Column("file"),
         Column("table", "term", prefix="quality.table"),
-        Column("encoding"),
+        Column("read_as"),
         Column("n_rows_in", "whole"),
         Column("n_rows_used", "whole"),
         Column("n_rows_set_aside", "whole"),
@@ -57,14 +57,15 @@ class RulesApplied(Result):
     Attributes
     ----------
     table : pandas.DataFrame
-        One row per table and rule: `table`, `rule`, `severity` (set_aside, keep, stop), `n_rows`, `examples` (masked).
+        One row per table and rule: `table`, `rule` (in words), `severity` (set_aside, keep, stop), `n_rows` (0 for what
+        is odd about a header), `examples` (masked).
     """
 
     module: ClassVar[str] = "quality"
     folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
         Column("table", "term", prefix="quality.table"),
-        Column("rule", "term", prefix="rules"),
+        Column("rule", "label"),
         Column("severity", "term", prefix="quality.severity"),
         Column("n_rows", "whole"),
         Column("examples"),
@@ -79,7 +80,7 @@ class RulesApplied(Result):
         values = {
             "n": len(met),
             "rows": int(met["n_rows"].sum()),
-            "rule": text.label(f"rules.{most.rule}"),
+            "rule": most.rule,
             "most": int(most.n_rows),
         }
         return (Finding("quality.rules.met", values),)
@@ -136,10 +137,10 @@ def rules_applied(data) -> RulesApplied:
     Returns
     -------
     RulesApplied
-        One row per table and rule that met a row.
+        One row per table and rule that met a row or a header.
     """
-    rules = data.rules
-    return RulesApplied(about=data.about, table=rules[rules["n_rows"] > 0].reset_index(drop=True), name="rules_applied")
+    rules = data.rules.assign(rule=data.rules["meaning"])
+    return RulesApplied(about=data.about, table=rules.drop(columns=["meaning", "reasons"]), name="rules_applied")
 
 
 def what_is_counted(data, excluded: pd.DataFrame | None = None) -> Definitions:
