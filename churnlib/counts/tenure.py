@@ -15,11 +15,22 @@ TENURES = """
 CREATE OR REPLACE TEMP TABLE tenures AS
 SELECT l.level, {block} AS block, CASE WHEN s.end_date IS NULL THEN 'censored' ELSE s.outcome END AS what,
   CAST({weight} AS DECIMAL(18, 0)) AS weight, {entry} AS entry, {leaving} AS leaving
-FROM spells AS s
+FROM {spells} AS s
 JOIN customers AS c ON c.customer = s.customer
 JOIN {segment} AS l ON l.customer = s.customer AND s.entry_date BETWEEN l.from_date AND l.to_date
 WHERE s.definition = $definition AND {wanted}
 """
+
+# One row per spell. An inactivity rule sees a customer of old only at the next activity, and then loses nobody for
+# one limit: at risk from such a day on would be those alone who are safe. From the day on by which all who had not
+# churned have been active, the risk set is whole.
+WHOLE_FROM = """(
+  SELECT definition, customer, spell, start_date, end_date, outcome, CASE
+    WHEN start_date < DATE '{observed_from}' AND entry_date < DATE '{whole_from}' THEN DATE '{whole_from}'
+    ELSE entry_date END AS entry_date
+  FROM spells
+  WHERE start_date >= DATE '{observed_from}' OR coalesce(end_date, DATE '{as_of}') >= DATE '{whole_from}'
+)"""
 
 # One row per level, block and tenure at which somebody entered or left. Adds over levels and blocks.
 TENURE_COUNTS = """
@@ -93,6 +104,7 @@ def tenure_counts(
     source, division = segment(data, by)
     clock = MONTHS if data.about.time_unit == "month" else DAYS
     chosen = {
+        "spells": spells_at_risk(data, name),
         "block": f"s.customer % {BLOCKS}" if blocks else "0",
         "weight": "coalesce(c.monthly_fee, 0)" if weight else "0",
     }
@@ -103,6 +115,14 @@ def tenure_counts(
     grain = ("level", "block", "tenure") if blocks else ("level", "tenure")
     frame = frame if blocks else frame.drop(columns="block")
     return Counts(frame, about(data, division, definition=name), grain, grain[:-1])
+
+
+def spells_at_risk(data: Any, name: str) -> str:
+    """Give the source of spells for a FROM clause: each from the day on from which the risk set is whole."""
+    if data.spec.definitions[name].kind != "inactivity":
+        return "spells"
+    whole_from = definitions.countable_from(data, name)
+    return WHOLE_FROM.format(observed_from=data.observed_from, whole_from=whole_from, as_of=data.as_of)
 
 
 def _sums(weight: str | None) -> list[str]:

@@ -161,7 +161,8 @@ class SurvivalCurve(SurvivalResult):
     def notes(self) -> tuple[Statement, ...]:
         late = self.life.n_entered[:, self.life.tenure > 0].sum()
         values = {"n": late, "since": self.about.observed_from}
-        notes = [Statement("survival.note.late_entry", values)] if late and not self.about.segment.name else []
+        key = "survival.note.late_entry_rule" if self.about.earliest_churn else "survival.note.late_entry"
+        notes = [Statement(key, values)] if late and not self.about.segment.name else []
         if self.about.segment.name:
             notes.append(Statement("survival.note.as_of_entry"))
         for curve in self.curves:
