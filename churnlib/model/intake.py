@@ -108,8 +108,6 @@ def take_in(engine: Engine, spec: Spec, folder: Path, table: str) -> Intake:
         _take_source(engine, spec, table, i, source, raw, kinds, list(columns))
     if table == "customers":
         rules.set_aside_twins(engine, spec, table, columns)
-    files = [asdict(f) | {"read_as": f.read_as, "table": table, "source": i} for i, raw in enumerate(found) for f in raw.files]
-    return Intake(table, columns, declared, pd.DataFrame(files).drop(columns=["columns", "notes"]))
     files = [(i, file) for i, raw in enumerate(found) for file in raw.files]
     rows = [asdict(file) | {"read_as": file.read_as, "table": table, "source": i} for i, file in files]
     return Intake(table, columns, declared, pd.DataFrame(rows).drop(columns=["columns", "notes"]))
