@@ -17,7 +17,7 @@ from churnlib.statistics.changepoint import change_points, complete_periods
 from churnlib.statistics.groups import HIDES, GroupCharts, group_charts, run_of_signals
 from churnlib.statistics.pchart import LONGEST, SHORTEST, Usual, control_limits, screened
 from churnlib.statistics.season import YEAR, YEARS
-from churnlib.statistics.touched import place as place_of
+from churnlib.statistics.touched import after_events
 
 ENOUGH = 12  # periods that a found baseline is not cut below
 PLOTTED = 48
@@ -233,7 +233,7 @@ def control_chart(counts, groups: Iterable = (), *, baseline: str = "") -> Contr
     if inside.sum() < SHORTEST:
         declared, inside = None, found_baseline(series, about)
     screen = declared is None
-    table, usual = control_limits(series, inside, about.time_unit, screen, _after_events(series, about))
+    table, usual = control_limits(series, inside, about.time_unit, screen, _doubted(series, about))
     shift, since = _shift(counts, table) if usual is not None else ("", "")
     divided = list(groups)
     charts = group_charts(divided, _names(table), about, screen) if divided and usual is not None else None
@@ -255,14 +255,9 @@ def _declared(series: pd.DataFrame, declared: Baseline | None) -> np.ndarray:
     return np.array([declared is not None and declared.holds(period) for period in periods], bool)
 
 
-def _after_events(series: pd.DataFrame, about) -> np.ndarray:
+def _doubted(series: pd.DataFrame, about) -> np.ndarray:
     """The periods of the year after each event that was to touch all customers."""
-    doubted, periods = np.zeros(len(series), bool), series["period"].tolist()
-    for event in about.events:
-        at = place_of(event, about.delay[0], periods) if not event.scope else None
-        if at is not None:
-            doubted[at : at + YEAR[about.period.unit]] = True
-    return doubted
+    return after_events(series["period"].tolist(), about, lambda event: not event.scope)
 
 
 def _names(table: pd.DataFrame) -> list[str]:
@@ -281,7 +276,7 @@ def found_baseline(series: pd.DataFrame, about) -> np.ndarray:
     if end - start > ENOUGH:
         # a crisis of a few periods is no lasting change: without it the series has none
         before = series.iloc[:end]
-        kept = screened(before, place[:end] >= start, about.time_unit, _after_events(before, about))
+        kept = screened(before, place[:end] >= start, about.time_unit, _doubted(before, about))
         changes = change_points(_Part(before[kept], about)).table["period"]
         starts = [start, *(p for p in sorted(series.index[series["period"].isin(changes)]) if p > start)]
         stretches = list(zip(starts, [*starts[1:], end], strict=True))

@@ -7,19 +7,23 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
 from churnlib.about import Period
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
+from churnlib.statistics.ahead import (
+    AHEAD,
+    METHODS,
+    SHORTEST,
+    Calendar,
+    forecast,
+    is_year_ago_as_good,
+    tried,
+    usual_roots,
+)
 from churnlib.statistics.changepoint import complete_periods
-from churnlib.statistics.season import YEAR, YEARS, lengths, season_terms
+from churnlib.statistics.touched import after_events
 
-AHEAD = 3
-ORIGINS = 12  # forecasts made again from the past, to see how far off they would have been
-SHORTEST = 8  # complete periods
-ALPHAS = np.linspace(0.0, 1.0, 21)  # how fast the level follows the series; 0: the mean of all that came before
-BETTER = 0.95  # the level wins only with an error of at most this part of the seasonal naive's
 PLOTTED = 37
 
 
@@ -129,9 +133,10 @@ def churn_forecast(counts) -> ChurnForecast:
 
     Two methods, both on the square root of the rate (which steadies the spread) per day: the same period a year before
     (seasonal naive), and a level that follows the series (exponential smoothing, its speed fitted; with four years of
-    data on the series without its season). Each is tried from up to twelve origins of the past; the level is chosen
-    only where its mean absolute error is at least 5 % smaller. Intervals come from each method's own past errors. Both
-    assume that the next periods are like the past: no new event, no new course.
+    data on the series without its season). Periods that stand out, less so after an event, are taken at their usual
+    course. Each method is tried from up to twelve origins of the past, with what was known then; the seasonal naive
+    one is kept where it has erred no more. Intervals come from each method's own past errors. Both assume that the
+    next periods are like the past: no new event, no new course.
 
     Parameters
     ----------
@@ -150,121 +155,47 @@ def churn_forecast(counts) -> ChurnForecast:
     about = counts.about
     series = complete_periods(counts.frame, about)
     if len(series) < SHORTEST:
-        return ChurnForecast(about=about, table=_empty(), name="churn_forecast", series=series, backtest=_no_backtest())
-    work = _Work.of(series, about)
-    backtest = _backtest(work, series)
-    error = (backtest["forecast"] - backtest["actual"]).abs().groupby(backtest["method"]).mean()
-    method = "year_ago" if len(backtest) and error["level"] > BETTER * error["year_ago"] else "level"
-    table = _table(work, method, series, counts.frame)
+        return ChurnForecast(
+            about=about, table=_empty(), name="churn_forecast", series=series, backtest=pd.DataFrame(columns=_BACKTEST)
+        )
+    periods = period_values(series["period"])
+    calendar = Calendar.of(periods, about.time_unit, after_events(series["period"].tolist(), about))
+    lost, n = (series[c].to_numpy(float) for c in ("n_churned_opening", "n_opening"))
+    trials = list(tried(lost, n, calendar))
+    method = METHODS[0] if is_year_ago_as_good(trials, lost / n) else METHODS[1]
+    rates = forecast(usual_roots(lost, n, calendar, len(series)), calendar, method)
     return ChurnForecast(
-        about=about, table=table, name="churn_forecast", series=series, backtest=backtest, method=method
+        about=about,
+        table=_table(rates, series, counts.frame),
+        name="churn_forecast",
+        series=series,
+        backtest=_backtest(trials, lost / n),
+        method=method,
     )
 
 
-@dataclass(frozen=True)
-class _Work:
-    """The transformed series with `AHEAD` further periods' calendar.
-
-    Attributes
-    ----------
-    roots : tuple of (numpy.ndarray, numpy.ndarray)
-        Square roots of the rate, shape (n,), with the length of each period, shape (n + AHEAD,): once per day of usual
-        length and once per period, since some losses follow the days and others the bill at the month's end.
-    season : numpy.ndarray, shape (n + AHEAD, k)
-    year : int
-    """
-
-    roots: tuple[tuple[np.ndarray, np.ndarray], ...]
-    season: np.ndarray
-    year: int
-    periods: list[Period]
-
-    @classmethod
-    def of(cls, series: pd.DataFrame, about) -> _Work:
-        periods = period_values(series["period"])
-        periods += [periods[-1].shift(k + 1) for k in range(AHEAD)]
-        lost, n = (series[c].to_numpy(float) for c in ("n_churned_opening", "n_opening"))
-        ways = [lengths(periods, about.time_unit), np.ones(len(periods))]
-        roots = [(np.sqrt((lost + 0.375) / (n * way[: len(n)])), way) for way in ways]  # 3/8: Anscombe's constant
-        return cls(tuple(roots), season_terms(periods), YEAR[periods[0].unit], periods)
-
-    def forecast(self, n: int, method: str, conf_level: float = 0.95) -> np.ndarray:
-        """Forecast from the first n periods: rates, lower and upper, shape (AHEAD, 3).
-
-        The rate is that of the way (by days, by periods) which has erred less; the interval holds those of both.
-        """
-        made = []
-        for y, days in self.roots:
-            centre, spread, freedom = (self._year_ago if method == "year_ago" else self._level)(y[:n])
-            half = t.ppf((1 + conf_level) / 2, freedom) * spread
-            edges = np.column_stack([centre, centre - half, centre + half]).clip(0)
-            made.append((spread[0], (edges**2 * days[n : n + AHEAD, None]).clip(0, 1)))
-        best = min(made, key=lambda way: way[0])[1][:, 0]
-        lower, upper = (pick([rates[:, k] for _, rates in made], axis=0) for pick, k in ((np.min, 1), (np.max, 2)))
-        return np.column_stack([best, lower, upper])
-
-    def _year_ago(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-        n, gaps = len(y), y[self.year :] - y[: -self.year]
-        at = [n + k - self.year * (1 + k // self.year) for k in range(AHEAD)]
-        return y[at], np.full(AHEAD, np.sqrt((gaps**2).mean())), len(gaps)
-
-    def _level(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-        n, season, spent = len(y), np.zeros(len(y) + AHEAD), 2
-        if n >= (YEARS + 1) * self.year and self.season.shape[1]:
-            terms = self.season - self.season[:n].mean(0)
-            design = np.column_stack([np.ones(n), np.linspace(-1, 1, n), terms[:n]])
-            season = terms[: n + AHEAD] @ np.linalg.lstsq(design, y, rcond=None)[0][2:]
-            spent += self.season.shape[1]
-        level, errors, alpha = _smooth(y - season[:n])
-        freedom = max(len(errors) - spent, 1)
-        spread = np.sqrt((errors**2).sum() / freedom * (1 + np.arange(AHEAD) * alpha**2))
-        return level + season[n:], spread, freedom
-
-
-def _smooth(y: np.ndarray) -> tuple[float, np.ndarray, float]:
-    """The level at the end, the errors one period ahead, and the speed that makes them smallest."""
-    burn = max(3, len(y) // 4)
-    levels, errors = y[0] * np.ones_like(ALPHAS), []
-    for i in range(1, len(y)):
-        if i >= burn:
-            errors.append(y[i] - levels)
-        gain = np.maximum(ALPHAS, 1.0 / (i + 1))  # at first, and for ever with alpha 0, the mean of what there is
-        levels = levels + gain * (y[i] - levels)
-    errors = np.array(errors)
-    best = int((errors**2).sum(0).argmin())
-    return float(levels[best]), errors[:, best], float(ALPHAS[best])
-
-
-def _backtest(work: _Work, series: pd.DataFrame) -> pd.DataFrame:
-    """Forecast again from each of the last origins with what was known then."""
-    n, rows = len(series), []
-    least = max(SHORTEST, work.year + work.year // 2)
-    actual = series["churn_rate"].to_numpy()
-    for origin in range(max(least, n - ORIGINS), n):
-        for method in ("year_ago", "level"):
-            made = work.forecast(origin, method)
-            for k in range(min(AHEAD, n - origin)):
-                rows.append((origin, k + 1, method, actual[origin + k], *made[k]))
-    if len({row[0] for row in rows}) < ORIGINS // 2:
-        return _no_backtest()
+def _backtest(trials: list[tuple[int, dict[str, np.ndarray]]], rate: np.ndarray) -> pd.DataFrame:
+    """Forecasts from the last origins beside what came."""
+    rows = [
+        (origin, k + 1, method, rate[origin + k], *made[method][k])
+        for origin, made in trials
+        for method in METHODS
+        for k in range(len(made[method]))
+    ]
     return pd.DataFrame(rows, columns=_BACKTEST)
 
 
 _BACKTEST = ["origin", "ahead", "method", "actual", "forecast", "lower", "upper"]
 
 
-def _no_backtest() -> pd.DataFrame:
-    return pd.DataFrame(columns=_BACKTEST)
-
-
 def _empty() -> pd.DataFrame:
     return pd.DataFrame(columns=["period", "churn_rate", "ci_lower", "ci_upper"])
 
 
-def _table(work: _Work, method: str, series: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    n = len(series)
-    made = pd.DataFrame(work.forecast(n, method), columns=["churn_rate", "ci_lower", "ci_upper"])
-    made.insert(0, "period", [str(period) for period in work.periods[n:]])
+def _table(rates: np.ndarray, series: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    last = Period.parse(series["period"].iloc[-1])
+    made = pd.DataFrame(rates, columns=["churn_rate", "ci_lower", "ci_upper"])
+    made.insert(0, "period", [str(last.shift(k + 1)) for k in range(AHEAD)])
     later = frame.loc[frame["period"] == made["period"].iloc[0], "n_opening"]
     opening = int(later.iloc[0]) if len(later) else int(series["n_opening"].iloc[-1])
     lost = {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from churnlib.about import Event
+import numpy as np
+
+from churnlib.about import YEAR, Event
 from churnlib.show.results import period_values
 
 JOINT = 3  # events on the same customers that begin within so many periods are one joint effect
@@ -75,6 +77,16 @@ def place(event: Event, days: int, periods: list[str]) -> int | None:
     if not starts or day < starts[0]:
         return None
     return len(starts) if day > period_values(periods[-1:])[0].last else bisect_right(starts, day) - 1
+
+
+def after_events(periods: list[str], about, counts: Callable[[Event], bool] = bool) -> np.ndarray:
+    """Tell which periods lie in the year after an event, of those that count."""
+    after = np.zeros(len(periods), bool)
+    for event in filter(counts, about.events):
+        at = place(event, about.delay[0], periods)
+        if at is not None:
+            after[at : at + YEAR[about.period.unit]] = True
+    return after
 
 
 def touched(event: Event, divided: dict) -> tuple[str, tuple[str, ...], dict[str, tuple[str, ...]]]:

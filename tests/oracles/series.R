@@ -1,7 +1,8 @@
-# Oracles for test_control.py, test_changepoint.py and test_impact.py, by base R alone. Run here: Rscript series.R
+# Oracles for test_control.py, test_changepoint.py, test_impact.py, test_forecast.py, by base R alone. Run here: Rscript series.R
 # Reads series_sicily.csv (Lopez Bernal, Cummins and Gasparrini 2017, IJE 46:348-355, their published data).
 # Writes series_laney.csv (limits of Laney's p' chart), series_nile.csv (the break of datasets::Nile),
-# series_its.csv (rate ratios of the smoking ban), series_prediction.csv, series_control.csv.
+# series_its.csv (rate ratios of the smoking ban), series_prediction.csv, series_control.csv,
+# series_stl.csv (season and trend of datasets::co2).
 options(digits = 15)
 
 # ---- Laney's p' chart: z-scores about the pooled share, their standard deviation, three sigma ------------------------
@@ -47,3 +48,10 @@ compared <- glm(cbind(aces, control) ~ smokban + time, quasibinomial, sicily)
 write.csv(rbind(ratio(plain, "plain"), ratio(seasonal, "seasonal"), ratio(compared, "compared")), "series_its.csv",
   row.names = FALSE)
 write.csv(data.frame(control), "series_control.csv", row.names = FALSE)
+
+# ---- season and trend of co2: STL, robust, a season that is the same every year --------------------------------------
+# every point smoothed, none interpolated (jump 1); "periodic" in R averages the same smooth over the years afterwards
+n <- length(co2)
+s <- stl(co2, s.window = 10 * n + 1, s.degree = 0, robust = TRUE, s.jump = 1, t.jump = 1, l.jump = 1)
+write.csv(data.frame(co2 = as.numeric(co2), seasonal = as.numeric(s$time.series[, "seasonal"]),
+  trend = as.numeric(s$time.series[, "trend"])), "series_stl.csv", row.names = FALSE)
