@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from toy import ACTIVITY, CONTRACTS, CUSTOMERS, SPEC, canonical, toy
 
 from churnlib.counts import definitions
-from churnlib.counts.inactivity import gap_evidence
+from churnlib.counts.evidence import gap_evidence
 from churnlib.text import DataError, UsageError
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -274,15 +274,36 @@ def test_inactivity_agrees_with_plain_python(customers, limit, length):
 
 
 def test_the_evidence_for_a_limit_counts_returns_and_false_alarms():
-    evidence = gap_evidence(toy(), ["90 days", "1 months"])
-    row = evidence.limits.iloc[0]
-    # silent for over 90 days: 6 twice, 7 twice, 2, 5, 8, 9, 12 and the test account; back are 6 and 7, once each
-    assert (row.n_flagged, row.n_returned) == (10, 2)
+    evidence = gap_evidence(toy(), ["1 months"])
+    assert evidence.limits["limit"].tolist() == ["1 months", "90 days"] and evidence.declared == "90 days"
+    row = evidence.limits.iloc[1]
+    # silent for over 90 days: 6 twice, 7 twice, 2, 5, 8, 9, 12, and not the test account; back are 6 and 7, once each
+    assert (row.n_flagged, row.n_returned) == (9, 2)
     assert (row.n_alive, row.n_alive_flagged) == (2, 0)  # 1 and 11
     assert evidence.gaps["n_gaps"].sum() == 16
     gaps = [r for r in evidence.gaps.itertuples() for _ in range(r.n_gaps)]
     assert evidence.percentile(0.5) == statistics.median_low([g.days for g in gaps])
     assert evidence.medians.to_dict("list") == {"days": [31], "n_customers": [1]}
+
+
+def test_the_evidence_is_about_the_activity_that_the_definition_counts():
+    # a sale every 50 days and a shipment every 10: the shipments keep nobody
+    days = [date(2024, 1, 31) + timedelta(days=10 * i) for i in range(31)]
+    activity = [(6, day, 1, "shipment" if i % 5 else "sale") for i, day in enumerate(days)]
+    rule = {"kind": "inactivity", "at_risk": "30 days", "limit": "100 days"}
+    for kinds, gap in ((None, 10), (["shipment"], 10), (["sale"], 50)):
+        silent = rule if kinds is None else rule | {"activity": kinds}
+        data = toy(tables={"activity": activity}, definitions={"silent": silent}, definition="silent")
+        assert gap_evidence(data, []).percentile(0.5) == gap
+
+
+def test_a_limit_in_gaps_is_judged_by_the_customers_own_gap():
+    weekly = [(1, str(date(2024, 1, 5) + timedelta(days=7 * i)), 1) for i in range(20)]
+    monthly = [(2, str(date(2024, 1, 5) + timedelta(days=30 * i)), 1) for i in range(12)]
+    tables = {"activity": weekly + monthly, "customers": [(1, "2024-01-05"), (2, "2024-01-05")]}
+    row = gap_evidence(toy(tables=tables), ["2 gaps"]).limits.set_index("limit").loc["2 gaps"]
+    # the end of the weekly one, and three gaps of 30 days while the usual gap is still that of all, 7 days
+    assert (row.n_judged, row.n_confirmed_wrong) == (4, 0)
 
 
 # falling value

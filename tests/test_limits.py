@@ -23,7 +23,8 @@ def evidence(*wrong, judged=1_000):
     )
     gaps = pd.DataFrame({"days": [10, 20, 60], "n_gaps": [50, 40, 10]})
     medians = pd.DataFrame({"days": [10, 30], "n_customers": [30, 70]})
-    return SimpleNamespace(limits=limits, gaps=gaps, medians=medians, percentile=lambda share: int(25 * share))
+    percentile = lambda share: int(25 * share)  # noqa: E731
+    return SimpleNamespace(limits=limits, gaps=gaps, medians=medians, percentile=percentile, declared="60 days")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,8 @@ def evidence(*wrong, judged=1_000):
 def test_the_shortest_limit_that_is_seldom_wrong_is_recommended(wrong, key, recommended):
     result = limit_evidence(evidence(*wrong), ABOUT)
     assert (result.findings[0].key, result.recommended) == (key, recommended)
+    in_force = result.findings[1]  # two in ten that come back are too many, four in a hundred are not
+    assert in_force.key == "limits.declared" and in_force.tone == ("worse" if wrong[1] > 100 else "steady")
 
 
 def test_a_limit_is_not_judged_on_a_handful_of_silences():

@@ -13,7 +13,8 @@ from sqlglot import exp
 from toy import SPEC, Canonical, toy
 
 from churnlib import counts
-from churnlib.counts import definitions, inactivity
+from churnlib.counts import definitions
+from churnlib.counts.evidence import gap_evidence
 from churnlib.engine import Engine
 
 TIME = {"number", "day", "date", "month", "age", "cohort", "tenure", "period"}
@@ -119,7 +120,7 @@ def statements() -> list[str]:
     counts.worth_counts(later, years_back=1)
     counts.band_counts(later, months=1)
     data.con.heard |= later.con.heard
-    inactivity.gap_evidence(data, ["90 days", "3 months", "2 gaps"])
+    gap_evidence(data, ["90 days", "3 months", "2 gaps"])
     return sorted(sql for sql in data.con.heard if not sql.startswith("DROP"))
 
 

@@ -184,7 +184,7 @@ def spells(data: Any, definition: str | None = None) -> str:
     con.run(CREATE_LEFT_OUT)
     if _is_made(con, name):
         return name
-    _exclude(data)
+    exclude(data)
     _MAKERS[declared.kind](data, name, declared)
     begin = BEGIN.format(days=data.spec.start_tenure_days)
     con.run("DELETE FROM spells_left_out WHERE definition = ?", [name])
@@ -264,8 +264,8 @@ _MAKERS = {
 }
 
 
-def _exclude(data: Any) -> None:
-    """Find the customers that the declared exclusions name."""
+def exclude(data: Any) -> None:
+    """Make the table `spells_excluded`, once: the customers whom the declared exclusions name."""
     if data.con.table_exists("spells_excluded"):
         return
     data.con.run("CREATE TABLE spells_excluded (customer INTEGER, exclusion VARCHAR)")
@@ -322,7 +322,12 @@ def _rule(declared: Any, language: str, currency: str) -> str:
         return text.say("definitions.note.partial", language, product=declared.product)
     if declared.kind == "inactivity":
         limits = {"limit": length(declared.limit, language), "at_risk": length(declared.at_risk, language)}
-        return text.say("definitions.note.inactivity", language, **limits)
+        said = text.say("definitions.note.inactivity", language, **limits)
+        if not declared.activity:
+            return said
+        known = {kind: f"revenue.kind.{kind}" for kind in declared.activity}
+        kinds = [text.say(key, language) if text.known(key) else kind for kind, key in known.items()]
+        return said + ("" if language == "zh" else " ") + text.say("definitions.note.kinds", language, kinds=kinds)
     values = {"base": declared.base_months, "sustained": length(declared.sustained, language)}
     if declared.bands:
         return text.say("definitions.note.bands", language, edges=[f"{e:g}" for e in declared.bands], **values)

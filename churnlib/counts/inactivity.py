@@ -2,24 +2,18 @@
 
 Churn is dated at the last activity + limit, so that what a period shows never changes afterwards; the first
 limit-length of the data can show no churn, and a recent one may still be undone by a return. The evidence for choosing
-the limit stands at the end: how long gaps usually are, and how many customers come back after each limit.
+the limit is in `evidence`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
-from typing import Any, NamedTuple
-
-import pandas as pd
-from pydantic import TypeAdapter
+from typing import Any
 
 from churnlib import text
 from churnlib.engine import quote
-from churnlib.model.schema import Length
 
 MONTH = 365.2425 / 12  # days
-ENOUGH_GAPS = 3  # gaps after which a customer has a usual gap of their own; until then that of all customers counts
 
 # One row per customer and day with activity; signing up counts as activity, where the day of it was observed.
 #   A sign-up before observed_from is left truncated: such customers enter with their first activity from then on.
@@ -109,44 +103,6 @@ SELECT d.customer, d.spell, d.start_date, d.entry_date, d.end_date,
 FROM dated AS d LEFT JOIN customers AS c ON c.customer = d.customer
 """
 
-# One row per length of a completed gap, in days.
-GAPS = """
-SELECT date_diff('day', day, next_day) AS days, count(*) AS n_gaps
-FROM followed WHERE next_day > day
-GROUP BY days ORDER BY days NULLS LAST
-"""
-
-# One row per length of a customer's own median gap, in days; customers with enough gaps only.
-CUSTOMER_MEDIANS = """
-WITH own AS (
-  SELECT customer, CAST(round(median(date_diff('day', day, next_day))) AS BIGINT) AS days
-  FROM followed WHERE next_day > day GROUP BY customer HAVING count(*) >= {enough}
-)
-SELECT days, count(*) AS n_customers FROM own GROUP BY days ORDER BY days NULLS LAST
-"""
-
-# One row: what a limit would have done. Silences are judged when they could be watched for another limit-length;
-# customers still active in the last limit-length are known not to have churned, so each of them that the limit once
-# flagged is false.
-LIMIT = """
-WITH limited AS (
-  SELECT customer, day, next_day, CAST(day + {limit} AS DATE) AS due, CAST(day + {limit} + {limit} AS DATE) AS judged_on
-  FROM followed
-),
-flagged AS (
-  SELECT * FROM limited WHERE due <= $as_of AND (next_day IS NULL OR next_day > due)
-),
-alive AS (
-  SELECT customer FROM limited GROUP BY customer HAVING max(due) >= $as_of
-)
-SELECT count(*) AS n_flagged, count(next_day) AS n_returned,
-  count(CASE WHEN judged_on <= $as_of THEN 1 END) AS n_judged,
-  count(CASE WHEN judged_on <= $as_of AND next_day <= judged_on THEN 1 END) AS n_confirmed_wrong,
-  (SELECT count(*) FROM alive) AS n_alive,
-  (SELECT count(DISTINCT f.customer) FROM flagged AS f JOIN alive AS a ON a.customer = f.customer) AS n_alive_flagged
-FROM flagged
-"""
-
 
 COUNTABLE_FROM = """
 SELECT CAST(CAST($day AS DATE) + {limit} AS DATE) AS day
@@ -161,7 +117,7 @@ def candidates(data: Any, name: str, declared: Any) -> None:
     con.run("CREATE TABLE IF NOT EXISTS usual_gaps (definition VARCHAR, days INTEGER)")
     con.run("INSERT INTO usual_gaps VALUES (?, ?)", [name, usual])
     own = "gaps" in (declared.limit.unit, declared.at_risk.unit)
-    followed = USUAL.format(usual=usual) if own else "followed"
+    followed = with_own_gap(usual) if own else "followed"
     table = silences_of(name)
     con.run(
         SILENCES.format(table=table, followed=followed, at_risk=after(declared.at_risk), limit=after(declared.limit))
@@ -180,6 +136,11 @@ def follow(data: Any, kinds: tuple[str, ...] | None = None) -> None:
     condition = f"AND kind IN ({', '.join('$' + mark for mark in wanted)})" if wanted else ""
     values = {"as_of": data.as_of, "observed_from": data.observed_from, **wanted}
     data.con.run(FOLLOWED.format(kinds=condition), values)
+
+
+def with_own_gap(usual: int) -> str:
+    """Give the SQL that stands for `followed` with each customer's usual gap; `usual` until they have three gaps."""
+    return USUAL.format(usual=usual)
 
 
 def silences_of(name: str) -> str:
@@ -208,62 +169,3 @@ def delay(data: Any, name: str, declared: Any) -> tuple[int, int]:
     usual = data.con.value("SELECT max(days) FROM usual_gaps WHERE definition = ?", [name])
     days = {"days": 1.0, "months": MONTH, "gaps": usual}[declared.limit.unit] * declared.limit.n
     return max(round(days - usual), 0), round(days)
-
-
-class GapEvidence(NamedTuple):
-    """What the data say about an inactivity limit.
-
-    Attributes
-    ----------
-    gaps : pandas.DataFrame
-        One row per length of a completed gap: `days`, `n_gaps`. Adds over rows; percentiles are read off its running
-        sum.
-    medians : pandas.DataFrame
-        One row per customers' own median gap: `days`, `n_customers` (with at least three gaps).
-    limits : pandas.DataFrame
-        One row per limit: `limit`, `n_flagged` (silences longer than it), `n_returned` (of those ended by a return so
-        far), `n_judged` (of those watched for another limit-length), `n_confirmed_wrong` (of those back within it),
-        `n_alive` (customers active in the last limit-length, who cannot have churned), `n_alive_flagged` (of those once
-        flagged: the false-churn rate on the customers' own history).
-    """
-
-    gaps: pd.DataFrame
-    medians: pd.DataFrame
-    limits: pd.DataFrame
-
-    def percentile(self, share: float) -> int:
-        """Give the gap, in days, that this share of all completed gaps does not exceed."""
-        running = self.gaps["n_gaps"].cumsum()
-        return int(self.gaps["days"][(running >= share * running.iloc[-1]).idxmax()])
-
-
-def gap_evidence(data: Any, limits: Sequence[str], kinds: tuple[str, ...] | None = None) -> GapEvidence:
-    """Count what is needed to choose an inactivity limit.
-
-    Parameters
-    ----------
-    data : Dataset
-    limits : sequence of str
-        Limits to try, such as ["90 days", "6 months", "3 gaps"]; gaps are multiples of the usual gap of all customers.
-    kinds : tuple of str, optional
-        Kinds of activity that count.
-
-    Returns
-    -------
-    GapEvidence
-        Completed gaps are shorter than all gaps: those still open are not among them, only in `limits`.
-    """
-    con = data.con
-    follow(data, kinds)
-    usual = str(con.value(TYPICAL_GAP))
-    tried = []
-    for limit in limits:
-        duration = TypeAdapter(Length).validate_python(limit)
-        tried.append(
-            con.frame(LIMIT.format(limit=after(duration, usual)), {"as_of": data.as_of}).assign(limit=str(duration))
-        )
-    evidence = GapEvidence(
-        gaps=con.frame(GAPS), medians=con.frame(CUSTOMER_MEDIANS.format(enough=ENOUGH_GAPS)), limits=pd.concat(tried)
-    )
-    con.run("DROP TABLE followed")
-    return evidence

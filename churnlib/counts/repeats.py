@@ -8,6 +8,8 @@ from churnlib import text
 from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, segment
 
+BOUGHT = ("purchase", "visit")
+
 # One row per number of repeat days, day of the last one, days observed and state. Customers add over all of them; a day
 # with several purchases counts once. Who first bought before observed_from is left out: the start of the clock is not
 # known.
@@ -34,9 +36,7 @@ ORDER BY state NULLS LAST, n_repeat NULLS LAST, recency NULLS LAST, age NULLS LA
 """
 
 
-def repeat_counts(
-    data: Any, *, definition: str | None = None, kinds: tuple[str, ...] = ("purchase", "visit")
-) -> Counts:
+def repeat_counts(data: Any, *, definition: str | None = None) -> Counts:
     """Count the customers of each buying history, and what the declared rule calls them.
 
     Parameters
@@ -44,15 +44,14 @@ def repeat_counts(
     data : Dataset
     definition : str, optional
         Whose states stand beside; the data set's own if not given.
-    kinds : tuple of str
-        Kinds of activity that are purchases, where activity has kinds.
 
     Returns
     -------
     Counts
         One row per `state` under the rule ("active", "churned"), `n_repeat` (days with a purchase after the first),
         `recency` (days from the first purchase to the last) and `age` (days from the first purchase to as_of):
-        `n_customers`. Adds over all of them.
+        `n_customers`. Adds over all of them. Purchases are the kinds of activity that the definition counts, else
+        purchases and visits.
 
     Raises
     ------
@@ -65,6 +64,7 @@ def repeat_counts(
     values = {"as_of": data.as_of, "observed_from": data.observed_from, "definition": name}
     bought = ""
     if "kind" in data.con.columns("activity"):
+        kinds = getattr(data.spec.definitions[name], "activity", None) or BOUGHT
         marks = {f"kind_{i}": kind for i, kind in enumerate(kinds)}
         bought = f"AND (kind IS NULL OR kind IN ({', '.join('$' + mark for mark in marks)}))"
         values |= marks

@@ -36,11 +36,14 @@ class LimitEvidence(Result):
     recommended : str
         The shortest limit of those tried that nine in ten gaps between activities do not reach, and under which at
         most one silence in ten ended with a return; "" if none.
+    declared : str
+        The limit in force, by the data set's definition; "" if there is none.
     """
 
     percentiles: tuple[int, int, int]
     usual_gap: float
     recommended: str
+    declared: str
     module: ClassVar[str] = "limits"
     folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
@@ -69,17 +72,17 @@ class LimitEvidence(Result):
         told = self.table[self.table["n_judged"] >= self.about.min_denominator]
         if told.empty:
             return (Finding("limits.too_short", {"n": int(self.table["n_judged"].max())}), gaps)
-        if not self.recommended:
-            best = told.iloc[-1]
-            return (Finding("limits.none", {"limit": length_label(best.limit), "wrong": best.wrong}), gaps)
-        row = told.set_index("limit").loc[self.recommended]
-        values = {
-            "limit": length_label(self.recommended),
-            "wrong": row.wrong,
-            "lower": row.ci_lower,
-            "upper": row.ci_upper,
-        }
-        return (Finding("limits.recommended", values | {"n": int(row.n_judged)}, grade="moderate"), gaps)
+        named = {row.limit: _judged(row) for row in told.itertuples()}
+        if self.recommended:
+            found = [Finding("limits.recommended", named[self.recommended], grade="moderate")]
+        else:
+            found = [Finding("limits.none", named[told["limit"].iloc[-1]])]
+        if self.declared in named and self.declared != self.recommended:
+            wrong = named[self.declared]["wrong"]
+            found.append(
+                Finding("limits.declared", named[self.declared], tone="worse" if wrong > TOLERATED else "steady")
+            )
+        return (*found, gaps)
 
     @property
     def notes(self) -> tuple[Statement, ...]:
@@ -100,6 +103,12 @@ class LimitEvidence(Result):
             digits=1,
             ax=ax,
         )
+
+
+def _judged(row) -> dict:
+    """What the findings say about one limit."""
+    values = {"wrong": row.wrong, "lower": row.ci_lower, "upper": row.ci_upper, "n": int(row.n_judged)}
+    return {"limit": length_label(row.limit), **values}
 
 
 def say_length(limit: str, language: str | None = None) -> str:
@@ -125,7 +134,7 @@ def limit_evidence(evidence, about) -> LimitEvidence:
     Parameters
     ----------
     evidence : GapEvidence
-        From `gap_evidence(data, limits)`, limits from the shortest to the longest.
+        From `gap_evidence(data, limits)`.
     about : About
 
     Returns
@@ -156,4 +165,5 @@ def limit_evidence(evidence, about) -> LimitEvidence:
         percentiles=percentiles,
         usual_gap=usual,
         recommended=recommended,
+        declared=evidence.declared,
     )
