@@ -58,6 +58,26 @@ def test_a_constant_risk_is_recovered_by_both_models():
         assert (lower[1:] < 0.98 ** np.arange(1, 61)).all() and (upper[1:] > 0.98 ** np.arange(1, 61)).all()
 
 
+@pytest.mark.parametrize("kind", MODELS)
+def test_intervals_are_those_of_the_profile_likelihood(kind):
+    # against a fine grid: the range of S(12) over all parameters that the likelihood does not refuse
+    percent = np.asarray(published("regular_mle")[0]["percent_surviving"])
+    model = fit_life(kind, percent[:-1], -np.diff(percent))  # a hundred customers: far from a normal approximation
+    lower, upper = model.survival_interval(12, 0.95)
+    spread = 5 * np.sqrt(np.diag(model.covariance))
+    grid = [np.linspace(e - s, e + s, 121) for e, s in zip(model.estimates, spread, strict=True)]
+    found = []
+    for p in np.array(np.meshgrid(*grid)).reshape(2, -1).T:
+        if kind == "sbg" and p[1] < 0:
+            continue
+        left = model.survival(7, p)
+        deaths, chances = -np.diff(percent), -np.diff(left)
+        loglik = deaths @ np.log(chances) + percent[-1] * np.log(left[-1])
+        if 2 * (model.loglik - loglik) <= 3.841459:
+            found.append(model.survival(12, p)[12])
+    assert (lower[12], upper[12]) == pytest.approx((min(found), max(found)), abs=0.004)
+
+
 def test_the_residual_lifetime_equals_its_closed_form():
     # Fader and Hardie (2010), equation 6, Regular: customers who have completed n - 1 renewals, 10 % a year
     model, discount = fit(published("regular_mle")[0]["percent_surviving"]), 0.1

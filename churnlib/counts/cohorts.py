@@ -12,7 +12,7 @@ from churnlib import text
 from churnlib.about import Period
 from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, has_fee, segment, unit_of
-from churnlib.counts.histories import stepwise
+from churnlib.counts.histories import is_regular, stepwise
 from churnlib.counts.revenue import among, make_revenue, revenue_note
 
 STEP = {"week": 1, "month": 1, "quarter": 3, "year": 12}  # of an age: weeks, else months
@@ -116,8 +116,9 @@ def cohort_counts(
         Name of a declared segment (channel, campaign of acquisition, plan ...), read on the day of entry.
     unit : {"week", "month", "quarter", "year"}, optional
         Of cohorts and ages; the report's own if not given.
-    measure : {"customers", "revenue", "quantity"}
-        Money and quantity are what activity brought between one anniversary and the next: age 0 is the first step.
+    measure : {"customers", "revenue", "quantity", "money"}
+        Revenue and quantity are what activity brought between one anniversary and the next: age 0 is the first step.
+        Money is revenue where activity has amounts, else the fees of the customers.
     mode : str
         Of customers: "stay" (still a customer when the age is completed), "in" (active in the step), "after" (active in
         it or later), or brackets of steps counted from 1, such as "1-3, 4-6, 7-12" (active in the bracket).
@@ -135,8 +136,10 @@ def cohort_counts(
         the last possible member complete the age), `is_complete`, `is_truncated` (the cohort began before ends were
         recorded: its early losses are not known). By activity the row is the step after the age (or the bracket that
         ends with it, with its `first_step`), complete one age later, with `n_active`; with money or quantity also
-        `amount` and `amount_kept` (at most each member's first step). Adds over levels.
+        `amount`, `amount_base` (each member's first whole step) and `amount_kept` (at most that). Adds over levels.
     """
+    if measure == "money":
+        measure = "revenue" if data.has("activity.amount") else "customers"
     if measure not in MEASURES:
         raise text.UsageError("counts.unknown_option", value=measure)
     brackets, is_activity = _brackets(mode), measure != "customers" or mode != "stay"
@@ -200,7 +203,9 @@ class _Steps:
             active = np.column_stack([active[:, first : last + 1].any(axis=1) for first, last in brackets])
         sums = {"n_active": active}
         if self.measure != "customers":
-            sums |= {"amount": self.sums, "amount_kept": np.clip(self.sums, 0, np.maximum(self.sums[:, :1], 0))}
+            base = np.maximum(self._base(), 0)
+            kept = np.clip(self.sums, 0, base)
+            sums |= {"amount": self.sums, "amount_kept": kept, "amount_base": np.broadcast_to(base, kept.shape)}
         wide = [self._added(values).stack().rename(name) for name, values in sums.items()]
         told = pd.concat(wide, axis=1).rename_axis(["level", "cohort", "age"])
         if brackets:
@@ -210,6 +215,12 @@ class _Steps:
             told["age"] = told["age"].map(lambda i: place[i][1])
             told = told.set_index(["level", "cohort", "age"])
         return frame.join(told, how="inner")
+
+    def _base(self) -> np.ndarray:
+        """What each member's later steps are measured by: the first step; where bills are regular the second one, if
+        there is one, because the first bill is often for a part of a month."""
+        first, second = self.sums[:, :1], self.sums[:, 1:2]
+        return np.where(second != 0, second, first) if second.size and is_regular(self.active) else first
 
     def _added(self, values: np.ndarray) -> pd.DataFrame:
         """Sum a table of members x steps over the members of each cohort: one row per level and cohort."""

@@ -20,7 +20,7 @@ from churnlib.counts import definitions
 from churnlib.counts.revenue import make_revenue
 
 LONGEST = 37  # calendar months that are looked at: three years and the month before them
-REGULAR = 0.8  # share of the months between a customer's first and last bill that have one, in monthly billing
+REGULAR = 0.8  # share of the steps between a customer's first and last bill that have one, in regular billing
 
 # One row per activity of some days.
 ROWS = "SELECT customer, date, {value} AS value FROM {source} WHERE date BETWEEN $first AND $last {kinds}"
@@ -65,14 +65,13 @@ class Monthly:
         """Give the column of a month; negative if it lies before the first."""
         return -1 if month < self.months[0] else self.months.index(month)
 
-    @property
-    def is_regular(self) -> bool:
-        """Whether customers are billed month after month, or buy now and then."""
-        billed = self.amount != 0
-        ever = billed.any(axis=1)
-        first, last = billed[ever].argmax(axis=1), billed[ever][:, ::-1].argmax(axis=1)
-        between = (billed.shape[1] - last - first).sum()
-        return bool(between and billed.sum() >= REGULAR * between)
+
+def is_regular(active: np.ndarray) -> bool:
+    """Tell whether customers are billed step after step, or buy now and then; `active` is customers x steps."""
+    active = active[active.any(axis=1)]
+    first, last = active.argmax(axis=1), active[:, ::-1].argmax(axis=1)
+    between = (active.shape[1] - last - first).sum()
+    return bool(between and active.sum() >= REGULAR * between)
 
 
 def monthly_revenue(data: Any, definition: str | None = None) -> Monthly | None:

@@ -86,8 +86,9 @@ def _note(groups: dict[str, list], language: str) -> str:
 
 
 def _name(kind: str | None, language: str) -> str:
-    key = f"revenue.kind.{kind or 'none'}"
-    return text.say(key, language) if text.known(key) else str(kind)
+    if kind and not text.known(f"revenue.kind.{kind}"):  # the company's own word
+        return kind
+    return text.say(f"revenue.kind.{kind or 'none'}", language)
 
 
 def among(kinds: Iterable[str | None]) -> str:

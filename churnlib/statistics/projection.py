@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
 from churnlib import text
 from churnlib.show import plots
@@ -85,9 +84,8 @@ class Projection(Result):
             survival = self.model.survival(self.horizon, p)
             return float((survival[:-1] + survival[1:]) / 2 @ weights)
 
-        value, error = mean(), self.model.std_error(lambda p: np.array([mean(p)]))[0]
-        half = ndtri((1 + self.about.conf_level) / 2) * error
-        return value, max(value - half, 0.0), min(value + half, float(weights.sum()))
+        lower, upper = self.model.interval(lambda p: np.array([mean(p)]), self.about.conf_level)
+        return mean(), float(lower[0]), float(upper[0])
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -225,7 +223,7 @@ def residual_lifetime(projection: Projection, *, discount: float = 0.08) -> Resi
     about, steps, model = projection.about, projection.horizon, projection.model
     a_step = step_discount(discount, about.period.unit)
     ages = [] if model is None else [age for age in (0, 6, 12, 24, 36, 48, 60) if age <= projection.observed_to]
-    z, rows = ndtri((1 + about.conf_level) / 2), []
+    rows = []
     for age in ages:
         survival = model.survival(age + steps)
         value = residual_months(survival, age, steps, a_step)
@@ -233,8 +231,8 @@ def residual_lifetime(projection: Projection, *, discount: float = 0.08) -> Resi
         def again(p: np.ndarray, age: int = age) -> np.ndarray:
             return np.array([residual_months(model.survival(age + steps, p), age, steps, a_step)])
 
-        half = z * float(model.std_error(again)[0])
-        rows.append((age, residual_months(survival, age, steps), value, max(value - half, 0.0), value + half))
+        lower, upper = model.interval(again, about.conf_level)
+        rows.append((age, residual_months(survival, age, steps), value, lower[0], upper[0]))
     table = pd.DataFrame(rows, columns=["age", "ahead", "discounted", "ci_lower", "ci_upper"])
     told = {"steps": steps, "discount": discount, "backtest": projection.backtest}
     return ResidualLifetime(about=about, table=table, name="residual_lifetime", **told)

@@ -15,6 +15,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit, ndtri
 
 STEP = 1e-6  # of numerical derivatives
+RAYS = 72  # on which the edge of a region of parameters is looked for
 TINY = 1e-12  # hazards stay inside (0, 1)
 
 
@@ -47,14 +48,20 @@ class LifeModel:
     estimates : numpy.ndarray, shape (2,)
         On the scale of the fit; see `alpha`, `beta` for the first model's own.
     covariance : numpy.ndarray, shape (2, 2)
-        Widened by the overdispersion of the counts.
+        Widened by the overdispersion of the counts; it only scales the search of `region`.
     loglik : float
+    n_at_risk, n_lost : numpy.ndarray, shape (n_ages,)
+        What it was fitted to.
+    dispersion : float
     """
 
     kind: str
     estimates: np.ndarray
     covariance: np.ndarray
     loglik: float
+    n_at_risk: np.ndarray
+    n_lost: np.ndarray
+    dispersion: float
 
     @property
     def alpha(self) -> float:
@@ -72,30 +79,80 @@ class LifeModel:
         hazard = _HAZARDS[self.kind](p, np.arange(1.0, ages + 1))
         return np.append(1.0, np.cumprod(1 - np.clip(hazard, TINY, 1 - TINY)))
 
-    def std_error(self, of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Give the standard error of anything worked out from the estimates (delta method).
+    def region(self, conf_level: float) -> np.ndarray:
+        """Give the edge of the region of parameters that the likelihood does not refuse.
+
+        Parameters
+        ----------
+        conf_level : float
+            Of an interval for any one quantity (chi-squared with one degree of freedom).
+
+        Returns
+        -------
+        numpy.ndarray, shape (n_points, 2)
+            On rays from the estimates, where twice the fall of the log-likelihood, over the dispersion, reaches the
+            limit (or where the parameters end). The least and the greatest value of a quantity on it are the ends of
+            its profile-likelihood interval.
+        """
+        angle = np.linspace(0, 2 * np.pi, RAYS, endpoint=False)
+        values, vectors = np.linalg.eigh(self.covariance)
+        scale = vectors * np.sqrt(np.maximum(values, values.max() * 1e-8))
+        rays = np.column_stack([np.cos(angle), np.sin(angle)]) @ scale.T
+        limit = self.dispersion * ndtri((1 + conf_level) / 2) ** 2
+        inside, outside = np.zeros(RAYS), np.full(RAYS, 1.0)
+        for _ in range(12):  # far enough out on every ray
+            outside = np.where(self._deviance(self._bounded(outside, rays)) < limit, outside * 2, outside)
+        for _ in range(40):
+            middle = (inside + outside) / 2
+            is_in = self._deviance(self._bounded(middle, rays)) < limit
+            inside, outside = np.where(is_in, middle, inside), np.where(is_in, outside, middle)
+        return self._bounded(inside, rays)
+
+    def _bounded(self, radius: np.ndarray, rays: np.ndarray) -> np.ndarray:
+        low, high = np.array(_BOUNDS[self.kind], float).T
+        return np.clip(self.estimates + radius[:, None] * rays, low, high)
+
+    def _deviance(self, points: np.ndarray) -> np.ndarray:
+        """Twice the fall of the log-likelihood from its maximum at each of some points."""
+        t = np.arange(1.0, len(self.n_lost) + 1)
+        h = np.clip(_HAZARDS[self.kind](points.T[:, :, None], t), TINY, 1 - TINY)
+        return 2 * (self.loglik - (np.log(h) @ self.n_lost + np.log1p(-h) @ (self.n_at_risk - self.n_lost)))
+
+    def interval(self, of: Callable[[np.ndarray], np.ndarray], conf_level: float) -> tuple[np.ndarray, np.ndarray]:
+        """Give the profile-likelihood interval of anything worked out from the parameters.
 
         Parameters
         ----------
         of : callable
-            Estimates, shape (2,), to values, shape (n,).
+            Parameters, shape (2,), to values, shape (n,).
+
+        Returns
+        -------
+        lower, upper : numpy.ndarray, shape (n,)
+
+        References
+        ----------
+        Venzon, D. J. and Moolgavkar, S. H. (1988). A method for computing profile-likelihood-based confidence
+        intervals. Applied Statistics 37, 87-94; with the quasi-likelihood scale of McCullagh and Nelder (1989), 4.5.
         """
-        slopes = _slopes(of, self.estimates)
-        return np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", slopes, self.covariance, slopes), 0.0))
+        values = np.array([of(p) for p in (self.estimates, *self.region(conf_level))])
+        return values.min(axis=0), values.max(axis=0)
 
     def survival_interval(self, ages: int, conf_level: float, extra=0.0) -> tuple[np.ndarray, np.ndarray]:
-        """Give the interval of the survival at ages 0 ... `ages`, symmetric in log(-log S) so that it stays in [0, 1].
+        """Give the profile-likelihood interval of the survival at ages 0 ... `ages`.
 
         Parameters
         ----------
         extra : float or numpy.ndarray, shape (ages + 1,)
-            Further variance of log S: of an observed share that is to lie in the interval.
+            Further variance of log S: of an observed share that is to lie in the interval. Added on the scale of
+            log(-log S), which keeps the bounds in [0, 1].
         """
+        told = self.interval(lambda p: self.survival(ages, p)[1:], conf_level)
         log_s = np.log(self.survival(ages)[1:])
-        error = self.std_error(lambda p: np.log(-np.log(self.survival(ages, p)[1:])))
-        extra = np.broadcast_to(extra, ages + 1)[1:]
-        half = ndtri((1 + conf_level) / 2) * np.sqrt(error**2 + extra / log_s**2)
-        return tuple(np.append(1.0, np.exp(log_s * np.exp(side * half))) for side in (1, -1))
+        chance = ndtri((1 + conf_level) / 2) ** 2 * np.broadcast_to(extra, ages + 1)[1:] / log_s**2
+        halves = [np.log(np.log(np.clip(bound, TINY, 1 - TINY)) / log_s) for bound in told]
+        bounds = [np.exp(log_s * np.exp(np.sign(h) * np.sqrt(h**2 + chance))) for h in halves]
+        return np.append(1.0, np.minimum(bounds[0], told[0])), np.append(1.0, np.maximum(bounds[1], told[1]))
 
 
 def fit_life(kind: str, n_at_risk, n_lost, dispersion: float = 1.0) -> LifeModel:
@@ -133,7 +190,8 @@ def fit_life(kind: str, n_at_risk, n_lost, dispersion: float = 1.0) -> LifeModel
     h = np.clip(hazard(best.x, t), TINY, 1 - TINY)
     slopes = _slopes(lambda q: hazard(q, t), best.x)
     information = slopes.T @ (slopes * (n / (h * (1 - h)))[:, None])
-    return LifeModel(kind, best.x, dispersion * np.linalg.pinv(information), -best.fun * n.sum())
+    spread = dispersion * np.linalg.pinv(information)
+    return LifeModel(kind, best.x, spread, -best.fun * n.sum(), n, d, dispersion)
 
 
 def _slopes(of: Callable[[np.ndarray], np.ndarray], p: np.ndarray) -> np.ndarray:
