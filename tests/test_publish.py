@@ -166,6 +166,13 @@ def test_what_users_named_may_stand_as_they_named_it():
     verify({"en": page(body)}, names=["华南", "华南大区", "nan", "trend.rate.rise", "{x}"])
 
 
+def test_a_long_name_may_be_broken_into_lines_and_cut():
+    body = "<svg><text>%s {0}</text><text>{name}</text><text>华南及西…</text></svg>"
+    verify({"en": page(body)}, names=["%s {0} {name}", "华南及西南大区"])
+    with pytest.raises(Unfit):
+        verify({"en": page("<text>华北…</text>")}, names=["华南及西南大区"])
+
+
 def test_of_a_label_in_both_languages_only_the_english_half_may_stand_in_english():
     from churnlib.reporting.verify import names_in
 
