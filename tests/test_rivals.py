@@ -52,4 +52,7 @@ def test_rankings_agree_or_do_not():
     same, turned = rival_rankings({"one": one, "two": one}), rival_rankings({"one": one, "other": other})
     assert same.agreement == 1 and same.findings[0].key == "rivals.same_top"
     assert turned.agreement == -1 and turned.findings[0].key == "rivals.other_top"
+    shaken = named(by_level({"a": ([98] * 14, 5_000), "b": ([99] * 14, 5_000), "c": ([20] * 14, 5_000)}), "shaken")
+    assert rival_rankings({"one": one, "shaken": shaken}).findings[0].key == "rivals.unclear_top"
+    assert one is not shaken and same.n_periods == 12
     assert list(turned.summary("en").columns) == ["Region", "one", "one: rank", "other", "other: rank"]

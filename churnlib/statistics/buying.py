@@ -155,6 +155,8 @@ class StillActive(Result):
 
     @property
     def notes(self) -> tuple[Statement, ...]:
+        if not self.model.converged:
+            return ()
         fitted = {name: getattr(self.model, name) for name in ("r", "alpha", "a", "b")}
         return (Statement("buying.note", fitted),)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
-from churnlib.about import Segment
+from churnlib import text
+from churnlib.about import YEAR, Segment
+from churnlib.intervals import difference
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
 from churnlib.statistics.trend import PLOTTED, series
@@ -77,7 +80,7 @@ class RivalDefinitions(Result):
             return Finding(f"rivals.same_{move}", {"n": len(moves)})
         named = {m: [self.level(v) for v in moves.loc[moves["year_move"] == m, "level"]] for m in (RISE, FALL, FLAT)}
         key = "rivals.opposed" if named[RISE] and named[FALL] else "rivals.partly"
-        return Finding(key, {"rising": named[RISE], "falling": named[FALL], "flat": named[FLAT]}, tone="worse")
+        return Finding(key, {"moves": [_moved(move, names) for move, names in named.items() if names]}, tone="worse")
 
     @property
     def subtitle(self) -> Statement:
@@ -129,6 +132,11 @@ def _moves(rows: pd.DataFrame, prefix: str) -> np.ndarray:
     return np.select([change.isna(), ~clear, change > 0], [UNKNOWN, FLAT, RISE], FALL)
 
 
+def _moved(move: str, names: list[Label]) -> Label:
+    """Say which definitions moved so."""
+    return Label(*(text.say(f"rivals.moved.{move}", language, names=names) for language in text.LANGUAGES))
+
+
 def _protected(table: pd.DataFrame, about) -> pd.DataFrame:
     hides = ["n_churned_opening", "churn_rate", "ci_lower", "ci_upper", "previous_change", "year_ago_change"]
     return disclosure.protect(table, about, count="n_churned_opening", base="n_opening", hides=tuple(hides))
@@ -136,19 +144,26 @@ def _protected(table: pd.DataFrame, about) -> pd.DataFrame:
 
 @dataclass(frozen=True, kw_only=True)
 class RivalRankings(Result):
-    """The ranking of a segment's levels under each definition.
+    """The ranking of a segment's levels under each definition, over the last year.
 
     Attributes
     ----------
     table : pandas.DataFrame
-        One row per level, with a pair of columns per definition: `rate_<i>` in [0, 1] and `rank_<i>` (1: highest).
+        One row per level, with a pair of columns per definition: `rate_<i>` (mean of the year's periods, in [0, 1]) and
+        `rank_<i>` (1: highest).
     definitions : tuple of Label
     agreement : float
         Smallest rank correlation (Kendall's tau-b) between two definitions, in [-1, 1].
+    n_periods : int
+        Complete periods that are counted together.
+    is_clear : bool
+        Whether two definitions contradict each other, beyond chance, about which of their first levels is higher.
     """
 
     definitions: tuple[Label, ...]
     agreement: float
+    n_periods: int
+    is_clear: bool
     module: ClassVar[str] = "rivals"
     folded: ClassVar[bool] = False
 
@@ -164,13 +179,14 @@ class RivalRankings(Result):
         values = {"segment": self.about.segment.label, "tau": self.agreement, "n": len(self.definitions)}
         if len(tops) == 1:
             return (Finding("rivals.same_top", values | {"level": self.level(tops.pop())}),)
-        return (
-            Finding("rivals.other_top", values | {"levels": [self.level(top) for top in sorted(tops)]}, tone="worse"),
-        )
+        values |= {"levels": [self.level(top) for top in sorted(tops)]}
+        if not self.is_clear:
+            return (Finding("rivals.unclear_top", values),)
+        return (Finding("rivals.other_top", values, tone="worse"),)
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        return (Statement("rivals.note_ranks", {"period": self.about.period}),)
+        return (Statement("rivals.note_ranks", {"period": self.about.period, "n": self.n_periods}),)
 
 
 def _pair(i: int, names: tuple[Label, ...]) -> tuple[Column, Column]:
@@ -214,6 +230,8 @@ def rival_rankings(counts: Mapping[str, object]) -> RivalRankings:
         now = _protected(now[now["period"] == str(about.period)].reset_index(drop=True), about)
         rates.append(now.set_index("level")["churn_rate"])
     table = pd.concat(rates, axis=1, keys=range(len(rates))).dropna()
+    year = [_year(c, about) for c in counts.values()]
+    table = pd.concat([rows["churn_rate"] for rows, _ in year], axis=1, keys=range(len(year))).dropna()
     pairs = [(i, j) for i in table.columns for j in table.columns if i < j]
     taus = [kendalltau(table[i], table[j]).statistic for i, j in pairs] if len(table) > 1 else []
     wide = pd.DataFrame({"level": table.index})
@@ -223,4 +241,37 @@ def rival_rankings(counts: Mapping[str, object]) -> RivalRankings:
     labels = tuple(Label.of(c.about.definition_label) for c in counts.values())
     agreement = float(np.nanmin(taus)) if taus else float("nan")
     name = f"rival_rankings_by_{about.segment.name}"
-    return RivalRankings(about=about, table=wide, name=name, definitions=labels, agreement=agreement)
+    return RivalRankings(
+        about=about,
+        table=wide,
+        name=name,
+        definitions=labels,
+        agreement=agreement,
+        n_periods=min(n for _, n in year),
+        is_clear=_is_clear([rows.loc[table.index] for rows, _ in year], about.conf_level),
+    )
+
+
+def _year(counts, about) -> tuple[pd.DataFrame, int]:
+    """Pool each level's complete periods of the last year: one row per level; and how many periods there are."""
+    frame = counts.frame[counts.frame["is_complete"] & (counts.frame["period"] <= str(about.period))]
+    last = sorted(frame["period"].unique())[-YEAR[about.period.unit] :]
+    pooled = frame[frame["period"].isin(last)].groupby("level")[["n_opening", "n_churned_opening"]].sum()
+    rows = pooled.reset_index().assign(churn_rate=lambda rows: rows["n_churned_opening"] / rows["n_opening"])
+    hides = ("n_churned_opening", "churn_rate")
+    shown = disclosure.protect(rows, about, count="n_churned_opening", base="n_opening", hides=hides)
+    return shown.set_index("level"), len(last)
+
+
+def _is_clear(rates: list[pd.DataFrame], conf_level: float) -> bool:
+    """Tell whether two definitions contradict each other beyond chance about which of their first levels is higher."""
+
+    def is_above(rows: pd.DataFrame, level: str, other: str) -> bool:
+        counted = rows.loc[[level, other], ["n_churned_opening", "n_opening"]].to_numpy().ravel()
+        return difference(*counted, conf_level=conf_level)[0] > 0
+
+    firsts = [(rows, rows["churn_rate"].idxmax()) for rows in rates if len(rows)]
+    return any(
+        is_above(rows, first, other) and is_above(rivals, other, first)
+        for (rows, first), (rivals, other) in combinations(firsts, 2)
+    )
