@@ -12,12 +12,14 @@ from churnlib.counts.benchmarks import benchmark_rows
 from churnlib.counts.cohortperiods import cohort_period_counts
 from churnlib.counts.cohorts import cohort_counts
 from churnlib.counts.crossed import crossed_counts, slice_counts, unit_counts
+from churnlib.counts.origins import origin_counts
 from churnlib.counts.periods import period_counts
 from churnlib.counts.reasons import lost_to_counts, reason_counts, reason_pair_counts, response_counts
 from churnlib.counts.repeats import repeat_counts
 from churnlib.counts.scopes import scope_counts
 from churnlib.counts.states import state_counts
 from churnlib.counts.tenure import tenure_counts
+from churnlib.counts.texts import text_counts
 from churnlib.counts.tracking import campaign_counts, companion_counts, tracking_counts
 from churnlib.counts.worth import band_counts, band_window, worth_counts
 
@@ -33,6 +35,7 @@ __all__ = [
     "companion_counts",
     "crossed_counts",
     "lost_to_counts",
+    "origin_counts",
     "period_counts",
     "reason_counts",
     "reason_pair_counts",
@@ -42,6 +45,7 @@ __all__ = [
     "slice_counts",
     "state_counts",
     "tenure_counts",
+    "text_counts",
     "tracking_counts",
     "unit_counts",
     "worth_counts",

@@ -190,13 +190,13 @@ def lost_customers(data: Any, source: str, unit: str, name: str) -> Iterator[pd.
     periods = make_calendar(data, unit, first_countable(data, name, unit))
     make_pieces(data, name, source)
     data.con.run(LOST, {"definition": name, "as_of": data.as_of})
-    data.con.load("reason_lists", _lists(data.spec))
+    data.con.load("reason_lists", reason_lists(data.spec))
     yield periods
     for table in ("lost", "pieces", "reason_lists"):
         data.con.run(f"DROP TABLE {table}")
 
 
-def _lists(spec: Any) -> pa.Table:
+def reason_lists(spec: Any) -> pa.Table:
     """Which code each reason has on the lists: itself, its group, and its places on the coarser lists."""
     rows = [(reason, "reason", reason) for reason in REASONS]
     rows += [(reason, "group", reason.partition(".")[0]) for reason in REASONS]
