@@ -13,6 +13,7 @@ from typing import NoReturn
 from churnlib import text
 
 WITH_WARNINGS = 5
+DATASET = "telecom"  # when none is named
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,9 +69,10 @@ def _parsers() -> dict[str, _Parser]:
         return parsers[name]
 
     report = command("report", _report, "make the report of a data set")
-    report.add_argument("--dataset", default="telecom", help="name under data/, or a folder (default: %(default)s)")
+    report.add_argument("--dataset", help="name under data/, or a folder (default: the recipe's, else telecom)")
+    report.add_argument("--recipe", help="reports/<name>.yml: chapters, segments, languages, limits, for whom")
     report.add_argument("--period", help="such as 2025-12, 2025-Q4, 2025, 2025-W49 (default: the last complete month)")
-    report.add_argument("--languages", default="zh,en", help="default: %(default)s")
+    report.add_argument("--languages", help="default: the recipe's, else zh,en")
     report.add_argument("--definition", help="a churn definition of dataset.yml (default: its own)")
     report.add_argument("--by", help="a segment of dataset.yml (default: its own)")
     report.add_argument(
@@ -90,7 +92,7 @@ def _parsers() -> dict[str, _Parser]:
         "--keep", type=int, default=24, help="periods of a report, and revisions of a period (default: 24)"
     )
     check = command("check", _check, "read the data and say what was found, without a report")
-    check.add_argument("--dataset", default="telecom")
+    check.add_argument("--dataset", default=DATASET)
     new = command("new", _new, "look at files and propose a dataset.yml")
     new.add_argument("--dataset", required=True, help="the new name under data/")
     new.add_argument("--from", dest="folder", required=True, help="the folder with the files")
@@ -101,17 +103,22 @@ def _parsers() -> dict[str, _Parser]:
 def _report(given: argparse.Namespace) -> int:
     from churnlib.reporting.request import clock, read_request
 
-    request = read_request(
-        given.dataset,
-        period=given.period,
-        definition=given.definition,
-        by=given.by,
-        languages=given.languages,
-        settings=given.set,
-        has_pdf=given.pdf,
-        is_forced=given.force,
-        reason=given.reason,
-    )
+    options = {
+        "period": given.period,
+        "definition": given.definition,
+        "by": given.by,
+        "languages": given.languages,
+        "settings": given.set,
+        "has_pdf": given.pdf,
+        "is_forced": given.force,
+        "reason": given.reason,
+    }
+    if given.recipe is None:
+        recipe, request = None, read_request(given.dataset or DATASET, **options)
+    else:
+        from churnlib.reporting.recipe import read_recipe
+
+        recipe, request = read_recipe(given.recipe, given.dataset, DATASET, **options)
     if given.jobs is not None and given.jobs < 1:
         raise text.UsageError("report.bad_jobs", value=given.jobs)
     moment = clock(given.clock)
@@ -119,8 +126,15 @@ def _report(given: argparse.Namespace) -> int:
     from churnlib.reporting.report import make_report
     from churnlib.reporting.steps import Steps
 
-    language = text.language()
-    outcome = make_report(request, moment, Steps(log=given.log), given.jobs)
+    language, steps = text.language(), Steps(log=given.log)
+    if recipe is not None and recipe.each:
+        from churnlib.reporting.packs import make_packs
+
+        return _told(make_packs(request, recipe, moment, steps, given.jobs), language)
+    return _told(make_report(request, moment, steps, given.jobs), language)
+
+
+def _told(outcome, language: str) -> int:
     text.set_language(language)
     if not outcome.is_new:
         print(text.say("report.up_to_date"))

@@ -228,6 +228,8 @@ class About:
         definition one limit less a usual gap, and one limit; none where the contract's end is recorded.
     min_denominator, privacy_k : int
         Customers under which a rate is not shown; count under which a cell is hidden.
+    withheld : frozenset of (str, str, str)
+        Segment, level and period of cells hidden here because other reports of the same release would give them back.
     """
 
     dataset: str
@@ -256,6 +258,7 @@ class About:
     min_denominator: int = 30
     privacy_k: int = 5
     conf_level: float = 0.95
+    withheld: frozenset[tuple[str, str, str]] = frozenset()
 
     def by(self, segment: Segment) -> About:
         """Give the same with another segment."""

@@ -22,6 +22,7 @@ from churnlib.yamlfile import hint
 INDEX = "index.html"
 FIGURES = (*HEADLINES, "n_churned_opening", "fee_churned_opening", "retention_12")  # columns, those that occur
 MOST_FIGURES = 4
+KINDS = {"xlsx": "Excel", "pdf": "PDF"}
 CODES = {"zh": "zh-CN", "en": "en"}
 
 
@@ -114,13 +115,15 @@ def _row(revision: Path, manifest: dict[str, Any], figures: list, reports: Path)
     }
 
 
-def _links(revision: Path, reports: Path) -> Iterator[dict[str, str]]:
-    for path in sorted(revision.glob("churn_*"), key=lambda path: (path.suffix != ".html", path.name)):
-        language = path.stem.rpartition(".")[2]
-        kind = path.suffix.lstrip(".")
-        label = text.say("template.this_language", language) if kind == "html" else f"{kind} {language}"
+def _links(revision: Path, reports: Path) -> Iterator[dict[str, Any]]:
+    """Give the links to the pages, then to the other forms."""
+    found = sorted(revision.glob("churn_*"), key=lambda path: (path.suffix != ".html", path.suffix, path.name))
+    for i, path in enumerate(found):
+        language, kind = path.stem.rpartition(".")[2], path.suffix.lstrip(".")
+        is_page, breaks = kind == "html", i > 0 and path.suffix != found[i - 1].suffix
+        label = text.say("template.this_language", language) if is_page else f"{KINDS.get(kind, kind)} {language}"
         href = quote(path.relative_to(reports).as_posix())
-        yield {"href": href, "label": label, "lang": CODES[language] if kind == "html" else ""}
+        yield {"href": href, "label": label, "lang": CODES[language] if is_page else "", "breaks": breaks}
 
 
 def clean(reports: Path, keep: int) -> list[Path]:

@@ -90,11 +90,12 @@ class _Difference(Result):
     """A table of what differs from an earlier report, whose name is `since`."""
 
     since: text.Label
+    topic: ClassVar[str]
     module: ClassVar[str] = "between"
     folded: ClassVar[bool] = False
 
     def _say(self, key: str, **values: Any) -> Finding:
-        return Finding(f"between.{self.name.rstrip('_2')}.{key}", {"since": self.since, **values})
+        return Finding(f"between.{self.topic}.{key}", {"since": self.since, **values})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +112,7 @@ class Restated(_Difference):
     """
 
     n_compared: int
+    topic: ClassVar[str] = "restated"
     columns: ClassVar[tuple[Column, ...]] = (
         Column("period", "period"),
         Column("rate_then", "pct"),
@@ -187,6 +189,7 @@ class KpiChanges(_Difference):
     """
 
     n_same: int
+    topic: ClassVar[str] = "kpi_changes"
     columns: ClassVar[tuple[Column, ...]] = (
         Column("figure", "label"),
         Column("then", "by_row"),
@@ -228,6 +231,7 @@ class ChangedDefinitions(_Difference):
         One row per key: `key`, `then`, `now` ("—" where it was or is not declared).
     """
 
+    topic: ClassVar[str] = "changed_definitions"
     columns: ClassVar[tuple[Column, ...]] = (Column("key"), Column("then"), Column("now"))
 
     @property
@@ -262,6 +266,7 @@ class ScoredForecasts(_Difference):
         shares) and `is_inside` (the interval holds the actual rate).
     """
 
+    topic: ClassVar[str] = "forecasts"
     columns: ClassVar[tuple[Column, ...]] = (
         Column("period", "period"),
         Column("forecast", "pct"),
@@ -358,7 +363,11 @@ def since(about: About, earlier: Iterable[Path], made: Side) -> Since:
     """
     results, new_rules = [], []
     for i, revision in enumerate(earlier):
-        for result in differences(about, side(revision), made):
+        try:
+            then = side(revision)
+        except (OSError, ValueError, KeyError):
+            continue  # with a damaged report nothing can be compared
+        for result in differences(about, then, made):
             if not len(result.table) and not isinstance(result, Restated):
                 continue
             if isinstance(result, ChangedDefinitions):

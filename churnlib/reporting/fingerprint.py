@@ -31,14 +31,15 @@ def ingredients(request: Request) -> dict[str, Any]:
     -------
     dict
         One entry a thing: `tables` (table -> file -> hash), `description` (dataset.yml, reason_words.yml, scripts),
-        `notes`, `parameters`, `code`, `notebooks`, `template`, `lock`, `python`, and `previous`, the report of the
-        period before, with which this one compares itself.
+        `notes`, `parameters`, `recipe`, `code`, `notebooks`, `template`, `lock`, `python`, and
+        `previous`, the report of the period before, with which this one compares itself.
     """
     books = [book.path for book in request.notebooks]
     previous = publish.before(request.reports, request.period)
     return {
         **data_hashes(request),
         "parameters": request.parameters(),
+        "recipe": hash_of([request.title, [book.chapter for book in request.notebooks], request.scope.plain()]),
         "code": hash_of(_hashes([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.yml")], PACKAGE)),
         "notebooks": _hashes(books, books[0].parent),
         "template": hash_of(_hashes([p for p in (PACKAGE / "show/template").rglob("*") if p.is_file()], PACKAGE)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churnlib import text
+from churnlib.model import scope
 from churnlib.model.cache import digest
 from churnlib.reporting import collect, fingerprint, formats, publish, render, run
 from churnlib.reporting.children import Child
@@ -62,6 +64,7 @@ class Making:
 
     def make(self) -> tuple[Path, list[dict[str, str]]]:
         """Make and publish the report; give its first page and the warnings, in both languages."""
+        self._limit()
         prepared = self._prepare()
         things = fingerprint.ingredients(self.request)
         chapters, left_out = self._execute(prepared)
@@ -70,6 +73,14 @@ class Making:
         content = self._content(prepared, things, chapters, left_out)
         pages = self._render(content)
         return self._publish(content, things, pages)
+
+    def _limit(self) -> None:
+        """Tell the scope to the processes of this run."""
+        os.environ.pop(scope.VARIABLE, None)
+        if self.request.scope != scope.Scope():
+            path = self.work / "scope.json"
+            render.write_json(path, self.request.scope.plain())
+            os.environ[scope.VARIABLE] = str(path)
 
     def _prepare(self) -> Prepared:
         with self.steps.step("prepare", dataset=self.request.name, period=self.request.period) as told:
@@ -111,7 +122,8 @@ class Making:
 
             blocks = [{"block": display.block(result)} for result in since.results]
             chapters = [*chapters, Chapter("since", text.label("between.title"), "since", blocks)]
-        run_id = f"{request.name}-{request.period}-r{revision}-{fingerprint.hash_of(things)[:8]}"
+        name = request.reports.relative_to(request.home / "reports").as_posix().replace("/", "-")
+        run_id = f"{name}-{request.period}-r{revision}-{fingerprint.hash_of(things)[:8]}"
         return render.Content(
             request=request,
             prepared=prepared,
@@ -140,7 +152,7 @@ class Making:
         with self.steps.step("render", languages=list(request.languages)):
             pages = {language: render.page(content, language) for language in request.languages}
             blocks = [block["data"]["csv"] for chapter in content.chapters for block in chapter.blocks]
-            names = {*names_in(request.spec), *_texts_of(blocks)}
+            names = {*names_in(request.spec), *_texts_of(blocks), content.run_id, *map(str, request.unit or ())}
             names |= {
                 name for chapter in content.chapters for block in chapter.blocks for name in block.get("names", ())
             }
@@ -190,7 +202,7 @@ class Making:
             "revision": content.revision,
             "reason": self._reason(things),
             "note": request.reason,
-            "title": dict(zip(LANGUAGES, content.prepared.about.title, strict=True)),
+            "title": {language: render.organisation(content, language) for language in LANGUAGES},
             "status": render.status(request),
             "formats": list(request.formats),
             "declared": fingerprint.declared(request.spec, request.definition),

@@ -88,11 +88,12 @@ def _chapter(chapter: Chapter, notes: Notes, language: str) -> dict[str, Any]:
 
 def _meta(content: Content, language: str) -> dict[str, Any]:
     about, request = content.prepared.about, content.request
+    title = text.label(f"render.title.{about.period.unit}")
     others = [other for other in request.languages if other != language]
     return {
         "language": language,
-        "title": text.say(f"render.title.{about.period.unit}", language),
-        "org": about.title.to(language),
+        "title": request.title.to(language) if request.title else title.to(language),
+        "org": organisation(content, language),
         "period": about.period.say(language),
         "status": status(request),
         "revision": content.revision,
@@ -108,6 +109,13 @@ def _meta(content: Content, language: str) -> dict[str, Any]:
         "unit": about.period.unit,
         "warnings": [warning[language] for warning in content.warnings],
     }
+
+
+def organisation(content: Content, language: str) -> str:
+    """Name whom the report is about: the data set, and the customers that it is restricted to."""
+    about, unit = content.prepared.about, content.request.unit
+    parts = [unit[1]] if unit else [value for _, value in about.filters]
+    return " · ".join([about.title.to(language), *(part.to(language) for part in parts)])
 
 
 def status(request: Request) -> str:

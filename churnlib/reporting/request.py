@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,10 +15,11 @@ from churnlib import text
 from churnlib.about import Period
 from churnlib.model import schema
 from churnlib.model.places import choose_period, find_folder, home
+from churnlib.model.scope import Scope
 from churnlib.reporting import formats
 from churnlib.reporting.formats import USUAL
 from churnlib.reporting.run import Notebook, notebooks
-from churnlib.text import LANGUAGES
+from churnlib.text import LANGUAGES, Label
 from churnlib.yamlfile import hint
 
 FIXED = ("dataset", "period", "definition", "by", "language")  # parameters that have an option of their own
@@ -46,6 +49,14 @@ class Request:
         Further parameters of notebooks, typed.
     formats : tuple of str
         Beside the page: of `formats.FORMATS`.
+    recipe : str
+        Name of the recipe; "" for a report without one.
+    title : Label or None
+        The recipe's.
+    scope : Scope
+        What the recipe restricts the report to.
+    unit : (str, Label) or None
+        Level that this report is about, of those that a recipe makes a report for each of.
     is_forced : bool
     reason : str
         Why somebody asks for another revision, in their words.
@@ -61,6 +72,10 @@ class Request:
     notebooks: tuple[Notebook, ...]
     settings: dict[str, Any] = field(default_factory=dict)
     formats: tuple[str, ...] = USUAL
+    recipe: str = ""
+    title: Label | None = None
+    scope: Scope = field(default_factory=Scope)
+    unit: tuple[str, Label] | None = None
     is_forced: bool = False
     reason: str = ""
 
@@ -72,7 +87,8 @@ class Request:
     @property
     def reports(self) -> Path:
         """The folder of this data set's reports."""
-        return self.home / "reports" / self.name
+        folder = self.home / "reports" / "-".join(filter(None, [self.name, self.recipe]))
+        return folder / slug(self.unit[0]) if self.unit else folder
 
     def parameters(self, notebook: Notebook | None = None) -> dict[str, Any]:
         """Give the values for one notebook (those of its names), or all that make this report what it is."""
@@ -87,9 +103,16 @@ class Request:
             **self.settings,
         }
         if notebook is None:
-            return values | {"languages": list(self.languages)}
+            cooked = {"recipe": self.recipe, "where": {k: list(v) for k, v in self.scope.where.items()}}
+            return values | {"languages": list(self.languages)} | {k: v for k, v in cooked.items() if v}
         # a segment that nobody asked for is left to the notebook
         return {k: v for k, v in values.items() if k in notebook.parameters and not (k == "by" and v is None)}
+
+
+def slug(name: str) -> str:
+    """Give a folder's name for what data call something: letters and digits of any script, else with a hash."""
+    plain = re.sub(r"[^\w-]+", "_", name).strip("_")[:40]
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
 def read_request(
@@ -98,7 +121,7 @@ def read_request(
     period: str | None = None,
     definition: str | None = None,
     by: str | None = None,
-    languages: str = "zh,en",
+    languages: str | None = None,
     settings: Iterable[str] = (),
     has_pdf: bool = False,
     is_forced: bool = False,
@@ -115,7 +138,7 @@ def read_request(
     definition, by : str, optional
         Names from dataset.yml.
     languages : str
-        "zh", "en" or "zh,en".
+        "zh", "en" or "zh,en"; both if not given.
     settings : iterable of str
         "name=value" for any further parameter of a notebook.
     has_pdf : bool
@@ -148,7 +171,7 @@ def read_request(
         period=choose_period(spec, Period.parse(period) if period is not None else None, spec.observed_from),
         definition=definition or spec.definition,
         by=by,
-        languages=_languages(languages),
+        languages=_languages(languages or ",".join(LANGUAGES)),
         notebooks=books,
         settings=_settings(settings, books),
         formats=(*formats.USUAL, "pdf") if has_pdf else formats.USUAL,

@@ -48,21 +48,52 @@ def protect(
     """
     out = table.copy()
     n, d = out[base].to_numpy(float), out[count].to_numpy(float)
-    risky = ((d > 0) & (d < about.privacy_k)) | ((n > 0) & (n < about.privacy_k))
-    # the complement gives a person away just as well: all but one of the customers left
-    risky |= (n - d > 0) & (n - d < about.privacy_k) & (d > 0)
+    risky = is_risky(n, d, about.privacy_k) | _withheld(out, about)
     margins = [[out[c] for c in names] for names in (within, across) if names]
-    hidden, before = risky, None
-    while before is None or (hidden != before).any():  # a partner in its row may stand alone in its column
-        before = hidden
-        for keys in margins:
-            hidden = _with_partners(hidden, n, d, keys)
+    hidden = with_partners(risky, n, d, margins)
     flag = np.where(hidden, HIDDEN, np.where(n < about.min_denominator, SMALL, SHOWN))
     out["flag"] = flag
     for column in hides:
         if column in out.columns:
             out[column] = out[column].astype(float).where(flag == SHOWN)
     return out
+
+
+def is_risky(n: np.ndarray, d: np.ndarray, k: int) -> np.ndarray:
+    """Tell for each cell of `d` events among `n` customers whether it could give a person away."""
+    few = ((d > 0) & (d < k)) | ((n > 0) & (n < k))
+    # the complement gives a person away just as well: all but one of the customers left
+    return few | ((n - d > 0) & (n - d < k) & (d > 0))
+
+
+def _withheld(table: pd.DataFrame, about: About) -> np.ndarray:
+    """Tell for each row whether the release that this report is a part of must not show it (`About.withheld`)."""
+    if not about.withheld:
+        return np.zeros(len(table), dtype=bool)
+    levels = table["level"] if "level" in table and about.segment.name else [""] * len(table)
+    periods = table["period"] if "period" in table else [about.period] * len(table)
+    cells = zip(levels, periods, strict=True)
+    return np.array([(about.segment.name, level, str(period)) in about.withheld for level, period in cells], dtype=bool)
+
+
+def with_partners(risky: np.ndarray, n: np.ndarray, d: np.ndarray, margins: list[list[pd.Series]]) -> np.ndarray:
+    """Hide further cells until none can be had by subtraction from a total.
+
+    Parameters
+    ----------
+    risky : array of bool
+        One a cell.
+    n, d : array
+        Its customers and events.
+    margins : list of list of pandas.Series
+        For each kind of total, the columns that name it.
+    """
+    hidden, before = risky, None
+    while before is None or (hidden != before).any():  # a partner in its row may stand alone in its column
+        before = hidden
+        for keys in margins:
+            hidden = _with_partners(hidden, n, d, keys)
+    return hidden
 
 
 def _with_partners(risky: np.ndarray, n: np.ndarray, d: np.ndarray, keys: list[pd.Series]) -> np.ndarray:

@@ -1,0 +1,180 @@
+"""One report for each level of a segment (a region, a branch), several at once, from one reading of the data.
+
+What the reports show together must not give away what one of them hides: the cells of all of them are counted once,
+crossed, and hidden by the rules of a two-way table (Hundepool et al. 2012, ch. 4) before any report is made.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any
+
+from churnlib import text
+from churnlib.reporting import archive, run
+from churnlib.reporting.children import Child
+from churnlib.reporting.report import Outcome, make_report
+from churnlib.reporting.request import Request
+from churnlib.reporting.steps import Steps, peak_memory
+from churnlib.text import Label
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from churnlib.reporting.recipe import Recipe
+
+Cells = tuple[tuple[str, str, str], ...]
+
+
+class SomeFailed(text.ChurnError):
+    """Some of the reports were not made (exit code 1); the others are published."""
+
+    is_outcome = True
+
+
+def make_packs(request: Request, recipe: Recipe, moment: datetime, steps: Steps, at_once: int | None = None) -> Outcome:
+    """Make a report for each level of the recipe's segment.
+
+    Parameters
+    ----------
+    request : Request
+        Cooked by the recipe.
+    recipe : Recipe
+    moment, steps, at_once
+        As in `make_report`; here reports at once.
+
+    Returns
+    -------
+    Outcome
+        Its page is the index of all reports.
+
+    Raises
+    ------
+    SomeFailed
+        When all others are published.
+    """
+    with steps.step("plan", segment=recipe.each) as told:
+        units = Child(plan, request, recipe.each, recipe.levels).result()
+        told["n"] = len(units)
+    waiting = [_of(request, recipe.each, *unit) for unit in units]
+    outcomes, failed = {}, {}
+    running: dict[Any, tuple[Request, Child]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < (at_once or run.cores()):
+                one = waiting.pop(0)
+                child = Child(make_one, one, moment, steps.log)
+                running[child.pipe] = (one, child)
+            for pipe in wait(list(running)):
+                one, child = running.pop(pipe)
+                _finish(one, child, outcomes, failed, steps)
+                steps.bar(len(outcomes) + len(failed), len(units), one.unit[0])
+    finally:
+        for _, child in running.values():
+            child.stop()
+    index = archive.write_index(request.home / "reports")
+    if failed:
+        values = {"n": len(failed), "of": len(units), "names": list(failed), "error": next(iter(failed.values()))}
+        raise SomeFailed("recipe.some_failed", **values)
+    warnings = {warning["en"]: warning for outcome in outcomes.values() for warning in outcome.warnings}
+    return Outcome(index, any(o.is_new for o in outcomes.values()), tuple(warnings.values()))
+
+
+def _of(request: Request, each: str, level: str, label: Label, withheld: Cells) -> Request:
+    scope = request.scope
+    where = {**scope.where, each: (level,)}
+    return replace(request, unit=(level, label), scope=replace(scope, where=where, withheld=withheld))
+
+
+def make_one(request: Request, moment: datetime, log: Any) -> tuple[Outcome, float, float]:
+    """Make one of the reports, its notebooks one after the other: the body of a child process."""
+    steps = Steps(io.StringIO(), log)
+    return make_report(request, moment, steps, at_once=1), steps.total, peak_memory()
+
+
+def _finish(one: Request, child: Child, outcomes: dict, failed: dict, steps: Steps) -> None:
+    try:
+        outcomes[one.unit[0]], seconds, megabytes = child.result()
+        steps.tell("pack", {"name": one.unit[1]}, seconds, megabytes)
+    except text.ChurnError as problem:
+        failed[one.unit[0]] = str(problem)
+
+
+def plan(request: Request, each: str, levels: Iterable[str] | None) -> list[tuple[str, Label, Cells]]:
+    """Say for which levels there will be a report, and which cells each must not show: the body of a child process."""
+    from churnlib.counts import crossed_counts, period_counts
+    from churnlib.model.dataset import open_dataset
+
+    data = open_dataset(request.folder, request.definition, str(request.period), is_refreshed=request.is_forced)
+    try:
+        if request.scope.where:
+            data = data.where(**request.scope.where)
+        total = period_counts(data, by=each)
+        divided = [name for name in request.spec.segments if name != each]
+        crossed = crossed_counts(data, [each, *divided[:1]]).frame if divided else None
+        tables = [total.frame.rename(columns={"level": each})]
+        tables += [crossed if i == 0 else crossed_counts(data, [each, name]).frame for i, name in enumerate(divided)]
+    finally:
+        data.close()
+    found = total.about.segment
+    hidden = withheld(tables, each, divided, request.scope.thresholds.get("privacy_k", 0) or total.about.privacy_k)
+    chosen = [level for level in found.levels if levels is None or level in levels]
+    if not chosen:
+        raise text.DataError("recipe.no_levels", segment=each)
+    return [(level, found.label_of(level), hidden.get(level, ())) for level in chosen]
+
+
+def withheld(tables: list[pd.DataFrame], each: str, divided: list[str], k: int) -> dict[str, Cells]:
+    """Find the cells that must be hidden so that no total gives back what any report hides.
+
+    Parameters
+    ----------
+    tables : list of pandas.DataFrame
+        The first: one row per level of `each` and period; then one per segment of `divided`: one row per level of
+        `each`, level of the segment and period (rows that differ in other columns add up). All with `n_opening`,
+        `n_churned_opening`.
+    each : str
+    divided : list of str
+    k : int
+        Counts below it are hidden.
+
+    Returns
+    -------
+    dict
+        Level of `each` -> cells as in `Scope.withheld`.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from churnlib.show import disclosure
+
+    counts = ["n_opening", "n_churned_opening"]
+    alone = tables[0].groupby([each, "period"], as_index=False)[counts].sum().assign(segment="", level="")
+    blocks = []
+    for name, table in zip(divided or [""], tables[1:] or [None], strict=True):
+        if table is None:
+            blocks.append(alone)
+            continue
+        cells = table.groupby([each, name, "period"], as_index=False)[counts].sum().rename(columns={name: "level"})
+        blocks.append(pd.concat([alone, cells.assign(segment=name)], ignore_index=True))
+    totals, before = frozenset(), None
+    hidden = [block.iloc[:0] for block in blocks]
+    while totals != before:  # a report's total stands in the table of every segment
+        before = totals
+        for i, block in enumerate(blocks):
+            n, d = (block[name].to_numpy(float) for name in counts)
+            names = zip(block[each], block["period"], block["segment"], strict=True)
+            known = [not segment and (unit, period) in totals for unit, period, segment in names]
+            risky = disclosure.is_risky(n, d, k) | np.array(known, dtype=bool)
+            margins = [[block[each], block["period"]], [block["level"], block["segment"], block["period"]]]
+            hidden[i] = block[disclosure.with_partners(risky, n, d, margins)]
+            own = hidden[i][hidden[i]["segment"] == ""]
+            totals |= frozenset(zip(own[each], own["period"], strict=True))
+    found: dict[str, set] = {}
+    for block in hidden:
+        for unit, segment, level, period in block[[each, "segment", "level", "period"]].itertuples(index=False):
+            found.setdefault(unit, set()).add((segment, level, period))
+    return {unit: tuple(sorted(cells)) for unit, cells in found.items()}
