@@ -94,7 +94,7 @@ LOADED = {
     "scan": ("duckdb",),
     "curves": ("pandas", *(f"churnlib.{m}" for m in ("milestones", "tenure_risk", "incidence", "restricted", "gray"))),
     "lifelines": ("pandas", "lifelines", "lifelines.statistics"),
-    "cox": ("pandas", "churnlib.tenure.hazard"),
+    "cox": ("pandas", "churnlib.tenure.cox"),
 }
 
 
@@ -146,10 +146,10 @@ def lifelines(path: Path) -> None:
 
 def cox(path: Path) -> None:
     """Exact Efron Cox model with six covariates, from the file on."""
-    from churnlib.tenure.hazard import fit_cox
+    from churnlib.tenure.cox import fit_cox, number_patterns
 
     frame, began = moves(path, tuple(EFFECTS)), time.process_time()
-    _, _, fit = fit_cox(frame, list(EFFECTS), references={name: f"{name}_0" for name in EFFECTS})
+    fit = fit_cox(*number_patterns(frame, list(EFFECTS)), references={name: f"{name}_0" for name in EFFECTS}).fit
     print(json.dumps([time.process_time() - began, *fit.beta.tolist(), fit.loglik]))
     assert fit.converged
 

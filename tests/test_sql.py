@@ -15,6 +15,7 @@ from toy import SPEC, Canonical, toy
 from churnlib import counts
 from churnlib.counts import definitions
 from churnlib.counts.evidence import gap_evidence
+from churnlib.counts.recent import features, recently
 from churnlib.engine import Engine
 
 TIME = {"number", "day", "date", "month", "age", "cohort", "tenure", "period"}
@@ -109,6 +110,10 @@ def statements() -> list[str]:
     for unit in ("week", "month", "quarter", "year"):
         counts.cohort_counts(data, unit=unit, measure="revenue")
     counts.tenure_counts(data, weight="monthly_fee", blocks=True, spells="later")
+    happened = [recently("complaint", resolved=state) for state in (None, True, False)]
+    happened += [recently("bill", table="activity"), recently("manager", table="assignments")]
+    counts.tenure_counts(data, [*happened, "region", "manager"])
+    features(data)
     for count in (counts.reason_counts, counts.reason_pair_counts, counts.lost_to_counts):
         count(data)
     for count in (counts.companion_counts, counts.tracking_counts, counts.campaign_counts, counts.repeat_counts):

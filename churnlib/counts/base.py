@@ -56,7 +56,7 @@ class Counts:
         if over not in self.adds_over:
             raise ValueError(f"these counts do not add over {over!r}, only over: {', '.join(self.adds_over)}")
         kept = [column for column in self.grain if column != over]
-        numbers = self.frame.select_dtypes(include="number").columns.difference(kept)
+        numbers = self.frame.select_dtypes(include="number").columns.difference([*kept, over])
         frame = self.frame.groupby(kept, as_index=False, sort=True)[list(numbers)].sum()
         order = [column for column in self.frame.columns if column in frame.columns]
         return replace(

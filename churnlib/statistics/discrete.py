@@ -17,7 +17,7 @@ from scipy.stats import chi2
 
 from churnlib import text
 from churnlib.show.results import Column, Finding, Statement
-from churnlib.tenure.hazard import WINDOWS
+from churnlib.tenure.cox import WINDOWS
 from churnlib.tenure.lifetable import LifeTable, anniversary, life_table, risk_set
 from churnlib.tenure.ratios import stretches
 from churnlib.tenure.survival import SurvivalResult
@@ -39,8 +39,9 @@ def trials_by_month(life: LifeTable) -> tuple[np.ndarray, np.ndarray]:
     last = int(life.tenure.max(initial=0))
     grid, at = np.arange(last + 1), life.tenure.astype(int)
     entered, left, events = np.zeros((3, len(life.levels), len(grid)))
-    for into, moved in ((entered, life.n_entered), (left, life.n_events + life.n_censored), (events, life.n_events)):
-        into[:, at] = moved
+    gone = life.n_events + life.n_censored - life.n_moved
+    for into, n in ((entered, life.n_entered), (left, gone), (events, life.n_events)):
+        into[:, at] = n
     bounds = anniversary(np.arange(1, int(np.ceil(life.months(float(last)))) + 1), life.unit)
     first = np.searchsorted(grid, np.r_[0, bounds[:-1] + 1]) if len(bounds) else np.zeros(1, int)
     first = first[first < len(grid)]
@@ -225,7 +226,7 @@ def discrete_hazard(counts) -> DiscreteHazard:
         One row per level (against the one with most customers) and stretch of tenure.
     """
     about, life = counts.about, life_table(counts)
-    fit = fit_cloglog(*trials_by_month(life), int(life.n_entered.sum(axis=1).argmax()))
+    fit = fit_cloglog(*trials_by_month(life), int(life.n_customers.argmax()))
     z = ndtri((1 + about.conf_level) / 2)
     table = fit.table.assign(level=[life.levels[g] for g in fit.table["level"]])
     table["hazard_ratio"] = np.exp(table["log_ratio"])

@@ -1,40 +1,81 @@
 """Which features go with a higher risk of leaving, all of them looked at together: Cox's proportional hazards model.
 
-A hazard ratio says "associated with", never "causes". It is one number for the whole life; `check` says how far the
+A hazard ratio says "associated with", never "causes". It is one number for the whole life; `checks` say how far the
 ratio changes with tenure, and by how much that matters.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
-from scipy.stats import chi2
 
 from churnlib import text
+from churnlib.about import Segment
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Statement
-from churnlib.tenure.efron import Fit, PartialLikelihood, RiskCounts, maximise
-from churnlib.tenure.lifetable import ALL, DAYS_PER_MONTH, anniversary
+from churnlib.tenure import cox
+from churnlib.tenure.efron import Fit
+from churnlib.tenure.lifetable import ALL, DAYS_PER_MONTH
 from churnlib.tenure.survival import SurvivalResult
+from churnlib.text import Label, UsageError
 
-MOVES = ("tenure", "n_entered", "n_events", "n_censored")
-WINDOWS = (0, 3, 12, 24)  # months: where the hazard ratios of the check begin
+DRAWN = 14  # rows of the figure at most: the clearest
+YES_NO = ("no", "yes", "unknown")  # levels of a feature that says whether something happened
 
 
 @dataclass(frozen=True, kw_only=True)
-class HazardRatios(SurvivalResult):
+class FeatureResult(SurvivalResult):
+    """A result with a row per feature and level, of one or several features.
+
+    Attributes
+    ----------
+    segments : tuple of Segment
+        The features; their names are the column `covariate` of `table`.
+    """
+
+    segments: tuple[Segment, ...] = ()
+
+    @property
+    def is_one(self) -> bool:
+        return len(self.segments) < 2
+
+    def named(self, covariate: str, level: str) -> Label:
+        """Name a level for a sentence or a figure: with its feature where there are several."""
+        segment = next((s for s in self.segments if s.name == covariate), self.about.segment)
+        label = text.label("survival.all") if level == ALL else segment.label_of(level)
+        if segment.levels == YES_NO and level != "unknown":
+            return segment.label if level == "yes" else text.label("survival.model.without")
+        if self.is_one:
+            return label
+        words = (text.say("survival.model.level", lang, feature=segment.label, level=label) for lang in text.LANGUAGES)
+        return Label(*words)
+
+    def _column_text(self, column: Column, values: pd.Series, language: str) -> tuple[str, list[str]]:
+        heading, cells = super()._column_text(column, values, language)
+        features = {s.name: s for s in self.segments}
+        if column.name == "covariate":
+            cells = [features[name].label.to(language) for name in values]
+        elif column.kind == "level" and not self.is_one:
+            rows = zip(self.shown.loc[values.index, "covariate"], values, strict=True)
+            cells = [features[name].label_of(level).to(language) for name, level in rows]
+        return heading, cells
+
+
+@dataclass(frozen=True, kw_only=True)
+class HazardRatios(FeatureResult):
     """Hazard ratios of a Cox model with categorical covariates.
 
     Attributes
     ----------
     table : pandas.DataFrame
-        One row per covariate and level, the reference (the level with most customers) first: `n_customers`,
-        `n_events`, `hazard_ratio` against it with `ci_lower`, `ci_upper`, `log_ratio` with `std_error`, `p_value`;
-        missing where the coefficient is separated.
+        One row per covariate and level, the reference first: `n_customers` who were ever in the level, `n_events`,
+        `hazard_ratio` against the reference with `ci_lower`, `ci_upper`, `log_ratio` with `std_error`, `p_value`;
+        missing where the coefficient `is_separated` or `is_aliased` (cannot be told apart from the others).
     checks : pandas.DataFrame
         One row per covariate, level and window of tenure (from `months`): `n_events` of the level and `hazard_ratio`
         with its interval in it (see `churnlib.tenure.ratios`).
@@ -42,14 +83,25 @@ class HazardRatios(SurvivalResult):
         One row per covariate and "" (all): the score test that the ratios do not change with tenure, `statistic`,
         `df`, `p_value`. With very many customers the smallest change is significant: read `checks` with it.
     fit : Fit
+    n_customers, n_events : float
+        Of all levels together, each customer once.
+    strata : tuple of Label
+        Features within whose levels customers are compared.
     end : float
         Months of tenure at which the last customer was seen to leave.
+    by_blocks, has_moves : bool
+        Whether the errors allow for several spells of one customer; whether customers changed level.
     """
 
     checks: pd.DataFrame
     proportional: pd.DataFrame
     fit: Fit
+    n_customers: float = 0.0
+    n_events: float = 0.0
+    strata: tuple[Label, ...] = ()
     end: float = 0.0
+    by_blocks: bool = False
+    has_moves: bool = False
 
     columns: ClassVar[tuple[Column, ...]] = (
         Column("covariate", "text"),
@@ -67,38 +119,68 @@ class HazardRatios(SurvivalResult):
     @property
     def shown(self) -> pd.DataFrame:
         hides = ("n_events", "hazard_ratio", "ci_lower", "ci_upper", "log_ratio", "std_error", "p_value")
+        table = self.table
+        if not self.fit.converged:
+            table = table.assign(**{c: np.nan for c in hides[1:]})
         shown = disclosure.protect(
-            self.table, self.about, count="n_events", base="n_customers", hides=hides, within=("covariate",)
+            table, self.about, count="n_events", base="n_customers", hides=hides, within=("covariate",)
         )
-        one = self.table["covariate"].nunique() == 1
-        return shown.drop(columns="covariate") if one else shown
+        return shown.drop(columns="covariate") if self.is_one else shown
+
+    def _told(self) -> pd.DataFrame:
+        """The levels with a ratio that may be shown, with their names."""
+        told = self.shown.assign(covariate=self.table["covariate"]).dropna(subset="p_value")
+        names = [self.named(*row) for row in zip(told["covariate"], told["level"], strict=True)]
+        return told.assign(named=pd.Series(names, told.index, dtype=object))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        told = self.shown.dropna(subset="p_value")
+        told = self._told()
+        if not any(segment.name for segment in self.segments):
+            return (Finding("survival.model.none"),)
+        if not self.fit.converged:
+            return (Finding("survival.model.not_converged"),)
         if told.empty:
-            return (self.too_small(),)
+            return (self.too_small(), *self._left_out())
         # many levels are looked at: intervals widened for their number decide who is named
         z = ndtri(1 - (1 - self.about.conf_level) / 2 / len(told))
         clear = told[told["log_ratio"].abs() > z * told["std_error"]]
         if clear.empty:
-            return (Finding("survival.ratio.alike", {"n": len(told)}), *self._separated())
+            return (Finding("survival.ratio.alike", {"n": len(told)}), *self._left_out())
         far = clear.loc[clear["log_ratio"].abs().idxmax()]
-        values = {"level": self.level(far.level), "ratio": far.hazard_ratio, "lower": far.ci_lower}
-        values |= {"upper": far.ci_upper, "reference": self.level(self._reference(far.name))}
+        values = {"level": far.named, "ratio": far.hazard_ratio, "lower": far.ci_lower, "upper": far.ci_upper}
+        values |= {"reference": self._reference(far.covariate)}
         tone, key = ("worse", "higher") if far.log_ratio > 0 else ("better", "lower")
         weight = float(far.n_events * abs(1 - 1 / far.hazard_ratio))
         main = Finding(f"survival.ratio.{key}", values, grade="weak", tone=tone, weight=weight)
-        return (main, *self._separated())
+        return (main, *self._others(clear.drop(far.name), len(told)), *self._left_out())
 
-    def _reference(self, row: int) -> str:
-        covariate = self.table.loc[row, "covariate"]
-        return self.table.loc[self.table["covariate"] == covariate, "level"].iloc[0]
+    def _others(self, clear: pd.DataFrame, n: int) -> tuple[Finding, ...]:
+        """What else goes with leaving sooner, the strongest first."""
+        sooner = clear[clear["log_ratio"] > 0].sort_values("log_ratio", ascending=False)
+        if self.is_one or sooner.empty:
+            return ()
+        values = {"levels": sooner["named"].tolist()[:5], "clear": len(clear) + 1, "n": n}
+        return (Finding("survival.model.others", values),)
 
-    def _separated(self) -> tuple[Finding, ...]:
-        gone = self.table[self.table["is_separated"]]
-        names = [self.level(level) for level in gone["level"]]
-        return (Finding("survival.ratio.separated", {"levels": names}),) if names else ()
+    def _reference(self, covariate: str) -> Label:
+        rows = self.table[(self.table["covariate"] == covariate) & self.table["is_reference"]]
+        return self.named(covariate, rows["level"].iloc[0])
+
+    def _left_out(self) -> tuple[Finding, ...]:
+        """Say which ratios cannot be given, and why."""
+        found = []
+        for key in ("separated", "aliased"):
+            gone = self.table[self.table[f"is_{key}"]]
+            if len(gone):
+                names = [self.named(*row) for row in zip(gone["covariate"], gone["level"], strict=True)]
+                found.append(Finding(f"survival.ratio.{key}", {"levels": names}))
+        return tuple(found)
+
+    @property
+    def subtitle(self) -> Statement:
+        values = {"n": self.n_customers, "lost": self.n_events, "segment": self.about.segment.label}
+        return Statement("survival.ratio.subtitle" if self.is_one else "survival.model.subtitle", values)
 
     @property
     def notes(self) -> tuple[Statement, ...]:
@@ -106,14 +188,23 @@ class HazardRatios(SurvivalResult):
         told = self.checks[self.checks["n_events"] >= max(self.about.privacy_k, 1)]
         ratios = told.dropna(subset="hazard_ratio").groupby(["covariate", "level"])["hazard_ratio"]
         spread = float((ratios.max() / ratios.min()).max()) if len(ratios) else np.nan
-        values = {"p": overall.p_value, "spread": spread}
-        return (Statement("survival.note.cox"), Statement("survival.note.proportional", values))
+        notes = [Statement("survival.note.cox")]
+        left_out = len(self._told()) - DRAWN
+        notes += [] if self.is_one else [Statement("survival.note.model")]
+        notes += [Statement("survival.note.strata", {"names": list(self.strata)})] if self.strata else []
+        notes += [Statement("survival.note.recent")] if any(s.levels == YES_NO for s in self.segments) else []
+        notes += self._move_notes() if self.has_moves else ()
+        notes += [Statement("survival.note.jackknife")] if self.by_blocks else []
+        notes += [Statement("survival.note.clearest", {"n": DRAWN, "left_out": left_out})] if left_out > 0 else []
+        return (*notes, Statement("survival.note.proportional", {"p": overall.p_value, "spread": spread}))
 
     def plot(self, ax=None):
-        told = self.shown.dropna(subset="p_value")
+        told = self._told()
         if told.empty:
             return None
-        labels = [str(self.level(level)) for level in told["level"]]
+        order = (told["log_ratio"].abs() / told["std_error"]).sort_values(ascending=False).index[:DRAWN]
+        told = told.loc[sorted(order)]
+        labels = [str(name) for name in told["named"]]
         tones = np.select([told["ci_lower"] > 1, told["ci_upper"] < 1], ["worse", "better"], "steady")
         columns = [
             (text.say("results.column.n_customers"), [text.show(n, "number", digits=0) for n in told["n_customers"]]),
@@ -127,161 +218,89 @@ class HazardRatios(SurvivalResult):
         return plots.forest(labels, *values, reference=1, sides=sides, tones=list(tones), columns=columns, ax=ax, **how)
 
 
-def proportional_hazards(counts, covariates: tuple[str, ...] = ("level",), *, ties: str = "efron") -> HazardRatios:
-    """Fit Cox's model on categorical covariates, from counts per pattern and tenure.
+def proportional_hazards(
+    counts, *, references: dict[str, str] | None = None, strata: str | Sequence[str] = (), ties: str = "efron"
+) -> HazardRatios:
+    """Fit Cox's model on features with levels, from counts per pattern of levels and tenure.
 
-    Exact for tied tenures and late entry. Assumes proportional hazards: see `checks` and `proportional`.
+    Exact for tied tenures, late entry and levels that change with time. Assumes proportional hazards: see `checks` and
+    `proportional`. Counts by block (`tenure_counts(..., blocks=True)`) give errors that allow for several spells of one
+    customer, as after a return.
 
     Parameters
     ----------
     counts : Counts
-        One row per combination of the covariates and tenure with `n_entered`, `n_events`, `n_censored`: with one
-        covariate, `tenure_counts(data, by=...)` and its column `level`.
-    covariates : tuple of str
-        Columns of the counts.
+        From `tenure_counts(data, by=...)`, by one segment or feature or by several at once.
+    references : dict of str to str, optional
+        Feature to the level that the others are set against; the one with most customers if not given.
+    strata : str or sequence of str
+        Features of the counts whose levels each have a risk by tenure of their own, and no ratio.
     ties : {"efron", "breslow"}
 
     Returns
     -------
     HazardRatios
-        One row per covariate and level.
+        One row per feature and level.
     """
-    about, names = counts.about, list(covariates)
-    frame = counts.frame.astype({name: str for name in names})
-    if frame.empty:  # nobody: one level without customers, so that the result can say so
-        frame = pd.DataFrame([dict.fromkeys(names, ALL) | dict.fromkeys(MOVES, 0)])
-    terms, likelihood, fit = fit_cox(frame, names, ties=ties)
-    table = _ratio_table(frame, names, terms, fit, about.conf_level)
-    checks = _ratios_by_window(likelihood, terms, about, ties)
-    name = f"hazard_ratios_by_{about.segment.name}" if names == ["level"] else "hazard_ratios"
-    proportional = proportionality_test(likelihood, fit, [c for c, _ in terms])
+    about = counts.about
+    segments = getattr(counts, "segments", None) or (about.segment,)
+    frame, patterns = _patterns(counts, segments)
+    strata = [strata] if isinstance(strata, str) else list(strata)
+    _check_names(segments, patterns, references or {}, strata)
+    orders = {s.name: s.levels for s in segments}
+    model = cox.fit_cox(frame, patterns, references=references, orders=orders, strata=strata, ties=ties)
+    std_error, by_blocks = model.fit.std_error, "block" in frame
+    if by_blocks:
+        std_error = cox.block_errors(frame, patterns, model, strata, ties)
+    table = _table(frame, patterns, model, std_error, getattr(counts, "sizes", None), about.conf_level)
     left = frame.loc[frame["n_events"] > 0, "tenure"].max()
-    end = float(left / DAYS_PER_MONTH if about.time_unit == "day" else left) if pd.notna(left) else 0.0
-    has = {"checks": checks, "proportional": proportional, "fit": fit, "end": end}
+    has = {
+        "segments": tuple(s for s in segments if s.name not in strata),
+        "checks": cox.ratios_by_window(model, about, ties),
+        "proportional": cox.proportionality_test(model.likelihood, model.fit, [c for c, _ in model.terms]),
+        "fit": model.fit,
+        "n_customers": float(frame["n_entered"].sum()),
+        "n_events": float(frame["n_events"].sum()),
+        "strata": tuple(s.label for s in segments if s.name in strata),
+        "end": float(left / DAYS_PER_MONTH if about.time_unit == "day" else left) if pd.notna(left) else 0.0,
+        "by_blocks": by_blocks,
+        "has_moves": bool("n_moved_in" in frame and frame["n_moved_in"].any()),
+    }
+    name = f"hazard_ratios_by_{about.segment.name}" if about.segment.name else "hazard_ratios"
     return HazardRatios(about=about, table=table, name=name, **has)
 
 
-def fit_cox(
-    frame: pd.DataFrame, names: list[str], *, ties: str = "efron", references: dict[str, str] | None = None
-) -> tuple[list[tuple[str, str]], PartialLikelihood, Fit]:
-    """Fit the model to one row of counts per combination of the covariates and tenure.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-    names : list of str
-        Covariates; their columns hold text.
-    ties : {"efron", "breslow"}
-    references : dict of str to str, optional
-        Covariate to its reference; the level with most customers if not given.
-
-    Returns
-    -------
-    terms : list of (str, str), length K
-        Covariate and level of every coefficient.
-    likelihood : PartialLikelihood
-    fit : Fit
-    """
-    coded = {name: pd.factorize(frame[name], sort=True) for name in names}
-    entered = frame["n_entered"].to_numpy()
-    most = {name: levels[np.bincount(codes, entered).argmax()] for name, (codes, levels) in coded.items()}
-    references = most | (references or {})
-    terms = [(name, level) for name, (_, levels) in coded.items() for level in levels if level != references[name]]
-    # one number a combination: to compare texts of six columns row by row would take longer than the fit
-    shape = [len(levels) for _, levels in coded.values()]
-    cells = np.ravel_multi_index([codes for codes, _ in coded.values()], shape)
-    present, pattern = np.unique(cells, return_inverse=True)
-    of_pattern = dict(zip(names, np.unravel_index(present, shape), strict=True))
-    columns = [of_pattern[name] == coded[name][1].get_loc(level) for name, level in terms]
-    design = np.column_stack(columns).astype(float) if columns else np.zeros((len(present), 0))
-    risk = RiskCounts.of(pattern, *(frame[c] for c in MOVES), len(present))
-    likelihood = PartialLikelihood(risk, design, ties)
-    return terms, likelihood, maximise(likelihood)
+def _patterns(counts, segments: tuple[Segment, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The counts with numbered patterns; with one segment its levels are the patterns."""
+    if getattr(counts, "patterns", None) is not None:
+        return counts.frame, counts.patterns
+    frame = counts.frame.astype({"level": str})
+    if frame.empty:  # nobody: one level without customers, so that the result can say so
+        frame = pd.DataFrame([{"level": ALL} | dict.fromkeys(cox.MOVES, 0)])
+    frame, patterns = cox.number_patterns(frame, ["level"])
+    return frame, patterns.set_axis([segments[0].name], axis=1)
 
 
-def _ratio_table(frame, names, terms, fit: Fit, conf_level: float) -> pd.DataFrame:
+def _check_names(segments, patterns: pd.DataFrame, references: dict[str, str], strata: list[str]) -> None:
+    known = [s.name for s in segments]
+    for name in (*references, *strata):
+        if name not in known:
+            raise UsageError("survival.model.unknown", name=name, known=known)
+    for name, level in references.items():
+        if level not in set(patterns[name]):
+            raise UsageError("survival.model.unknown", name=level, known=sorted(set(patterns[name])))
+
+
+def _table(frame, patterns, model: cox.CoxModel, std_error, sizes, conf_level: float) -> pd.DataFrame:
     """One row per covariate and level, each reference first."""
+    of_pattern = frame.groupby("pattern")[["n_entered", "n_events"]].sum()
     rows = []
-    for name in names:
-        sums = frame.groupby(name, sort=True)[["n_entered", "n_events"]].sum()
-        reference = sums["n_entered"].idxmax()
-        for level in (reference, *(v for c, v in terms if c == name)):
-            row = {"covariate": name, "level": level, "n_customers": sums["n_entered"][level]}
+    for name, reference in model.references.items():
+        sums = of_pattern.groupby(patterns[name].reindex(of_pattern.index).to_numpy()).sum()
+        customers = sums["n_entered"] if sizes is None else sizes.loc[name, "n_customers"]
+        for level in (reference, *(v for c, v in model.terms if c == name)):
+            row = {"covariate": name, "level": level, "n_customers": customers[level]}
             row |= {"n_events": sums["n_events"][level], "is_reference": level == reference}
-            rows.append(row | _estimate(fit, terms.index((name, level)) if level != reference else None, conf_level))
+            k = model.terms.index((name, level)) if level != reference else None
+            rows.append(row | cox.estimate(model, k, std_error, conf_level))
     return pd.DataFrame(rows)
-
-
-def _estimate(fit: Fit, k: int | None, conf_level: float) -> dict:
-    """Hazard ratio of one coefficient with its interval; 1 without one for a reference."""
-    names = ("log_ratio", "std_error", "hazard_ratio", "ci_lower", "ci_upper", "p_value", "is_separated")
-    if k is None:
-        return dict(zip(names, (0.0, 0.0, 1.0, np.nan, np.nan, np.nan, False), strict=True))
-    if fit.separated[k]:
-        return dict(zip(names, (*[np.nan] * 6, True), strict=True))
-    beta, se, z = fit.beta[k], fit.std_error[k], ndtri((1 + conf_level) / 2)
-    ends = np.exp([beta - z * se, beta + z * se])
-    return dict(zip(names, (beta, se, np.exp(beta), *ends, chi2.sf((beta / se) ** 2, 1), False), strict=True))
-
-
-def _ratios_by_window(likelihood: PartialLikelihood, terms, about, ties: str) -> pd.DataFrame:
-    """Hazard ratios of each window of tenure: the same model, on the events of the window only."""
-    bounds, rows = [*anniversary(WINDOWS, about.time_unit).tolist(), np.inf], []
-    bounds[0] = -1.0
-    risk, design = likelihood.counts, likelihood.design
-    for months, first, last in zip(WINDOWS, bounds, bounds[1:], strict=False):
-        part = risk.within(first, last)
-        if part.dead.sum() < about.min_denominator:
-            continue
-        fit = maximise(PartialLikelihood(part, design, ties))
-        lost = part.dead.sum(axis=0) @ design
-        for k, (covariate, level) in enumerate(terms):
-            row = {"covariate": covariate, "level": level, "months": months, "n_events": lost[k]}
-            rows.append(row | _estimate(fit, k, about.conf_level))
-    names = ["covariate", "level", "months", "n_events", "hazard_ratio", "ci_lower", "ci_upper"]
-    return pd.DataFrame(rows, columns=names)
-
-
-def proportionality_test(likelihood: PartialLikelihood, fit: Fit, covariates: list[str]) -> pd.DataFrame:
-    """Test that hazard ratios do not change with tenure: the score test for a linear trend of every log ratio.
-
-    Parameters
-    ----------
-    likelihood : PartialLikelihood
-    fit : Fit
-        Its maximum.
-    covariates : list of str, length K
-        Coefficients of one covariate are tested together.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per covariate, then "" for all together: `statistic` (chi-squared), `df`, `p_value`.
-
-    References
-    ----------
-    Grambsch, P. M. and Therneau, T. M. (1994). Proportional hazards tests and diagnostics based on weighted residuals.
-    Biometrika 81, 515-526; the exact score test as in cox.zph of R's survival 3.
-    """
-    kept = np.flatnonzero(~fit.separated)
-    if not len(kept) or not len(likelihood.times):
-        return pd.DataFrame([{"covariate": "", "statistic": np.nan, "df": 0, "p_value": np.nan}])
-    named = [covariates[k] for k in kept]
-    rows = [(name, np.flatnonzero([c == name for c in named])) for name in dict.fromkeys(named)]
-    rows.append(("", np.arange(len(kept))))
-    score, information = likelihood.by_tenure(fit.beta)
-    score, information = score[:, kept], information[:, kept][:, :, kept]
-    trend = likelihood.counts.tenure[likelihood.times]
-    trend = (trend - np.average(trend, weights=likelihood.d)) / max(np.ptp(trend), 1.0)
-    gap = trend @ score
-    plain, once, twice = (np.tensordot(trend**p, information, axes=1) for p in (0, 1, 2))
-    left = twice - once @ np.linalg.pinv(plain, hermitian=True) @ once
-    out = []
-    for name, at in rows:
-        statistic = (
-            float(gap[at] @ np.linalg.pinv(left[np.ix_(at, at)], hermitian=True) @ gap[at]) if len(at) else np.nan
-        )
-        out.append(
-            {"covariate": name, "statistic": statistic, "df": len(at), "p_value": chi2.sf(statistic, max(len(at), 1))}
-        )
-    return pd.DataFrame(out)

@@ -34,6 +34,11 @@ class LifeTable:
         Customers who came under observation at the tenure, churned at it, were last seen at it.
     n_at_risk : numpy.ndarray, shape (G, T)
         Customers with entry < tenure <= exit.
+    n_moved : numpy.ndarray, shape (G, T)
+        Customers who came from another level at the tenure, less those who went to one: at risk in the new level from
+        the next tenure on.
+    n_customers : numpy.ndarray, shape (G,)
+        Customers who were ever in the level.
     outcomes : dict of str to numpy.ndarray, shape (G, T)
         `n_events` by outcome.
     unit : {"day", "month"}
@@ -45,13 +50,16 @@ class LifeTable:
     n_events: np.ndarray
     n_censored: np.ndarray
     n_at_risk: np.ndarray
+    n_moved: np.ndarray
+    n_customers: np.ndarray
     outcomes: dict[str, np.ndarray] = field(default_factory=dict)
     unit: str = "day"
 
     def total(self) -> LifeTable:
         """Add the levels up: all customers together, as one level."""
-        names = ("n_entered", "n_events", "n_censored", "n_at_risk")
+        names = ("n_entered", "n_events", "n_censored", "n_at_risk", "n_moved")  # moves cancel
         sums = {name: getattr(self, name).sum(axis=0, keepdims=True) for name in names}
+        sums["n_customers"] = np.array([self.n_entered.sum()])
         outcomes = {name: d.sum(axis=0, keepdims=True) for name, d in self.outcomes.items()}
         return replace(self, levels=(ALL,), outcomes=outcomes, **sums)
 
@@ -74,8 +82,8 @@ class LifeTable:
         These are the numbers under a survival figure: at tenure 0 all customers observed from their start (less those
         who left at tenure 0 itself).
         """
-        entered, left = self.n_entered.cumsum(axis=1), (self.n_events + self.n_censored).cumsum(axis=1)
-        return self.at(entered - left, tenure)
+        net = self.n_entered + self.n_moved - self.n_events - self.n_censored
+        return self.at(net.cumsum(axis=1), tenure)
 
 
 def life_table(counts) -> LifeTable:
@@ -91,8 +99,12 @@ def life_table(counts) -> LifeTable:
     -------
     LifeTable
     """
-    about = counts.about
-    return arrange(counts.frame, level_order(counts.frame, about), about.time_unit)
+    about, sizes = counts.about, getattr(counts, "sizes", None)
+    life = arrange(counts.frame, level_order(counts.frame, about), about.time_unit)
+    if sizes is None or life.levels == (ALL,):
+        return life
+    customers = sizes.loc[about.segment.name, "n_customers"].reindex(life.levels)
+    return replace(life, n_customers=customers.to_numpy(float))
 
 
 def arrange(frame: pd.DataFrame, levels: tuple[str, ...], unit: str = "day", prefix: str = "n") -> LifeTable:
@@ -103,15 +115,18 @@ def arrange(frame: pd.DataFrame, levels: tuple[str, ...], unit: str = "day", pre
     tenure = np.unique(frame["tenure"].to_numpy(float)) if len(frame) else np.zeros(1)
     cell = (pd.Index(levels).get_indexer(frame["level"]), np.searchsorted(tenure, frame["tenure"].to_numpy(float)))
 
-    def grid(column: str) -> np.ndarray:
+    def grid(what: str) -> np.ndarray:
         out = np.zeros((len(levels), len(tenure)))
-        np.add.at(out, cell, frame[column].to_numpy(float))
+        if f"{prefix}_{what}" in frame:
+            np.add.at(out, cell, frame[f"{prefix}_{what}"].to_numpy(float))
         return out
 
-    entered, events, censored = (grid(f"{prefix}_{what}") for what in ("entered", "events", "censored"))
-    outcomes = {o: grid(f"{prefix}_{o}") for o in OUTCOMES if f"{prefix}_{o}" in frame}
-    at_risk = risk_set(tenure, entered, events + censored)
-    return LifeTable(levels, tenure, entered, events, censored, at_risk, outcomes, unit)
+    entered, events, censored = grid("entered"), grid("events"), grid("censored")
+    moved = grid("moved_in") - grid("moved_out")
+    outcomes = {o: grid(o) for o in OUTCOMES if f"{prefix}_{o}" in frame}
+    at_risk = risk_set(tenure, entered, events + censored - moved)
+    customers = entered.sum(axis=1)
+    return LifeTable(levels, tenure, entered, events, censored, at_risk, moved, customers, outcomes, unit)
 
 
 def level_order(frame: pd.DataFrame, about: About) -> tuple[str, ...]:
@@ -129,6 +144,7 @@ def risk_set(tenure: np.ndarray, entered: np.ndarray, left: np.ndarray) -> np.nd
     ----------
     tenure : numpy.ndarray, shape (T,)
     entered, left : numpy.ndarray, shape (..., T)
+        Who came under observation; who left, less those who came from another level.
 
     Returns
     -------

@@ -224,7 +224,7 @@ def _expected_table(life: LifeTable, scores: Scores) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "level": life.levels,
-            "n_customers": life.n_entered.sum(axis=1),
+            "n_customers": life.n_customers,
             "n_events": scores.observed,
             "expected": scores.expected,
             "ratio": ratio,

@@ -284,7 +284,7 @@ def tenure_quantiles(counts, *, kind: str = "log-log") -> TenureQuantiles:
 
 
 def _quantile_row(life: LifeTable, g: int, curve) -> dict:
-    row = {"level": curve.level, "n_customers": life.n_entered[g].sum(), "n_events": life.n_events[g].sum()}
+    row = {"level": curve.level, "n_customers": life.n_customers[g], "n_events": life.n_events[g].sum()}
     empty = not len(curve.tenure)
     q25, median, q75 = ((np.nan,) * 3 if empty else quantile_with_interval(curve, p) for p in (0.25, 0.5, 0.75))
     names = ("start", "q25", "median", "median_lower", "median_upper", "q75")

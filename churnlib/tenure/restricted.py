@@ -170,7 +170,7 @@ def _level_rows(life: LifeTable, curve: LevelIncidence, end: float, usable: bool
         lost, lost_variance = time_lost(curve.tenure, curve.d, curve.n, end)
         per_month = DAYS_PER_MONTH if life.unit == "day" else 1.0
         mean, std_error = np.r_[stayed, lost] / per_month, np.sqrt(np.r_[variance, lost_variance]) / per_month
-    n = life.n_entered[g].sum()
+    n = life.n_customers[g]
     events = [life.n_events[g].sum(), *(life.outcomes[name][g].sum() for name in names)]
     parts = zip((STAYED, *names), events, mean, std_error, strict=True)
     return [(curve.level, part, n, d, m, se) for part, d, m, se in parts]

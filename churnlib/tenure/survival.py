@@ -71,6 +71,11 @@ class SurvivalResult(Result):
         warning = [Statement("survival.note.snapshot")] if self.about.snapshot else []
         return (*time, *notes, *self._rule_notes(), *warning)
 
+    def _move_notes(self) -> tuple[Statement, ...]:
+        """Say how customers who changed level are counted."""
+        ruled = [Statement("survival.note.moved_ruled")] if self.about.earliest_churn else []
+        return (Statement("survival.note.moved"), *ruled)
+
     def _rule_notes(self) -> tuple[Statement, ...]:
         rule = self.about.earliest_churn
         return (Statement("survival.note.rule", {"months": rule}),) if rule else ()
@@ -163,8 +168,7 @@ class SurvivalCurve(SurvivalResult):
         values = {"n": late, "since": self.about.observed_from}
         key = "survival.note.late_entry_rule" if self.about.earliest_churn else "survival.note.late_entry"
         notes = [Statement(key, values)] if late and not self.about.segment.name else []
-        if self.about.segment.name:
-            notes.append(Statement("survival.note.as_of_entry"))
+        notes += self._move_notes() if self.life.n_moved.any() else ()
         for curve in self.curves:
             if curve.start > 0 and len(curve.tenure):
                 values = {"level": self.level(curve.level), "months": float(self.life.months(curve.start))}
@@ -239,7 +243,7 @@ class SurvivalCurve(SurvivalResult):
         values |= {"best_rate": s1, "worst_rate": s0, "gap": gap, "lower": lower, "upper": upper, "n": len(read)}
         if lower <= 0:
             return Finding("survival.rank.alike", values)
-        weight = gap * self.life.n_entered[self.life.levels.index(low.level)].sum()
+        weight = gap * self.life.n_customers[self.life.levels.index(low.level)]
         return Finding("survival.rank.clear", values, grade="moderate", tone="worse", weight=weight)
 
     @property
@@ -285,7 +289,7 @@ class SurvivalCurve(SurvivalResult):
 
     def _drawn(self, shown: pd.DataFrame) -> list[int]:
         """The levels on the figure: those with a curve, at most the five with most customers."""
-        sizes = self.life.n_entered.sum(axis=1)
+        sizes = self.life.n_customers
         told = [g for g, curve in enumerate(self.curves) if (shown["level"] == curve.level).sum() > 1]
         return sorted(sorted(told, key=lambda g: -sizes[g])[:LINES])
 

@@ -6,10 +6,10 @@ from scipy.stats import norm
 from survival_cases import OUTCOMES, counts, simulate
 
 from churnlib.tenure.competing import aalen_johansen, incidence_interval, restricted_mean, time_lost
+from churnlib.tenure.cox import proportionality_test
 from churnlib.tenure.curves import level_curves, quantile_with_interval
 from churnlib.tenure.efron import PartialLikelihood, RiskCounts, maximise
 from churnlib.tenure.gray import gray_scores, gray_statistic
-from churnlib.tenure.hazard import proportionality_test
 from churnlib.tenure.lifetable import DAYS_PER_MONTH, anniversary, life_table
 from churnlib.tenure.logrank import logrank_scores
 from churnlib.tenure.tenure_risk import conditional_survival, hazard_by_tenure

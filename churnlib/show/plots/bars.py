@@ -273,12 +273,17 @@ def _with_interval(value: float, low: float, high: float, kind: str, digits: int
     return text.say("plots.interval", value=show[0], lower=show[1], upper=show[2])
 
 
-_RATIOS = (0.1, 0.2, 0.5, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10, 20)
+_RATIOS = (1, 0.5, 2, 0.2, 5, 0.1, 10, 20, 3, 0.8, 1.5, 1.25, 0.9, 1.1)  # the first ones are written first
+_APART = 1 / 14  # of the axis: labels nearer to each other would touch
 
 
 def _ratio_axis(limits: tuple[float, float]):
     """Round ratios within the limits: the axis is logarithmic."""
     from churnlib.show.plots.canvas import Scale
 
-    at = tuple(v for v in _RATIOS if limits[0] <= v <= limits[1]) or (1.0,)
+    apart, chosen = np.log(limits[1] / limits[0]) * _APART, []
+    for v in _RATIOS:
+        if limits[0] <= v <= limits[1] and all(abs(np.log(v / other)) >= apart for other in chosen):
+            chosen.append(v)
+    at = tuple(sorted(chosen)) or (1.0,)
     return Scale(limits[0], limits[1], at, tuple(f"{v:g}" for v in at))
