@@ -10,7 +10,7 @@ from noise import LIKENESS, SIZES, losses
 
 from churnlib.intervals import overdispersion
 from churnlib.statistics.changepoint import complete_periods
-from churnlib.statistics.pchart import control_limits, laney_limits
+from churnlib.statistics.pchart import control_limits, laney_limits, screened
 
 ORACLES = Path(__file__).parent / "oracles"
 
@@ -20,9 +20,11 @@ def series(lost, opening=10_000, last="2025-12"):
     return complete_periods(counts.frame, counts.about)
 
 
-def limits(lost, n_baseline, opening=10_000, **options):
+def limits(lost, n_baseline, opening=10_000, time_unit="day", screen=True):
     frame = series(lost, opening)
-    return control_limits(frame, np.arange(len(frame)) < n_baseline, **options)
+    inside = np.arange(len(frame)) < n_baseline
+    inside = screened(frame, inside, time_unit) if screen and n_baseline >= 6 else inside
+    return control_limits(frame, inside, time_unit)
 
 
 def test_laney_limits_are_those_of_r():
@@ -95,7 +97,9 @@ def false_alarms(n_baseline, size, likeness, replicates, seed=7):
     inside = np.arange(len(frame)) < n_baseline
     for _ in range(replicates):
         frame["n_churned_opening"] = losses(rng, len(frame), size, likeness)
-        alarms += (control_limits(frame, inside)[0]["beyond"].to_numpy()[n_baseline:] != 0).sum()
+        alarms += (
+            control_limits(frame, screened(frame, inside, "day"))[0]["beyond"].to_numpy()[n_baseline:] != 0
+        ).sum()
     return alarms / (12 * replicates)
 
 

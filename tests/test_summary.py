@@ -61,7 +61,8 @@ def test_direction_comes_from_the_sign_and_certainty_from_the_interval(value, pr
     figure = kpi(value=value, previous=previous, clear=clear, rise_is=good)
     said, tone = verdict(value=value, previous=previous, clear=clear, rise_is=good)
     moved = summary.direction(figure)
-    assert ("signal" in said["en"]) == ("信号" in said["zh"]) == (moved in ("rise", "fall"))
+    assert ("a clear change" in said["en"]) == ("变化明显" in said["zh"]) == (moved in ("rise", "fall"))
+    assert "signal" not in said["en"] and "信号" not in said["zh"]  # that is for the control chart to say
     assert ("**up " in said["en"]) == ("**上升" in said["zh"]) == (moved == "rise")
     assert ("**down " in said["en"]) == ("**下降" in said["zh"]) == (moved == "fall")
     if moved in ("rise", "fall"):

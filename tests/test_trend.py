@@ -5,8 +5,10 @@ import pytest
 from counted import by_level, period_counts
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from noise import losses
 
 from churnlib import text
+from churnlib.statistics.control import control_chart
 from churnlib.statistics.segmentrates import segment_rates
 from churnlib.statistics.trend import churn_trend
 
@@ -73,6 +75,18 @@ def test_an_overdispersed_series_calls_no_wobble_a_change():
     lost[-1] = round(lost[-2] * 1.08)
     trend = churn_trend(period_counts(lost, opening=1_000_000))
     assert trend.current.sigma > 5 and trend.findings[0].key == "trend.rate.flat"
+
+
+def test_two_months_within_the_control_limits_differ_by_usual_variation_only():
+    # mistake 25d: 95 of 100 differences lie in an interval, so that one month in twenty would contradict the chart
+    rng, clear = np.random.default_rng(11), 0
+    for _ in range(60):
+        counts = period_counts(list(losses(rng, 36, 200_000)), opening=200_000)
+        trend, chart = churn_trend(counts), control_chart(counts)
+        beyond = chart.table["beyond"].tail(2).any() or chart.table["beyond"].iloc[-13]
+        assert beyond or not (trend.current.previous_clear or trend.current.year_ago_clear)
+        clear += trend.current.previous_clear
+    assert clear <= 3
 
 
 def test_share_and_rate_are_both_shown():

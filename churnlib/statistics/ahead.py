@@ -19,7 +19,7 @@ ORIGINS = 12  # forecasts made again from the past, to see how far off they woul
 SHORTEST = 8  # complete periods
 METHODS = ("year_ago", "level")
 ALPHAS = np.linspace(0.0, 1.0, 21)  # how fast the level follows the series; 0: the mean of all that came before
-FENCE, NEAR_FENCE = 3.0, 1.5  # times the quartiles' distance beyond them (Tukey's outer and inner fence)
+FENCE, NEAR_FENCE = 3.0, 1.5  # quartile distances (of Tukey's fences) that make an outlier; the near one after an event
 RECENT = 3  # last periods that are never called outliers: something new may have begun
 
 
@@ -167,10 +167,10 @@ def _clean(y: np.ndarray, year: int, doubted: np.ndarray) -> np.ndarray:
     if not (seasonal or doubted.any()):
         return y
     course = sum(decomposed(y, year)) if seasonal else _running_median(y)
-    rest = y - course
-    low, high = np.quantile(rest, [0.25, 0.75])
-    reach = np.where(doubted, NEAR_FENCE, FENCE if seasonal else np.inf) * (high - low)
-    out = (rest < low - reach) | (rest > high + reach)
+    # of what a season from three values leaves over too much is nought: the scale is that of differences over a year
+    scale = (y[year:] - y[:-year]) / np.sqrt(2) if seasonal else y - course
+    reach = np.where(doubted, NEAR_FENCE, FENCE if seasonal else np.inf) * np.ptp(np.quantile(scale, [0.25, 0.75]))
+    out = np.abs(y - course) > reach
     out[-RECENT:] = False
     return np.where(out, course, y)
 

@@ -15,11 +15,10 @@ from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
 from churnlib.statistics.changepoint import change_points, complete_periods
 from churnlib.statistics.groups import HIDES, GroupCharts, group_charts, run_of_signals
-from churnlib.statistics.pchart import LONGEST, SHORTEST, Usual, control_limits, screened
-from churnlib.statistics.season import YEAR, YEARS
-from churnlib.statistics.touched import after_events
+from churnlib.statistics.pchart import SHORTEST, Usual, control_limits
+from churnlib.statistics.season import YEARS
+from churnlib.statistics.usual import declared_periods, usual_periods
 
-ENOUGH = 12  # periods that a found baseline is not cut below
 PLOTTED = 48
 NAMED = 3  # groups named in the verdict
 
@@ -227,16 +226,14 @@ def control_chart(counts, groups: Iterable = (), *, baseline: str = "") -> Contr
     about = counts.about
     series = complete_periods(counts.frame, about)
     declared = Baseline.parse(baseline) if baseline else about.baseline
-    inside = _declared(series, declared)
-    if baseline and inside.sum() < SHORTEST:
-        raise text.UsageError("control.bad_baseline", baseline=baseline, least=SHORTEST, n=int(inside.sum()))
-    if inside.sum() < SHORTEST:
-        declared, inside = None, found_baseline(series, about)
-    screen = declared is None
-    table, usual = control_limits(series, inside, about.time_unit, screen, _doubted(series, about))
+    inside, is_declared = usual_periods(series, about, declared)
+    if baseline and not is_declared:
+        n = int(declared_periods(series, declared).sum())
+        raise text.UsageError("control.bad_baseline", baseline=baseline, least=SHORTEST, n=n)
+    table, usual = control_limits(series, inside, about.time_unit)
     shift, since = _shift(counts, table) if usual is not None else ("", "")
     divided = list(groups)
-    charts = group_charts(divided, _names(table), about, screen) if divided and usual is not None else None
+    charts = group_charts(divided, _names(table), about, not is_declared) if divided and usual is not None else None
     return ControlChart(
         about=about.by(Segment()) if not about.segment.name else about,
         table=table,
@@ -245,52 +242,12 @@ def control_chart(counts, groups: Iterable = (), *, baseline: str = "") -> Contr
         usual=usual,
         shift=shift,
         shift_since=since,
-        declared=declared,
+        declared=declared if is_declared else None,
     )
-
-
-def _declared(series: pd.DataFrame, declared: Baseline | None) -> np.ndarray:
-    """The complete periods that a declared baseline holds."""
-    periods = period_values(series["period"])
-    return np.array([declared is not None and declared.holds(period) for period in periods], bool)
-
-
-def _doubted(series: pd.DataFrame, about) -> np.ndarray:
-    """The periods of the year after each event that was to touch all customers."""
-    return after_events(series["period"].tolist(), about, lambda event: not event.scope)
 
 
 def _names(table: pd.DataFrame) -> list[str]:
     return table.loc[table["in_baseline"].astype(bool), "period"].tolist()
-
-
-def found_baseline(series: pd.DataFrame, about) -> np.ndarray:
-    """Find the periods that say what is usual: of those before the last year, the latest stretch without a change.
-
-    Of stretches shorter than 12 periods the longest is taken: what an event of the year before last has changed is not
-    usual yet.
-    """
-    n, year = len(series), YEAR[about.period.unit]
-    end = n - year if n - year >= ENOUGH else min(ENOUGH, n - 1)
-    start, place = max(0, end - LONGEST), np.arange(n)
-    if end - start > ENOUGH:
-        # a crisis of a few periods is no lasting change: without it the series has none
-        before = series.iloc[:end]
-        kept = screened(before, place[:end] >= start, about.time_unit, _doubted(before, about))
-        changes = change_points(_Part(before[kept], about)).table["period"]
-        starts = [start, *(p for p in sorted(series.index[series["period"].isin(changes)]) if p > start)]
-        stretches = list(zip(starts, [*starts[1:], end], strict=True))
-        long = [s for s in stretches if s[1] - s[0] >= ENOUGH]
-        start, end = long[-1] if long else max(stretches, key=lambda s: s[1] - s[0])
-    return (place >= start) & (place < end)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Counts of some periods only."""
-
-    frame: pd.DataFrame
-    about: object
 
 
 def _shift(counts, table: pd.DataFrame) -> tuple[str, str]:

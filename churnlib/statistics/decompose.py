@@ -17,7 +17,7 @@ from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
 from churnlib.statistics.comparison import compared_period, level_sigma, two_periods
 from churnlib.statistics.standardise import Cells, decompose, variance
-from churnlib.statistics.trend import baseline
+from churnlib.statistics.usual import usual_rows
 from churnlib.text import Label
 
 LISTED = 10  # levels with a bar of their own; the others together
@@ -259,7 +259,7 @@ def decompose_change(counts, against: str = "year_ago") -> ChangeExplained:
     if before is None or not totals["n_opening"].get(str(about.period), 0):
         return ChangeExplained(table=pd.DataFrame(), clear=False, **told | {"before": None})
     cells, levels = two_periods(counts, about.period, before)
-    usual = baseline(totals.reset_index(), about.period.unit)
+    usual = usual_rows(totals.reset_index(), about)
     common = overdispersion(usual["n_churned_opening"], usual["n_opening"])
     parts, sigma = decompose(cells), level_sigma(counts, usual["period"], levels)
     half = _quantile(about.conf_level, len(usual)) * np.sqrt(variance(parts, cells, sigma, common))

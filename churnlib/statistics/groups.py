@@ -14,7 +14,7 @@ from churnlib.about import About
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
 from churnlib.statistics.changepoint import complete_periods
-from churnlib.statistics.pchart import control_limits
+from churnlib.statistics.pchart import SHORTEST, control_limits, screened
 from churnlib.text import Label
 
 FALSE_DISCOVERY = 0.05
@@ -163,7 +163,7 @@ def group_charts(groups: Sequence, baseline: list[str], about: About, screen: bo
         The periods that say what is usual, the same for all groups.
     about : About
     screen : bool
-        See `control_limits`.
+        Set a group's own outstanding periods aside (not of a declared baseline).
 
     Returns
     -------
@@ -195,7 +195,10 @@ def _courses(counts, baseline: set[str], screen: bool) -> list[pd.DataFrame]:
     segment, charts = counts.about.segment, []
     for level, rows in counts.frame.groupby("level", sort=False):
         series = complete_periods(rows, counts.about)
-        table, _ = control_limits(series, series["period"].isin(baseline).to_numpy(), counts.about.time_unit, screen)
+        inside = series["period"].isin(baseline).to_numpy()
+        if screen and inside.sum() >= SHORTEST:
+            inside = screened(series, inside, counts.about.time_unit)
+        table, _ = control_limits(series, inside, counts.about.time_unit)
         name, within = segment.label_of(level), segment.label
         label = Label(f"{within.zh}：{name.zh}", f"{within.en}: {name.en}")
         excess = (table["churn_rate"] - table["expected"]) * table["n_opening"]

@@ -71,13 +71,7 @@ def laney_limits(expected, n, sigma, factor=3.0) -> tuple[np.ndarray, np.ndarray
     return np.clip(p - half, 0, 1), np.clip(p + half, 0, 1)
 
 
-def control_limits(
-    series: pd.DataFrame,
-    inside: np.ndarray,
-    time_unit: str = "day",
-    screen: bool = True,
-    doubted: np.ndarray | None = None,
-):
+def control_limits(series: pd.DataFrame, inside: np.ndarray, time_unit: str = "day"):
     """Hold every period of a level against what its baseline says is usual.
 
     The centre follows the length of the periods and, from three years of baseline on, the season with the Spring
@@ -93,10 +87,6 @@ def control_limits(
     inside : numpy.ndarray of bool
         The periods of the baseline.
     time_unit : {"day", "month"}
-    screen : bool
-        Set baseline periods aside that stand out from the others (a found baseline, not a declared one).
-    doubted : numpy.ndarray of bool, optional
-        Periods after an event: less is needed to set them aside.
 
     Returns
     -------
@@ -108,7 +98,6 @@ def control_limits(
     table = series.assign(churn_rate=series["n_churned_opening"] / series["n_opening"], in_baseline=inside)
     usual = None
     if inside.sum() >= SHORTEST:
-        inside = screened(series, inside, time_unit, doubted) if screen else inside
         expected, deviation, spread, usual = _deviations(series, inside, time_unit)
         factor = t.ppf(1 - FALSE_ALARM / 2, usual.freedom)
         lower, upper = laney_limits(expected, series["n_opening"], spread, factor)
@@ -174,10 +163,22 @@ def _leverage(weighted: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
 
 def screened(series: pd.DataFrame, inside: np.ndarray, time_unit: str, doubted: np.ndarray | None = None) -> np.ndarray:
-    """Set periods aside that stand out from all others of the baseline: what happened in them is not usual.
+    """Set periods of a baseline aside that stand out from all others of it: what happened in them is not usual.
 
     The generalised extreme Studentised deviate test looks for several at once, so that two months of a crisis do not
     hide each other. Their neighbours, and periods after an event, are then held against the others one by one.
+
+    Parameters
+    ----------
+    series, inside, time_unit
+        As of `control_limits`.
+    doubted : numpy.ndarray of bool, optional
+        Periods after an event.
+
+    Returns
+    -------
+    numpy.ndarray of bool
+        What is left of `inside`.
 
     References
     ----------
@@ -200,7 +201,8 @@ def screened(series: pd.DataFrame, inside: np.ndarray, time_unit: str, doubted: 
 
 def _near(series: pd.DataFrame, inside: np.ndarray, kept: np.ndarray, time_unit: str, doubted: np.ndarray):
     """Periods beside those set aside, or after an event, that are beyond what the others lead to expect."""
-    beside = np.convolve(inside & ~kept, np.ones(3), "same") > 0
+    gone = np.pad(inside & ~kept, 1)
+    beside = gone[:-2] | gone[2:]
     suspected = kept & (doubted | beside)
     others = kept & ~suspected
     if not suspected.any() or others.sum() < 2 * SHORTEST:

@@ -116,7 +116,7 @@ def rival_definitions(counts: Mapping[str, object]) -> RivalDefinitions:
     """
     about = next(iter(counts.values())).about
     monthly = pd.concat([c.frame.assign(level=name) for name, c in counts.items()], ignore_index=True)
-    monthly = series(monthly, about.period.unit)
+    monthly = series(monthly, about)
     now = monthly[monthly["period"] == str(about.period)].set_index("level").reindex(list(counts)).reset_index()
     now = now[now["n_opening"].fillna(0) > 0].reset_index(drop=True)
     table = now.assign(move=_moves(now, "previous"), year_move=_moves(now, "year_ago"))
@@ -226,7 +226,7 @@ def rival_rankings(counts: Mapping[str, object]) -> RivalRankings:
     about = next(iter(counts.values())).about
     rates = []
     for c in counts.values():
-        now = series(c.frame, about.period.unit)
+        now = series(c.frame, c.about)
         now = _protected(now[now["period"] == str(about.period)].reset_index(drop=True), about)
         rates.append(now.set_index("level")["churn_rate"])
     table = pd.concat(rates, axis=1, keys=range(len(rates))).dropna()

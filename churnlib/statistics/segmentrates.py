@@ -137,7 +137,7 @@ def segment_rates(counts) -> SegmentRates:
         One row per level.
     """
     about = counts.about
-    now = series(counts.frame, about.period.unit)
+    now = series(counts.frame, about)
     now = now[(now["period"] == str(about.period)) & (now["n_opening"] > 0)]
     place = {level: i for i, level in enumerate(about.segment.levels)}
     now = now.sort_values("level", key=lambda levels: levels.map(place), kind="stable").reset_index(drop=True)

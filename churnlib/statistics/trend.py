@@ -12,9 +12,12 @@ from churnlib.about import YEAR, Period
 from churnlib.intervals import difference, overdispersion, wilson
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Kpi, Result, Statement, period_values
+from churnlib.statistics.changepoint import complete_periods
+from churnlib.statistics.pchart import control_limits
+from churnlib.statistics.usual import usual_periods, usual_rows
 from churnlib.text import Label
 
-BASELINE = 24  # periods before the last year that tell what is usual, if there are so many
+BASELINE = 24  # periods among which one is ranked
 PLOTTED = 37  # periods of the chart: three years of months and the incomplete one
 SPARK = 13  # periods of a spark line: the period, its year-ago twin and all between
 
@@ -249,30 +252,35 @@ def churn_trend(counts) -> ChurnTrend:
     ChurnTrend
         One row per period.
     """
-    unit = counts.about.period.unit
-    table = series(counts.frame, unit)
-    complete = table[["n_churned_opening", "n_opening"]].where(table["is_complete"]).rolling(YEAR[unit]).sum()
+    about, year = counts.about, YEAR[counts.about.period.unit]
+    table = _as_charted(series(counts.frame, about), about)
+    complete = table[["n_churned_opening", "n_opening"]].where(table["is_complete"]).rolling(year).sum()
     table = table.assign(rolling_rate=complete["n_churned_opening"] / complete["n_opening"])
-    return ChurnTrend(about=counts.about, table=table, name="churn_rate")
+    return ChurnTrend(about=about, table=table, name="churn_rate")
 
 
-def series(frame: pd.DataFrame, unit: str) -> pd.DataFrame:
+def series(frame: pd.DataFrame, about) -> pd.DataFrame:
     """Work out rates and comparisons of every level's periods: one row per level and period, in order."""
     rates = churn_rates(frame.sort_values(["level", "period"], kind="stable").reset_index(drop=True))
-    usual = {level: baseline(rows, unit) for level, rows in rates.groupby("level", sort=False)}
-    sigma = {level: overdispersion(rows["n_churned_opening"], rows["n_opening"]) for level, rows in usual.items()}
-    rates = rates.assign(sigma=rates["level"].map(sigma))
-    return compare(compare(rates, 1, "previous"), YEAR[unit], "year_ago")
+    usual = rates[rates["period"].isin(usual_rows(frame, about)["period"])]
+    counted = {level: rows[["n_churned_opening", "n_opening"]] for level, rows in usual.groupby("level", sort=False)}
+    sigma = {level: overdispersion(*rows.to_numpy().T) for level, rows in counted.items()}
+    rates = rates.assign(sigma=rates["level"].map(sigma).fillna(1.0))
+    return compare(compare(rates, 1, "previous"), YEAR[about.period.unit], "year_ago")
 
 
-def baseline(rates: pd.DataFrame, unit: str = "month") -> pd.DataFrame:
-    """Give the complete periods that say what is usual: those before the last year, at most `BASELINE` of them.
-
-    With less than half a year before the last year, all complete periods.
-    """
-    complete = rates[rates["is_complete"] & (rates["n_opening"] > 0)]
-    before = complete.iloc[: -YEAR[unit]]
-    return (before if len(before) >= 6 else complete).tail(BASELINE)
+def _as_charted(rates: pd.DataFrame, about) -> pd.DataFrame:
+    """Call no difference clear between two periods that the control chart calls usual both."""
+    complete = complete_periods(rates, about)
+    inside, _ = usual_periods(complete, about, about.baseline)
+    limits, usual = control_limits(complete, inside, about.time_unit)
+    if usual is None:
+        return rates
+    is_beyond = rates["period"].isin(limits.loc[limits["beyond"] != 0, "period"])
+    for prefix, steps in (("previous", 1), ("year_ago", YEAR[about.period.unit])):
+        either = is_beyond | is_beyond.shift(steps, fill_value=False)
+        rates = rates.assign(**{f"{prefix}_clear": rates[f"{prefix}_clear"] & either})
+    return rates
 
 
 def _direction(stem: str, row: pd.Series, prefix: str) -> tuple[str, str]:
