@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import report_home
-from report_home import QUICK, files, notebook, page_of, report, work_done, write
+from report_home import QUICK, command, files, notebook, page_of, report, work_done, write
 
 from churnlib import text
 from churnlib.reporting import run
@@ -205,3 +205,5 @@ def test_no_complete_period_yet_is_an_exit_that_cron_retries(home):
     described.write_text(described.read_text("utf-8").replace("2024-01-01", "2026-01-02"), "utf-8")
     code, out, err = report(home)
     assert (code, out) == (4, []) and "no complete period" in err
+    code, out, err = command(home, "check", "--dataset", "shop")  # the files can be looked at all the same
+    assert code == 0 and "no period is complete yet" in out[0] and "customers.csv" in "\n".join(out)

@@ -27,7 +27,9 @@ def check_text(data: Dataset) -> str:
         Two tables and what to do, in the reader's language.
     """
     rows_in, aside = int(data.files["n_rows_in"].sum()), int(data.files["n_rows_set_aside"].sum())
-    head = text.say("dataset.check.head", title=data.spec.title, name=data.name, as_of=data.as_of, period=data.period)
+    is_open = data.period.last > data.as_of and not data.spec.snapshot
+    key = "dataset.check.head_open" if is_open else "dataset.check.head"
+    head = text.say(key, title=data.spec.title, name=data.name, as_of=data.as_of, period=data.period)
     total = text.say("dataset.check.total", rows=rows_in, used=rows_in - aside, aside=aside, files=len(data.files))
     parts = [head, "", _files(data.files), "", total]
     if len(data.rules):

@@ -222,6 +222,7 @@ def open_dataset(
     period: str | None = None,
     where: Mapping[str, Any] | None = None,
     is_refreshed: bool = False,
+    must_be_complete: bool = True,
 ) -> Dataset:
     """Open a data set: read its files when they have changed, else the Parquet made of them last time.
 
@@ -237,6 +238,8 @@ def open_dataset(
         Restriction of the customers, as in `Dataset.where`.
     is_refreshed : bool
         Ask databases anew instead of using the answer kept for this as_of.
+    must_be_complete : bool
+        With False, data that cover no complete month yet are opened at the month of as_of: to look at, not to count.
 
     Returns
     -------
@@ -256,16 +259,25 @@ def open_dataset(
     if definition and definition not in spec.definitions:
         raise text.UsageError("dataset.unknown_definition", name=definition, hint=hint(definition, spec.definitions))
     asked = Period.parse(period) if period else None  # before any file is read
-    choose_period(spec, asked, spec.observed_from)
+    chosen = _period(spec, asked, spec.observed_from, must_be_complete)
     stored = store(folder, spec, is_refreshed)
     con, _ = _opened(stored.path, spec, ())
     observed = date.fromisoformat(json.loads((stored.path / "meta.json").read_text("utf-8"))["observed_from"])
-    chosen = choose_period(spec, asked, observed)
+    chosen = _period(spec, asked, observed, must_be_complete)
     data = Dataset(folder.name, folder, spec, stored, con, chosen, definition or spec.definition)
     limited = scope.current()  # by the recipe of a report; nothing for an analyst
     if limited.where or where:
         data = data.where(**limited.where, **(where or {}))
     return replace(data, spec=limited.applied(spec))
+
+
+def _period(spec: schema.Spec, asked: Period | None, observed: date | None, must_be_complete: bool) -> Period:
+    try:
+        return choose_period(spec, asked, observed)
+    except text.PeriodError:
+        if must_be_complete:
+            raise
+        return Period.containing(spec.as_of)
 
 
 def store(folder: Path, spec: schema.Spec, is_refreshed: bool = False) -> cache.Stored:
