@@ -9,6 +9,7 @@ what the lost said; `tracking`: satisfaction, conversion, campaigns; `worth`: wh
 from churnlib.counts.answers import answer_counts
 from churnlib.counts.base import Counts
 from churnlib.counts.benchmarks import benchmark_rows
+from churnlib.counts.bridge import bridge_counts
 from churnlib.counts.cohortperiods import cohort_period_counts
 from churnlib.counts.cohorts import cohort_counts
 from churnlib.counts.crossed import crossed_counts, slice_counts, unit_counts
@@ -21,7 +22,7 @@ from churnlib.counts.states import state_counts
 from churnlib.counts.tenure import tenure_counts
 from churnlib.counts.texts import text_counts
 from churnlib.counts.tracking import campaign_counts, companion_counts, tracking_counts
-from churnlib.counts.worth import band_counts, band_window, worth_counts
+from churnlib.counts.worth import band_counts, band_window, quiet_counts, worth_counts
 
 __all__ = [
     "Counts",
@@ -29,6 +30,7 @@ __all__ = [
     "band_counts",
     "band_window",
     "benchmark_rows",
+    "bridge_counts",
     "campaign_counts",
     "cohort_counts",
     "cohort_period_counts",
@@ -37,6 +39,7 @@ __all__ = [
     "lost_to_counts",
     "origin_counts",
     "period_counts",
+    "quiet_counts",
     "reason_counts",
     "reason_pair_counts",
     "repeat_counts",

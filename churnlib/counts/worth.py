@@ -1,28 +1,37 @@
-"""What customers bring and cost: ranked by their monthly fee, and between bands of what they were billed."""
+"""What customers bring and cost: ranked by what they pay, and between bands of what they were billed."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from churnlib import text
-from churnlib.about import Period
+from churnlib.about import YEAR, Period
 from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, has_fee, segment
+from churnlib.counts.histories import Monthly, is_regular, monthly_revenue
 
-# One row per hundredth of the customers who were there after a day, the best payers first. Adds over hundredths.
+# One row per hundredth of the customers who were there after a day, the best payers first. Adds over hundredths. The
+# cost of a customer is the service cost and what the margin leaves to others, where either is recorded.
 HUNDREDTHS = """
 WITH there AS (
-  SELECT s.customer, coalesce(c.monthly_fee, 0) AS fee, {cost} AS cost,
-    CASE WHEN s.end_date <= $until THEN 1 ELSE 0 END AS lost
-  FROM spells AS s JOIN customers AS c ON c.customer = s.customer
+  SELECT s.customer, {fee} AS fee, CASE WHEN s.end_date <= $until THEN 1 ELSE 0 END AS lost, {service} AS service,
+    {margin} AS margin
+  FROM spells AS s JOIN customers AS c ON c.customer = s.customer {fees}
   WHERE s.definition = $definition AND s.start_date <= $day AND (s.end_date IS NULL OR s.end_date > $day)
+),
+costed AS (
+  SELECT customer, fee, lost, CASE WHEN service IS NULL AND margin IS NULL THEN NULL
+    ELSE coalesce(service, 0) + CAST(round(fee * (1 - coalesce(margin, 1))) AS BIGINT) END AS cost
+  FROM there
 ),
 ranked AS (
   SELECT fee, cost, lost, row_number() OVER (ORDER BY fee DESC NULLS LAST, customer NULLS LAST) AS place,
     count(*) OVER () AS n_all
-  FROM there
+  FROM costed
 )
 SELECT (100 * (place - 1)) // nullif(n_all, 0) AS hundredth, count(*) AS n_customers, sum(lost) AS n_lost,
   sum(fee) AS fee, sum(lost * fee) AS fee_lost, count(cost) AS n_costed, coalesce(sum(cost), 0) AS cost,
@@ -33,53 +42,20 @@ FROM ranked GROUP BY (100 * (place - 1)) // nullif(n_all, 0)
 ORDER BY hundredth NULLS LAST
 """
 
-# One row per customer who was there all through the earlier window: what was billed in it and in the later one.
-BILLED = """
-CREATE OR REPLACE TEMP TABLE billed AS
-WITH amounts AS (
-  SELECT customer, sum(CASE WHEN date <= $base_last THEN amount ELSE 0 END) AS earlier,
-    sum(CASE WHEN date >= $first THEN amount ELSE 0 END) AS later
-  FROM activity WHERE date BETWEEN $base_first AND $base_last OR date BETWEEN $first AND $last
-  GROUP BY customer
-)
-SELECT s.customer, coalesce(a.earlier, 0) AS earlier, coalesce(a.later, 0) AS later, t.customer IS NULL AS is_gone
-FROM spells AS s
-LEFT JOIN amounts AS a ON a.customer = s.customer
-LEFT JOIN spells AS t ON t.customer = s.customer AND t.definition = $definition AND t.start_date <= $last
-  AND (t.end_date IS NULL OR t.end_date > $last)
-WHERE s.definition = $definition AND s.start_date <= $base_first AND (s.end_date IS NULL OR s.end_date > $base_last)
+# One row per customer with activity in some months that used nothing.
+UNUSED = """
+SELECT customer FROM activity WHERE date BETWEEN $first AND $last
+GROUP BY customer HAVING count(quantity) > 0 AND sum(quantity) <= 0 ORDER BY customer NULLS LAST
 """
 
-# One row: the least amount of the upper and of the middle third of those who were billed anything.
-EDGES = """
-WITH ranked AS (
-  SELECT earlier, row_number() OVER (ORDER BY earlier DESC NULLS LAST, customer NULLS LAST) AS place,
-    count(*) OVER () AS n_all
-  FROM billed WHERE earlier > 0
-)
-SELECT min(CASE WHEN 3 * place <= n_all + 2 THEN earlier END) AS high,
-  min(CASE WHEN 3 * place <= 2 * n_all + 1 THEN earlier END) AS middle
-FROM ranked
-"""
+# A margin of 18 means 18 %.
+MARGIN = "CASE WHEN c.margin > 1 THEN c.margin / 100 ELSE c.margin END"
 
-# One row per band before and band now. Adds over both.
-MOVES = """
-WITH placed AS (
-  SELECT earlier, later,
-    CASE WHEN earlier <= 0 THEN 'none' WHEN earlier >= $high THEN 'high' WHEN earlier >= $middle THEN 'middle'
-      ELSE 'low' END AS band_before,
-    CASE WHEN is_gone THEN 'left' WHEN later <= 0 THEN 'none' WHEN later >= $high THEN 'high'
-      WHEN later >= $middle THEN 'middle' ELSE 'low' END AS band_now
-  FROM billed
-)
-SELECT band_before, band_now, count(*) AS n_customers, sum(earlier) AS amount_before, sum(later) AS amount_now
-FROM placed GROUP BY band_before, band_now
-ORDER BY band_before NULLS LAST, band_now NULLS LAST
-"""
+FELL = 0.5  # share of the own base below which a customer's bills have fallen
 
 
 def worth_counts(data: Any, *, years_back: int = 0, definition: str | None = None) -> Counts:
-    """Count customers by hundredths of the monthly fee, with what they pay, cost, and who of them left.
+    """Count customers by hundredths of what they pay a month, with what they cost, and who of them left.
 
     Parameters
     ----------
@@ -91,31 +67,56 @@ def worth_counts(data: Any, *, years_back: int = 0, definition: str | None = Non
     Returns
     -------
     Counts
-        One row per hundredth (0: those who pay most): `n_customers`, `fee` a month; `n_lost`, `fee_lost` (of those,
-        lost by the end of the report's period); `n_costed` (with a service cost), their `fee_costed` and `cost`,
-        `n_unprofitable` (cost more than they pay) and their `shortfall`. Money in minor units. Adds over hundredths.
+        One row per hundredth (0: those who pay most): `n_customers`, `fee` a month (where customers have none, their
+        mean revenue a month over the year before); `n_lost`, `fee_lost` (of those, lost by the end of the report's
+        period); `n_costed` (with a service cost or a margin), their `fee_costed` and `cost`, `n_unprofitable` (cost
+        more than they pay) and their `shortfall`. Money in minor units. Adds over hundredths.
 
     Raises
     ------
     DataError
-        If customers have no monthly fee.
+        If there are neither fees nor amounts.
     """
-    if not has_fee(data):
-        raise text.DataError("value.no_fee")
     name, (_, everybody) = definitions.spells(data, definition), segment(data, None)
     until = data.about.period
     day = until
     for _ in range(years_back):
         day = day.year_before()
-    cost = "c.service_cost" if data.has("customers.service_cost") else "CAST(NULL AS BIGINT)"
-    frame = data.con.frame(HUNDREDTHS.format(cost=cost), {"definition": name, "day": day.last, "until": until.last})
+    parts = {"fee": "coalesce(c.monthly_fee, 0)", "fees": ""}
+    if not has_fee(data):
+        _load_fees(data, name, day.last)
+        parts = {"fee": "coalesce(f.fee, 0)", "fees": "LEFT JOIN mean_revenue AS f ON f.customer = s.customer"}
+    parts["service"] = "c.service_cost" if data.has("customers.service_cost") else "CAST(NULL AS BIGINT)"
+    parts["margin"] = MARGIN if data.has("customers.margin") else "CAST(NULL AS DOUBLE)"
+    frame = data.con.frame(HUNDREDTHS.format(**parts), {"definition": name, "day": day.last, "until": until.last})
     return Counts(frame, about(data, everybody, None, name), ("hundredth",), ("hundredth",))
 
 
+def _load_fees(data: Any, name: str, day: date) -> None:
+    """Make the table `mean_revenue`: by customer, revenue a month over the year up to a day."""
+    monthly = monthly_revenue(data, name)
+    if monthly is None:
+        raise text.DataError("value.no_fee")
+    last = monthly.place(Period.containing(day)) + 1
+    window = monthly.amount[:, max(last - YEAR["month"], 0) : last]
+    fee = np.rint(window.sum(axis=1) / max(window.shape[1], 1)).astype(np.int64)
+    data.con.load("mean_revenue", pd.DataFrame({"customer": monthly.customers, "fee": fee}))
+
+
 def band_window(data: Any, *, definition: str | None = None) -> int:
-    """Give the months over which bills are compared: 3, or 12 where customers without a contract buy now and then."""
-    name = definition or data.about.definition
-    return 12 if data.spec.definitions[name].kind == "inactivity" else 3
+    """Give the months over which bills are compared: 3 where customers are billed every month, 12 where they buy now
+    and then, so that a buyer every four months never looks like one who stopped."""
+    monthly = monthly_revenue(data, definition)
+    return 3 if monthly is not None and is_regular(monthly.amount != 0) else 12
+
+
+def _windows(data: Any, months: int, name: str) -> tuple[Monthly, slice, slice] | None:
+    """Give monthly revenue with the months now and those a year ago; None if it does not reach back so far."""
+    monthly, last = monthly_revenue(data, name), Period.containing(data.about.period.last)
+    if monthly is None or monthly.place(last.year_before().shift(1 - months)) < 0:
+        return None
+    end, before = monthly.place(last) + 1, monthly.place(last.year_before()) + 1
+    return monthly, slice(end - months, end), slice(before - months, before)
 
 
 def band_counts(data: Any, *, months: int = 3, definition: str | None = None) -> Counts:
@@ -136,18 +137,102 @@ def band_counts(data: Any, *, months: int = 3, definition: str | None = None) ->
         earlier window. Empty when activity has no amounts or does not reach back so far.
     """
     name, (_, everybody) = definitions.spells(data, definition), segment(data, None)
-    told = about(data, everybody, None, name)
-    names = ["band_before", "band_now", "n_customers", "amount_before", "amount_now"]
-    grain = ("band_before", "band_now")
-    last = Period.containing(told.period.last)
-    first, base_last = last.shift(1 - months), last.year_before()
-    base_first = first.year_before()
-    if not data.has("activity.amount") or data.con.value("SELECT min(date) FROM activity") > base_first.first:
+    told, grain = about(data, everybody, None, name), ("band_before", "band_now")
+    names = [*grain, "n_customers", "amount_before", "amount_now"]
+    windows = _windows(data, months, name)
+    if windows is None:
         return Counts(pd.DataFrame(columns=names), told, grain, grain)
-    window = {"base_first": base_first.first, "base_last": base_last.last, "first": first.first, "last": last.last}
-    data.con.run(BILLED, {**window, "definition": name})
-    edges = data.con.frame(EDGES).iloc[0]
-    limits = {"high": int(edges["high"]), "middle": int(edges["middle"])} if edges.notna().all() else {}
-    frame = data.con.frame(MOVES, limits) if limits else pd.DataFrame(columns=names)
-    data.con.run("DROP TABLE billed")
+    monthly, now, before = windows
+    stayed = _through(monthly, before)
+    earlier, later = (monthly.amount[stayed][:, months].sum(axis=1) for months in (before, now))
+    billed = np.sort(earlier[earlier > 0])[::-1]
+    if not billed.size:
+        return Counts(pd.DataFrame(columns=names), told, grain, grain)
+    high, middle = billed[(len(billed) + 2) // 3 - 1], billed[(2 * len(billed) + 1) // 3 - 1]
+    gone = ~monthly.here(monthly.months[now.stop - 1].last)[stayed]
+    rows = pd.DataFrame({"band_before": _band(earlier, high, middle), "band_now": _band(later, high, middle)})
+    rows = rows.assign(amount_before=earlier, amount_now=later, n_customers=1)
+    rows.loc[gone, "band_now"] = "left"
+    frame = rows.groupby(list(grain), as_index=False)[names[2:]].sum()
     return Counts(frame, told, grain, grain)
+
+
+def _through(monthly: Monthly, window: slice) -> np.ndarray:
+    """Tell who was a customer from the first day of a window to its last."""
+    first, last = monthly.months[window.start].first, monthly.months[window.stop - 1].last
+    start, end = monthly.spells["start_date"], monthly.spells["end_date"]
+    there = (start <= pd.Timestamp(first)) & ~(end <= pd.Timestamp(last))
+    told = np.zeros(len(monthly.customers), bool)
+    told[monthly.spells.loc[there, "row"]] = True
+    return told
+
+
+def _band(amount: np.ndarray, high: int, middle: int) -> np.ndarray:
+    return np.select([amount <= 0, amount >= high, amount >= middle], ["none", "high", "middle"], "low")
+
+
+def quiet_counts(data: Any, by: str | None = None, *, months: int = 3, definition: str | None = None) -> Counts:
+    """Count customers who are still here but bring nothing any more, or lastingly less than their own base.
+
+    Parameters
+    ----------
+    data : Dataset
+    by : str, optional
+        Name of a declared segment, read at the end of the report's period.
+    months : int
+        Length of the window that ends with the report's period; the base is the year before it.
+
+    Returns
+    -------
+    Counts
+        One row per `level` and `what`: "none" (billed in the base without a gap as long as the window, nothing in the
+        window), "unused" (billed in the window with a quantity of 0, such as no call), "fallen" (each month of the
+        window, or the window as a whole where customers buy now and then, under half of the base), "steady" (all else):
+        `n_customers`, `amount_before` (a month of the base), `amount_now` (a month of the window). Customers here from
+        the start of the base on. Adds over both. Empty as `band_counts`.
+    """
+    name, (source, division) = definitions.spells(data, definition), segment(data, by)
+    told, grain = about(data, division, None, name), ("level", "what")
+    names = [*grain, "n_customers", "amount_before", "amount_now"]
+    monthly, last = monthly_revenue(data, name), Period.containing(data.about.period.last)
+    if monthly is None or monthly.place(last.shift(1 - months - YEAR["month"])) < 0:
+        return Counts(pd.DataFrame(columns=names), told, grain, grain)
+    end = monthly.place(last) + 1
+    whole = slice(end - months - YEAR["month"], end)
+    stayed = _through(monthly, whole)
+    base, now = np.split(monthly.amount[stayed][:, whole], [YEAR["month"]], axis=1)
+    usual = base.sum(axis=1) / YEAR["month"]
+    is_rare = _gap(base) >= months  # a buyer every four months has not stopped after three
+    whole_year = months >= YEAR["month"]
+    fallen = now.mean(axis=1) < FELL * usual if whole_year else (now < FELL * usual[:, None]).all(axis=1) & ~is_rare
+    none = (now <= 0).all(axis=1) & (usual > 0) & ~is_rare
+    unused = np.isin(monthly.customers[stayed], _unused(data, monthly.months[end - months], last))
+    what = np.select([none, unused & ~none, fallen & (usual > 0)], ["none", "unused", "fallen"], "steady")
+    rows = pd.DataFrame({"customer": monthly.customers[stayed], "what": what, "n_customers": 1})
+    rows["amount_before"], rows["amount_now"] = (
+        np.rint(usual).astype(np.int64),
+        np.rint(now.mean(axis=1)).astype(np.int64),
+    )
+    rows["level"] = _levels_at(data, source, last.last, rows["customer"]) if by else ""
+    return Counts(rows.groupby(list(grain), as_index=False)[names[2:]].sum(), told, grain, grain)
+
+
+def _unused(data: Any, first: Period, last: Period) -> np.ndarray:
+    """Give the customers whose activity of some months came to a quantity of 0, where quantities are recorded."""
+    if not data.has("activity.quantity"):
+        return np.array([], int)
+    return data.con.frame(UNUSED, {"first": first.first, "last": last.last})["customer"].to_numpy()
+
+
+def _levels_at(data: Any, source: str, day: date, customers: pd.Series) -> np.ndarray:
+    sql = f"SELECT customer, level FROM {source} WHERE $day BETWEEN from_date AND to_date"  # noqa: S608 (quoted)
+    return data.con.frame(sql, {"day": day}).set_index("customer")["level"].reindex(customers).to_numpy()
+
+
+def _gap(amount: np.ndarray) -> np.ndarray:
+    """Longest run of months without a bill, by customer."""
+    longest = run = np.zeros(len(amount), int)
+    for column in amount.T:
+        run = np.where(column > 0, 0, run + 1)
+        longest = np.maximum(longest, run)
+    return longest

@@ -33,13 +33,15 @@ class Concentration(Result):
         One row per fifth of the customers, 1 those who pay most: `n_customers`, `fee` a month (minor units), `share` of
         all fees, `cumulative` share; of those who stood in that fifth a year before: `n_before`, `n_lost` since,
         `lost_share`.
+    curve : pandas.DataFrame
+        One row per hundredth of the customers, the best first: `customers` and `money`, cumulative shares in [0, 1].
     difference : tuple of float
         Lost share of the best fifth less that of the others, with its interval; missing when nobody was there then.
     """
 
+    curve: pd.DataFrame
     difference: tuple[float, float, float]
     module: ClassVar[str] = "value"
-    folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
         Column("fifth", "term", prefix="value.fifth"),
         Column("n_customers", "whole"),
@@ -83,12 +85,15 @@ class Concentration(Result):
         shown = self.shown.dropna(subset="share")
         if shown.empty:
             return None
-        labels = [text.say(f"value.fifth.{fifth}") for fifth in shown["fifth"]]
-        columns = [
-            (text.say("results.column.n_customers"), [text.show(n, "number", digits=0) for n in shown["n_customers"]]),
-            (text.say("value.column.cumulative"), [text.show(v, "pct", digits=1) for v in shown["cumulative"]]),
-        ]
-        return plots.bars(labels, shown["share"].tolist(), columns=columns, digits=1, ax=ax)
+        money = plots.Curve(text.say("value.curve"), self.curve["customers"].tolist(), self.curve["money"].tolist())
+        alike = plots.Curve(
+            text.say("value.curve_alike"), [0.0, *self.curve["customers"]], [0.0, *self.curve["customers"]]
+        )
+        ticks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+        n = int(self.table["n_customers"].sum())
+        names = [f"{tick:.0%}" for tick in ticks]
+        axis = text.say("value.curve_axis", n=n)
+        return plots.steps([money, alike], ticks=ticks, tick_labels=names, x_label=axis, ax=ax)
 
 
 def fee_concentration(now, before) -> Concentration:
@@ -112,7 +117,11 @@ def fee_concentration(now, before) -> Concentration:
     table = table.merge(earlier, on="fifth", how="left").astype({"n_before": float, "n_lost": float})
     table["lost_share"] = table["n_lost"] / table["n_before"].where(table["n_before"] > 0)
     gap = _best_against_others(earlier, now.about.conf_level)
-    return Concentration(about=now.about, table=table, name="concentration", difference=gap)
+    sums = now.frame[["n_customers", "fee"]].cumsum()
+    shares = sums / now.frame[["n_customers", "fee"]].sum().where(lambda total: total > 0)
+    few = now.frame["n_customers"].min() < now.about.privacy_k  # steps of a handful would tell what single ones pay
+    curve = shares.set_axis(["customers", "money"], axis=1)[(now.frame["hundredth"] % FIFTH == FIFTH - 1) | (not few)]
+    return Concentration(about=now.about, table=table, name="concentration", curve=curve, difference=gap)
 
 
 def _best_against_others(fifths: pd.DataFrame, conf_level: float) -> tuple[float, float, float]:

@@ -13,6 +13,7 @@ from churnlib.about import YEAR
 from churnlib.intervals import overdispersion, wilson
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.statistics.bridge import BilledBridge, billed_bridge
 from churnlib.statistics.projection import Projection, step_discount
 from churnlib.statistics.trend import SPARK
 
@@ -105,17 +106,19 @@ class RevenueBridge(Result):
         )
 
 
-def revenue_bridge(counts) -> RevenueBridge:
-    """Book the monthly fees of each period and check the books: opening + new + reactivated - churned = closing.
+def revenue_bridge(counts, bills=None) -> RevenueBridge | BilledBridge:
+    """Book what comes in of each period and check the books: opening + new + reactivated - churned = closing.
 
     Parameters
     ----------
     counts : Counts
         From `period_counts(data)`: all customers, one row per period, with monthly fees.
+    bills : Counts, optional
+        From `bridge_counts(data)`: where there are bills they are booked, with expansion and contraction, and not fees.
 
     Returns
     -------
-    RevenueBridge
+    RevenueBridge or BilledBridge
         One row per period.
 
     Raises
@@ -123,6 +126,8 @@ def revenue_bridge(counts) -> RevenueBridge:
     DataError
         If there are no fees, or the books do not balance.
     """
+    if bills is not None and len(bills.frame):
+        return billed_bridge(bills)
     table = counts.frame.sort_values("period", kind="stable").reset_index(drop=True)
     if "fee_closing" not in table:
         raise text.DataError("value.no_fee")
@@ -148,7 +153,13 @@ class CustomerValue(Result):
     fee : float
         Mean fee a month in minor units of customers at the opening.
     margin, discount : float
-        Parameters: share of the fee that is left after costs; discount a year.
+        Share of the fee that is left after costs; discount a year, a parameter.
+    is_own_margin : bool
+        Whether the margin was found in the data (margin and service cost of the customers), or is the parameter.
+    n_lost : int
+        Customers lost in the last twelve months.
+    acquisition : float
+        Parameter: what winning a customer costs, as a multiple of keeping one for a year.
     horizon : int
         In months, of the survival-based rows; 0 without a projection.
     """
@@ -157,6 +168,9 @@ class CustomerValue(Result):
     margin: float
     discount: float
     horizon: int
+    is_own_margin: bool
+    n_lost: int
+    acquisition: float
     module: ClassVar[str] = "value"
     folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
@@ -178,28 +192,43 @@ class CustomerValue(Result):
             values |= {f"{method}{end}": self.money(amount) for end, amount in amounts.items()}
             values |= {f"{method}_months": row.months}
         values |= {"fee": self.money(self.fee)}
-        if pd.isna(table["value"].get("survival", np.nan)):
-            return (Finding("value.clv.simple_only", values),)
-        return (Finding("value.clv.both" if pd.notna(table["value"]["simple"]) else "value.clv.survival_only", values),)
+        has_simple, has_survival = (pd.notna(table["value"].get(m, np.nan)) for m in ("simple", "survival"))
+        word = "simple_only" if not has_survival else "both" if has_simple else "survival_only"
+        return (Finding(f"value.clv.{word}", values), *self._replacing())
+
+    def _replacing(self) -> tuple[Finding, ...]:
+        """Put the rule of thumb about winning customers beside the customers lost: an assumption, never a result."""
+        if not self.acquisition or self.n_lost < self.about.privacy_k:
+            return ()
+        values = {"n": self.n_lost, "multiple": self.acquisition, "kept": round(self.acquisition * self.n_lost)}
+        return (Finding("value.replacing", values, grade="weak"),)
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        return (Statement("value.clv.note", {"margin": self.margin, "discount": self.discount}),)
+        values = {"margin": self.margin, "discount": self.discount, "revenue": self.about.revenue_note}
+        source = "own" if self.is_own_margin else "given"
+        return (Statement(f"value.clv.margin_{source}", values), Statement("value.clv.note", values))
 
 
-def customer_value(counts, projection: Projection, *, margin: float = 0.4, discount: float = 0.08) -> CustomerValue:
+def customer_value(
+    counts, projection: Projection, worth=None, *, margin: float = 0.4, discount: float = 0.08, acquisition: float = 5.0
+) -> CustomerValue:
     """Work out what a new customer is worth: the texts' formula beside the survival-based one.
 
     Parameters
     ----------
     counts : Counts
-        From `period_counts(data, unit="month")`, with monthly fees.
+        From `period_counts(data, unit="month")`, with monthly fees or revenue.
     projection : Projection
         From `project_retention(cohort_counts(data, unit="month"))`.
+    worth : Counts, optional
+        From `worth_counts(data)`: the customers' own margins and service costs.
     margin : float
-        Share of the fee that is left after the costs of serving, in (0, 1].
+        Share of the fee that is left after the costs of serving, in (0, 1]; only where the data have none of their own.
     discount : float
         A year.
+    acquisition : float
+        What winning a customer costs as a multiple of keeping one; 0 to leave it out.
 
     Returns
     -------
@@ -210,8 +239,8 @@ def customer_value(counts, projection: Projection, *, margin: float = 0.4, disco
     about = counts.about
     frame = counts.frame[counts.frame["is_complete"] & (counts.frame["period"] <= str(about.period))]
     year = frame.sort_values("period", kind="stable").tail(YEAR["month"])
-    now = year.iloc[-1]
-    fee = now.fee_opening / now.n_opening if now.n_opening else np.nan
+    fee, own = _monthly_fee(year), _own_margin(worth, about.min_denominator)
+    margin = margin if own is None else own
     rows = [("simple", *_months_at_a_constant_rate(year, about.conf_level))]
     horizon = 0
     if projection.model is not None:
@@ -219,12 +248,28 @@ def customer_value(counts, projection: Projection, *, margin: float = 0.4, disco
         rows.append(("survival", *projection.mean_stay()))
         rows.append(("discounted", *projection.mean_stay(step_discount(discount, "month"))))
     table = pd.DataFrame(rows, columns=["method", "months", "ci_lower", "ci_upper"])
-    worth = np.where(table["method"] == "discounted", fee * margin, fee)
-    table = table.assign(value=table["months"] * worth, ci_lower=table["ci_lower"] * worth)
-    table["ci_upper"] = table["ci_upper"] * worth
-    return CustomerValue(
-        about=about, table=table, name="customer_value", fee=fee, margin=margin, discount=discount, horizon=horizon
-    )
+    worths = np.where(table["method"] == "discounted", fee * margin, fee)
+    bounds = np.sort(table[["ci_lower", "ci_upper"]].to_numpy() * worths[:, None], axis=1)  # a margin may be negative
+    table = table.assign(value=table["months"] * worths, ci_lower=bounds[:, 0], ci_upper=bounds[:, 1])
+    given = {"fee": fee, "margin": margin, "discount": discount, "horizon": horizon, "is_own_margin": own is not None}
+    given |= {"n_lost": int(year["n_churned"].sum()), "acquisition": acquisition}
+    return CustomerValue(about=about, table=table, name="customer_value", **given)
+
+
+def _monthly_fee(year: pd.DataFrame) -> float:
+    """Mean fee of those there at the last opening; without fees, revenue a month and customer over the year."""
+    now = year.iloc[-1]
+    if "fee_opening" in year:
+        return now.fee_opening / now.n_opening if now.n_opening else np.nan
+    customers = (year["n_opening"] + year["n_closing"]).sum() / 2
+    return year["revenue"].sum() / customers if "revenue" in year and customers else np.nan
+
+
+def _own_margin(worth, least: int) -> float | None:
+    """What is left of the fees of customers with a recorded cost or margin; None if too few have one."""
+    if worth is None or worth.frame["n_costed"].sum() < least or not worth.frame["fee_costed"].sum():
+        return None
+    return 1 - worth.frame["cost"].sum() / worth.frame["fee_costed"].sum()
 
 
 def _months_at_a_constant_rate(year: pd.DataFrame, conf_level: float) -> tuple[float, float, float]:

@@ -1,0 +1,91 @@
+"""What became of the revenue of each period: who brings more, less, nothing any more, and who is new or back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from churnlib.about import Period
+from churnlib.counts import definitions
+from churnlib.counts.base import Counts, about, segment
+from churnlib.counts.histories import is_regular, monthly_revenue
+from churnlib.counts.revenue import revenue_note
+
+UNITS = ("month", "quarter", "year")
+
+
+def bridge_counts(data: Any, unit: str | None = None, *, definition: str | None = None) -> Counts:
+    """Set the revenue of every customer in each period against the one before.
+
+    Parameters
+    ----------
+    data : Dataset
+    unit : {"month", "quarter", "year"}, optional
+        If not given, the shortest in which customers are billed regularly, so that who buys every four months does not
+        seem lost and back again; the longest that the data hold twice if there is none.
+    definition : str, optional
+
+    Returns
+    -------
+    Counts
+        One row per complete period after the first, of at most three years: `opening` (revenue of the period before),
+        `new` (of customers never billed before), `reactivated` (billed before, not in the period before), `expansion`
+        and `contraction` (of customers in both, contraction down to nothing while still a customer), `churned` (billed
+        in the period before, not in this one, and no customer at its end by the definition), `closing`; each with its
+        customers `n_...`. Minor units; contraction and churned are positive. opening + new + expansion + reactivated -
+        contraction - churned = closing. Flows of different periods do not add. Empty without amounts.
+    """
+    name, (_, everybody) = definitions.spells(data, definition), segment(data, None)
+    monthly = monthly_revenue(data, name)
+    told = about(data, everybody, None, name)
+    if monthly is None:
+        return Counts(pd.DataFrame(columns=["period"]), told, ("period",), ())
+    tried = [(u, *_periods(monthly, u)) for u in ((unit,) if unit else UNITS)]
+    tried = [one for one in tried if len(one[1]) > 1] or tried[:1]
+    unit, periods, sums = next((one for one in tried if is_regular(np.column_stack(one[2]) != 0)), tried[-1])
+    told = about(data, everybody, unit, name)
+    ever = _billed_earlier(monthly)
+    rows = []
+    for k in range(1, len(periods)):
+        ever |= sums[k - 1] != 0
+        here = monthly.here(periods[k].last)
+        rows.append({"period": str(periods[k]), **_flows(sums[k - 1], sums[k], ever, here)})
+    frame = pd.DataFrame(rows, columns=None if rows else ["period"])
+    return Counts(frame, replace(told, revenue_note=revenue_note(data)), ("period",), ())
+
+
+def _periods(monthly: Any, unit: str) -> tuple[list[Period], list[np.ndarray]]:
+    """Sum months to the periods that they fill."""
+    groups: dict[Period, list[int]] = {}
+    for k, month in enumerate(monthly.months):
+        groups.setdefault(Period.containing(month.first, unit), []).append(k)
+    whole = [(p, months) for p, months in groups.items() if p.last <= monthly.months[-1].last]
+    whole = [(p, months) for p, months in whole if monthly.months[months[0]].first == p.first]
+    return [p for p, _ in whole], [monthly.amount[:, months].sum(axis=1) for _, months in whole]
+
+
+def _billed_earlier(monthly: Any) -> np.ndarray:
+    """Tell who was a customer before the first month that is looked at: their first bill here is not their first."""
+    began = monthly.spells.groupby("row")["start_date"].min().sort_index()
+    return (began < pd.Timestamp(monthly.months[0].first)).to_numpy()
+
+
+def _flows(before: np.ndarray, now: np.ndarray, ever: np.ndarray, here: np.ndarray) -> dict[str, int]:
+    was, is_ = before != 0, now != 0
+    change = now - before
+    who = {
+        "opening": was,
+        "new": ~was & is_ & ~ever,
+        "expansion": was & (change > 0) & (is_ | here),
+        "reactivated": ~was & is_ & ever,
+        "contraction": was & (change < 0) & (is_ | here),
+        "churned": was & ~is_ & ~here,
+        "closing": is_,
+    }
+    amounts = {name: now if name == "closing" else before if name == "opening" else change for name in who}
+    signs = {"contraction": -1, "churned": -1}
+    out = {name: signs.get(name, 1) * int(amounts[name][told].sum()) for name, told in who.items()}
+    return out | {f"n_{name}": int(told.sum()) for name, told in who.items()}
