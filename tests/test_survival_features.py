@@ -151,6 +151,18 @@ def test_errors_without_each_block_are_those_of_refitting_in_r():
     np.testing.assert_allclose(block_errors(frame, patterns, model), t * r["jackknife"], rtol=1e-5)
 
 
+def test_a_level_lost_in_one_block_only_has_no_error_and_spoils_no_other():
+    frame, patterns = many_spells(np.random.default_rng(52))
+    frame = pd.concat([frame, frame[frame["block"] == 3].assign(pattern=2)], ignore_index=True)
+    patterns = pd.DataFrame({"a": ["0", "1", "2"]})
+    others = (frame["pattern"] == 2) & (frame["tenure"] > 0)
+    quiet = frame[others].assign(block=4, n_censored=frame["n_events"] + frame["n_censored"], n_events=0)
+    entered = frame[(frame["pattern"] == 2) & ~others].assign(block=4)
+    frame = pd.concat([frame, quiet, entered], ignore_index=True)  # level 2: lost in block 3, only censored in block 4
+    errors = block_errors(frame, patterns, fit_cox(frame, patterns, references={"a": "0"}))
+    assert np.isfinite(errors[0]) and np.isnan(errors[1])
+
+
 def many_spells(rng, customers=400, blocks=20):
     """Customers with several spells each and a risk of their own; the feature, a coin a customer, does nothing."""
     n = rng.integers(1, 8, customers)

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.special import ndtri
 from scipy.stats import chi2
 
-from churnlib.tenure.efron import Fit, PartialLikelihood, RiskCounts, maximise
+from churnlib.tenure.efron import Fit, PartialLikelihood, RiskCounts, maximise, maximise_near
 from churnlib.tenure.jackknife import jackknife_variance
 from churnlib.tenure.lifetable import anniversary
 
@@ -120,8 +120,7 @@ def block_errors(
     fits = []
     for block in sorted(frame["block"].unique()):
         part = risk_counts(frame[frame["block"] != block], patterns, strata)
-        fit = maximise(PartialLikelihood(part, model.likelihood.design, ties), start=model.fit.beta, tolerance=1e-6)
-        fits.append(np.where(fit.separated | fit.aliased, np.nan, fit.beta))
+        fits.append(maximise_near(PartialLikelihood(part, model.likelihood.design, ties), model.fit))
     return np.sqrt(jackknife_variance(np.array(fits)))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import sparse
 
 FAR = 15.0  # log hazard ratios of features with levels do not go so far unless they grow without end
+STILL = 0.01  # standard errors: a step that matters to no error estimate
 ALIASED = 1e-9  # share of a covariate's own information that the others must leave for it to count as one of its own
 
 
@@ -141,7 +142,9 @@ class PartialLikelihood:
         place = np.arange(self.d.sum()) - np.repeat(self.first, self.d)
         self.fraction = place / np.repeat(self.d, self.d) if ties == "efron" else np.zeros(len(place))
 
-    def at(self, beta: np.ndarray, weight: np.ndarray | float = 1.0) -> tuple[float, np.ndarray, np.ndarray]:
+    def at(
+        self, beta: np.ndarray, weight: np.ndarray | float = 1.0, *, with_information: bool = True
+    ) -> tuple[float, np.ndarray, np.ndarray | None]:
         """Give log likelihood, gradient (K,) and information (K, K) at a coefficient vector.
 
         What each tenure with events adds may be multiplied by a weight of its own (E,).
@@ -157,6 +160,8 @@ class PartialLikelihood:
         total = (self.dead.T @ weight) @ x  # the churned customers' covariates, summed
         loglik = float(total @ beta - w["log"].sum() - highest * (self.d @ weight))
         gradient = total - np.einsum("ek,e->k", s1, w["1"]) + np.einsum("ek,e->k", d1, w["f"])
+        if not with_information:
+            return loglik, gradient, None
         outer = _weighted(s1, w["2"], s1) + _weighted(d1, w["ff"], d1)
         cross = _weighted(s1, w["2f"], d1)
         information = _weighted(x, self._second_moments(r, w), x) - outer + cross + cross.T
@@ -187,16 +192,12 @@ def _weighted(a: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.einsum("ei,ej->ij", a * w[:, None], b)
 
 
-def maximise(
-    likelihood: PartialLikelihood, start: np.ndarray | None = None, tolerance: float = 1e-9, most: int = 25
-) -> Fit:
+def maximise(likelihood: PartialLikelihood, tolerance: float = 1e-9, most: int = 25) -> Fit:
     """Maximise a partial likelihood by Newton's method, halving steps that go too far.
 
     Parameters
     ----------
     likelihood : PartialLikelihood
-    start : numpy.ndarray, shape (K,), optional
-        Where to begin; 0 if not given.
     tolerance : float
         Largest step at which the coefficients stand still.
     most : int
@@ -211,9 +212,6 @@ def maximise(
     loglik, gradient, information = likelihood.at(beta)
     null, gone = loglik, aliased(information)
     free = np.ix_(~gone, ~gone)
-    if start is not None:
-        beta = np.where(gone, 0.0, start)
-        loglik, gradient, information = likelihood.at(beta)
     while not gone.all() and np.abs(step[~gone]).max() > tolerance and n < most:
         step, n = np.zeros(k), n + 1
         step[~gone] = np.linalg.lstsq(information[free], gradient[~gone], rcond=None)[0]
@@ -227,6 +225,23 @@ def maximise(
     std_error = np.sqrt(np.diag(covariance))
     converged = bool(n < most or separated.any())
     return Fit(beta, std_error, covariance, loglik, null, n, separated, gone, converged)
+
+
+def maximise_near(likelihood: PartialLikelihood, fit: Fit, tolerance: float = 1e-7, most: int = 25) -> np.ndarray:
+    """Maximise the likelihood of nearly the same counts: from the other maximum, with its covariance for the steps.
+
+    Returns
+    -------
+    numpy.ndarray, shape (K,)
+        Coefficients; missing where they do not stand still.
+    """
+    beta, covariance = fit.beta.copy(), np.nan_to_num(fit.covariance)
+    for _ in range(most):
+        step = covariance @ likelihood.at(beta, with_information=False)[1]
+        beta = beta + step
+        if not np.abs(step).max(initial=0.0) > tolerance:
+            break
+    return np.where(np.abs(step) > STILL * fit.std_error, np.nan, beta)
 
 
 def aliased(information: np.ndarray) -> np.ndarray:
