@@ -13,6 +13,7 @@ from churnlib.counts.bridge import bridge_counts
 from churnlib.counts.cohortperiods import cohort_period_counts
 from churnlib.counts.cohorts import cohort_counts
 from churnlib.counts.crossed import crossed_counts, slice_counts, unit_counts
+from churnlib.counts.losses import loss_counts
 from churnlib.counts.origins import origin_counts
 from churnlib.counts.periods import period_counts
 from churnlib.counts.reasons import lost_to_counts, reason_counts, reason_pair_counts, response_counts
@@ -36,6 +37,7 @@ __all__ = [
     "cohort_period_counts",
     "companion_counts",
     "crossed_counts",
+    "loss_counts",
     "lost_to_counts",
     "origin_counts",
     "period_counts",
