@@ -4,7 +4,7 @@ Verbs, in the order in which data flow (each is loaded when it is first used):
 
 - data: `open_dataset`, `set_language`
 - counts: `period_counts`, `crossed_counts`, `tracking_counts`, `tenure_counts`, `cohort_counts`, `reason_counts`,
-  `response_counts`
+  `response_counts`; what to count by beside segments: `recently`, `features`
 - results: `tracking_table`, `customer_ledger`, `churn_trend`, `segment_rates`, `control_chart`, `change_points`,
   `event_effects`, `churn_forecast`; `decompose_change`, `find_slices`, `unit_funnel`, `companion_signals`,
   `market_comparison`; `kaplan_meier` ...; `cohort_retention`;
@@ -43,6 +43,7 @@ _VERBS = {
         "band_counts",
         "band_window",
         "bridge_counts",
+        "purchase_counts",
         "loss_counts",
         "quiet_counts",
     ],
@@ -82,11 +83,13 @@ _VERBS = {
     "statistics.bridge": ["billed_bridge"],
     "statistics.quiet": ["quiet_customers"],
     "statistics.losses": ["lost_money"],
+    "statistics.purchases": ["expected_value"],
     "statistics.reasons": ["stated_reasons"],
     "statistics.followup": ["follow_up", "lost_to"],
     "statistics.across": ["reasons_across", "follow_up_across", "lost_to_across"],
     "statistics.together": ["reasons_together"],
     "statistics.texts": ["coded_texts", "text_agreement"],
+    "statistics.reconcile": ["reconcile_levels", "reconcile_changes"],
     "statistics.rivals": ["rival_definitions", "rival_rankings"],
     "statistics.limits": ["limit_evidence"],
     "statistics.buying": ["still_active"],

@@ -25,8 +25,8 @@ QUOTED = 2  # quotations a source and group
 LENGTHS = (4, 80)  # characters of a quotation
 _STOP = frozenset(
     "我们 你们 他们 这个 那个 这里 那里 什么 没有 就是 还是 还有 但是 因为 所以 而且 如果 一个 一直 已经 可以 不能 "
-    "不是 现在 时候 自己 觉得 知道 起来 某某 the and for that this was were are with have has had not but you your our they "
-    "them she his her its it is in of to we my me on at be so as an or if from by do does did would could".split()
+    "不是 现在 时候 自己 觉得 知道 起来 某某 the and for that this was were are with have has had not but you your our "
+    "they them she his her its it is in of to we my me on at be so as an or if from by do does did would could".split()
 )
 
 # One row per text of the window: a remark on an exit form, or a complaint.

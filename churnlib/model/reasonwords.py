@@ -23,7 +23,7 @@ SOURCES = ("exit_survey", "complaint")
 LONGEST = 16  # words, with the blanks between them, of which a phrase may consist in the text
 _CLAUSE = re.compile(r"[，。；！？、,;!?\n\r\t]+|\.(?=\s|$)|但是|可是|不过|\bbut\b|\bhowever\b")
 _HAN = re.compile(r"[\u4e00-\u9fff]{2,}")
-_DEGREE = re.compile(r"([太很偏最更真变好挺又])([\u4e00-\u9fff]+)")  # 太贵 is one word of jieba's, but two of ours
+_DEGREE = frozenset("太很偏最更真变好挺又")  # 太贵 is one word of jieba's, but two of ours
 _NOT = re.compile(r"(?<=[a-z])n[’']t\b|\bcannot\b")
 
 Words = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
@@ -63,7 +63,7 @@ class Coder:
     rules : dict
     negations, between : frozenset of str
     by_first : dict
-        First character -> the phrases that begin with it.
+        First character -> the phrases that begin with it, and whether they are Han characters alone.
     """
 
     phrases: dict[str, tuple[tuple[str, int], ...]]
@@ -71,7 +71,7 @@ class Coder:
     rules: dict[str, Rule]
     negations: frozenset[str]
     between: frozenset[str]
-    by_first: dict[str, tuple[str, ...]]
+    by_first: dict[str, tuple[tuple[str, bool], ...]]
 
     def code(self, written: str, source: str = "exit_survey") -> tuple[frozenset[str], tuple[str, ...]]:
         """Give the reasons that a text names, and its words."""
@@ -87,7 +87,7 @@ class Coder:
             for asked, phrases in met.items():
                 rule = self.rules[asked[0]]
                 if len(phrases) == self.needed[asked] and rule.scope in ("all", source):
-                    if not any(plain(word) in clause for word in rule.unless):
+                    if not any(word in clause for word in rule.unless):
                         found.add(asked[0])
         return frozenset(found), tuple(words)
 
@@ -96,8 +96,8 @@ class Coder:
         for i, token in enumerate(tokens):
             if likely := self.by_first.get(token[:1]):
                 rest = "".join(tokens[i : i + LONGEST])
-                for phrase in likely:
-                    if rest.startswith(phrase) and (_HAN.fullmatch(phrase) or len(phrase) in _ends(tokens, i)):
+                for phrase, is_han in likely:
+                    if rest.startswith(phrase) and (is_han or len(phrase) in _ends(tokens, i)):
                         yield phrase, i
 
     def _negated(self, tokens: list[str], at: int) -> bool:
@@ -122,6 +122,7 @@ def coder(folder: Path | None = None) -> Coder:
     own = _read(folder / FILE) if folder and (folder / FILE).is_file() else None
     rules = {} if own and own.replace else dict(shipped.reasons)
     rules |= own.reasons if own else {}
+    rules = {r: rule.model_copy(update={"unless": tuple(map(plain, rule.unless))}) for r, rule in rules.items()}
     phrases: dict[str, list[tuple[str, int]]] = {}
     needed = {}
     for reason, rule in rules.items():
@@ -132,9 +133,9 @@ def coder(folder: Path | None = None) -> Coder:
                 phrases.setdefault(part, []).append((reason, i))
     both = [shipped, own] if own else [shipped]
     words = (frozenset(plain(w) for one in both for w in getattr(one, name)) for name in ("negations", "between"))
-    by_first: dict[str, tuple[str, ...]] = {}
+    by_first: dict[str, tuple[tuple[str, bool], ...]] = {}
     for phrase in phrases:
-        by_first[phrase[0]] = (*by_first.get(phrase[0], ()), phrase)
+        by_first[phrase[0]] = (*by_first.get(phrase[0], ()), (phrase, bool(_HAN.fullmatch(phrase))))
     return Coder({phrase: tuple(asked) for phrase, asked in phrases.items()}, needed, rules, *words, by_first)
 
 
@@ -180,8 +181,7 @@ def cut(clause: str) -> list[str]:
     """
     words = []
     for word in _rjieba().cut(clause):
-        degree = _DEGREE.fullmatch(word)
-        words += [degree[1], degree[2]] if degree else [word]
+        words += (word[0], word[1:]) if word[0] in _DEGREE and len(word) > 1 else (word,)
     return words
 
 
