@@ -452,6 +452,13 @@ def test_levels_that_cannot_be_estimated_are_named_with_the_reason():
     assert any("feature b: r" in words for words in said(model))
 
 
+def test_a_model_that_does_not_converge_gives_no_numbers():
+    model = proportional_hazards(two_features())
+    model = replace(model, fit=model.fit._replace(converged=False))
+    assert model.findings[0].key == "survival.model.not_converged" and model.plot() is None
+    assert model.shown["hazard_ratio"].isna().all() and said(model)
+
+
 def test_data_without_features_say_so():
     data = canonical({"customers": [(i, day(0), None) for i in range(40)]}, BARE | {"as_of": day(99), "segments": {}})
     assert features(data) == []

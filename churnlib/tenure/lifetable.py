@@ -38,7 +38,8 @@ class LifeTable:
         Customers who came from another level at the tenure, less those who went to one: at risk in the new level from
         the next tenure on.
     n_customers : numpy.ndarray, shape (G,)
-        Customers who were ever in the level.
+        Customers who were ever in the level. At one tenure a customer is in one level, so that risk sets and events
+        count customers; over tenures, what enters and moves counts pieces of their time, and is shown to nobody.
     outcomes : dict of str to numpy.ndarray, shape (G, T)
         `n_events` by outcome.
     unit : {"day", "month"}
