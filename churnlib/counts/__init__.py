@@ -17,7 +17,7 @@ from churnlib.counts.losses import loss_counts
 from churnlib.counts.origins import origin_counts
 from churnlib.counts.periods import period_counts
 from churnlib.counts.reasons import lost_to_counts, reason_counts, reason_pair_counts, response_counts
-from churnlib.counts.repeats import repeat_counts
+from churnlib.counts.repeats import purchase_counts, repeat_counts
 from churnlib.counts.scopes import scope_counts
 from churnlib.counts.states import state_counts
 from churnlib.counts.tenure import tenure_counts
@@ -42,6 +42,7 @@ __all__ = [
     "origin_counts",
     "period_counts",
     "quiet_counts",
+    "purchase_counts",
     "reason_counts",
     "reason_pair_counts",
     "repeat_counts",

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
+
+import pandas as pd
 
 from churnlib import text
 from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, segment
+from churnlib.counts.histories import is_regular, monthly_revenue
+from churnlib.counts.revenue import make_revenue, revenue_note
 
 BOUGHT = ("purchase", "visit")
 
@@ -34,6 +40,76 @@ WHERE b.first_day >= $observed_from
 GROUP BY CASE WHEN s.end_date IS NULL THEN 'active' ELSE 'churned' END, b.n_repeat, b.recency, b.age
 ORDER BY state NULLS LAST, n_repeat NULLS LAST, recency NULLS LAST, age NULLS LAST
 """
+
+
+# One row per number of repeat days, day of the last one and days observed, as known on a day: customers, what they
+# spent with its squares (of a day's and of a customer's sum), and on how many days they bought afterwards.
+HISTORIES = """
+WITH days_bought AS (
+  SELECT customer, date AS day, sum(amount) AS spent FROM revenue
+  WHERE date <= $as_of AND date >= $observed_from AND customer NOT IN (SELECT customer FROM spells_excluded)
+  GROUP BY customer, date HAVING sum(amount) > 0
+),
+bought AS (
+  SELECT customer, count(CASE WHEN day <= $until THEN 1 END) - 1 AS n_repeat, min(day) AS first_day,
+    date_diff('day', min(day), max(CASE WHEN day <= $until THEN day END)) AS recency,
+    date_diff('day', min(day), CAST($until AS DATE)) AS age, count(CASE WHEN day > $until THEN 1 END) AS n_later,
+    sum(CASE WHEN day <= $until THEN spent ELSE 0 END) AS spent,
+    sum(CASE WHEN day <= $until THEN CAST(spent AS DECIMAL(18, 0)) * CAST(spent AS DECIMAL(18, 0)) ELSE 0 END) AS spent2
+  FROM days_bought GROUP BY customer HAVING min(day) <= $until
+)
+SELECT b.n_repeat, b.recency, b.age, count(*) AS n_customers, sum(b.n_later) AS n_later, sum(b.spent) AS spent,
+  CAST(sum(b.spent2) AS DOUBLE) AS spent2,
+  CAST(sum(CAST(b.spent AS DECIMAL(18, 0)) * CAST(b.spent AS DECIMAL(18, 0))) AS DOUBLE) AS total2
+FROM bought AS b LEFT JOIN customers AS c ON c.customer = b.customer
+WHERE c.start_date IS NULL OR c.start_date >= $observed_from
+GROUP BY b.n_repeat, b.recency, b.age
+ORDER BY n_repeat NULLS LAST, recency NULLS LAST, age NULLS LAST
+"""
+
+
+@dataclass(frozen=True)
+class PurchaseCounts(Counts):
+    """Buying histories now, and as they were known half-way.
+
+    Attributes
+    ----------
+    then : pandas.DataFrame
+        The same as `frame` as of the middle of the data, with the purchases that came afterwards.
+    days : int
+        From the middle to as_of.
+    """
+
+    then: pd.DataFrame
+    days: int
+
+
+def purchase_counts(data: Any, *, definition: str | None = None) -> PurchaseCounts:
+    """Count the buying histories of customers without a contract, now and half-way through the data.
+
+    Returns
+    -------
+    PurchaseCounts
+        One row per `n_repeat` (days with a purchase after the first), `recency` (days from the first to the last) and
+        `age` (days from the first to as_of): `n_customers`, `n_later` (their days with a purchase after the middle of
+        the data; 0 now), `spent` in minor units with `spent2` and `total2` (sums of squares by day and by customer, for
+        the variance). Who first bought before observed_from is left out. Adds over all. Empty where ends are recorded
+        or customers are billed regularly: there a silence is no question.
+    """
+    name, declared = definitions.declared_definition(data, definition)
+    definitions.spells(data, name)
+    told, names = about(data, segment(data, None)[1], data.about.period.unit, name), ["n_repeat", "recency", "age"]
+    monthly = monthly_revenue(data, name)
+    columns = [*names, "n_customers", "n_later", "spent", "spent2", "total2"]
+    if declared.kind != "inactivity" or monthly is None or is_regular(monthly.amount != 0):
+        nothing = pd.DataFrame(columns=columns)
+        return PurchaseCounts(nothing, told, tuple(names), tuple(names), nothing, 0)
+    make_revenue(data)
+    middle = date.fromordinal((data.as_of.toordinal() + data.observed_from.toordinal()) // 2)
+    window = {"as_of": data.as_of, "observed_from": data.observed_from}
+    now, then = (data.con.frame(HISTORIES, {**window, "until": until}) for until in (data.as_of, middle))
+    told = replace(told, revenue_note=revenue_note(data))
+    return PurchaseCounts(now, told, tuple(names), tuple(names), then, (data.as_of - middle).days)
 
 
 def repeat_counts(data: Any, *, definition: str | None = None) -> Counts:

@@ -73,6 +73,27 @@ class BuyTillYouDie:
         still = (alpha / (alpha + t)) ** r * hyp2f1(r, b, a + b - 1, t / (alpha + t))
         return (a + b - 1) / (a - 1) * (1 - still)
 
+    def expected_later(self, x, recency, age, weeks) -> np.ndarray:
+        """Give the expected purchases of a customer in the weeks after the end of observation.
+
+        Parameters
+        ----------
+        x, recency, age : array-like
+            As in `probability_active`.
+        weeks : float
+
+        References
+        ----------
+        Fader, Hardie and Lee (2005), equation 10.
+        """
+        x, recency, age, t = (np.asarray(v, float) for v in (x, recency, age, weeks))
+        r, alpha, b = self.r, self.alpha, self.b
+        a = self.a if abs(self.a - 1) > 1e-6 else 1 + 1e-6  # a removable singularity
+        still = ((alpha + age) / (alpha + age + t)) ** (r + x)
+        drop = 1 - still * hyp2f1(r + x, b + x, a + b + x - 1, t / (alpha + age + t))
+        odds = np.where(x > 0, a / (b + np.maximum(x, 1) - 1) * ((alpha + age) / (alpha + recency)) ** (r + x), 0.0)
+        return (a + b + x - 1) / (a - 1) * drop / (1 + odds)
+
 
 def fit_buying(x, recency, age, n) -> BuyTillYouDie:
     """Fit BG/NBD by maximum likelihood.
