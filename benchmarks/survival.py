@@ -92,7 +92,10 @@ def moves(path: Path, names: tuple[str, ...]):
 # what a step imports is not timed: at this size it would be most of the scan's and of the curves' time
 LOADED = {
     "scan": ("duckdb",),
-    "curves": ("pandas", *(f"churnlib.tenure.{m}" for m in ("milestones", "tenure_risk", "incidence", "restricted", "gray"))),
+    "curves": (
+        "pandas",
+        *(f"churnlib.tenure.{m}" for m in ("milestones", "tenure_risk", "incidence", "restricted", "gray")),
+    ),
     "lifelines": ("pandas", "lifelines", "lifelines.statistics"),
     "cox": ("pandas", "churnlib.tenure.cox"),
 }
