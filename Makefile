@@ -1,12 +1,14 @@
 # The churn workbook · 客户流失分析工作簿
 #
-#@   make report DATASET=telecom PERIOD=2025-12 DEFINITION=contract_end BY=region LANGUAGES=zh,en FORCE=1
+#@   make report DATASET=telecom PERIOD=2025-12 DEFINITION=contract_end BY=region LANGUAGES=zh,en FORCE=1 REASON="..."
+#@   make report RECIPE=branches                    RECIPE: a file reports/<name>.yml · reports/ 下的配方
+#@   make diff   A=telecom/2025-11 B=telecom        two published reports · 两份已发布的报告
 #@   make check  DATASET=mine                       DATASET: a folder under data/ · data/ 下的目录名
 #@   make new    DATASET=mine FROM=/folder/of/files FROM: your own files · 自有数据文件所在目录
 #@   make setup  PYTHON=python3.13                  the interpreter of a new environment · 新环境所用的解释器
 
 .DEFAULT_GOAL := help
-VARIABLES := DATASET PERIOD DEFINITION BY LANGUAGES FORCE FROM PYTHON
+VARIABLES := DATASET PERIOD DEFINITION BY LANGUAGES RECIPE REASON FORCE FROM PYTHON A B KEEP
 
 # A misspelt variable must not make a report of something else.
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
@@ -28,7 +30,7 @@ export PYTHONNOUSERSITE := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 
 help: ## list what can be made · 列出全部命令
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s  %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s  %s\n", $$1, $$2}' Makefile
 	@echo
 	@sed -n 's/^#@//p' Makefile
 
@@ -49,9 +51,21 @@ new: setup ## propose a dataset.yml for your own files · 为自有数据生成 
 	@$(CHURN) new $(call option,DATASET,dataset) $(call option,FROM,from)
 
 # exit code 5 means "published, with warnings", which the run has printed: that is no failure of make's
+REPORT = $(CHURN) report $(call option,DATASET,dataset) $(call option,PERIOD,period) \
+    $(call option,DEFINITION,definition) $(call option,BY,by) $(call option,LANGUAGES,languages) \
+    $(call option,RECIPE,recipe) $(call option,REASON,reason) $(if $(filter-out 0,$(FORCE)),--force)
+
 report: setup ## the report of a data set, in both languages · 生成报告（中英文各一份）
-	@$(CHURN) report $(call option,DATASET,dataset) $(call option,PERIOD,period) $(call option,DEFINITION,definition) \
-	    $(call option,BY,by) $(call option,LANGUAGES,languages) $(if $(filter-out 0,$(FORCE)),--force) || test $$? -eq 5
+	@$(REPORT) || test $$? -eq 5
+
+pdf: setup ## the same, printed as PDF too (needs Chromium) · 同上，另印 PDF（需 Chromium）
+	@$(REPORT) --pdf || test $$? -eq 5
+
+diff: setup ## in what two published reports differ: A= B= · 比较两份报告：指标、历史更正、口径
+	@$(CHURN) diff "$$A" "$$B"
+
+clean-reports: setup ## keep the newest KEEP=24 periods of every report · 每种报告只保留最近 24 期
+	@$(CHURN) clean $(call option,KEEP,keep)
 
 lab: setup ## explore the notebooks in JupyterLab · 在 JupyterLab 中探索
 	@$(RUN) jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/README.md \
@@ -82,4 +96,4 @@ clean: ## remove what can be made again, but not reports and .venv · 清除缓�
 	@rm -rf data/*/.cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
 	@find churnlib tests benchmarks data notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
-.PHONY: help setup doctor check new report lab lint test test-all calibrate benchmark lock clean
+.PHONY: help setup doctor check new report pdf diff clean-reports lab lint test test-all calibrate benchmark lock clean

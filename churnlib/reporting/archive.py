@@ -145,6 +145,8 @@ def clean(reports: Path, keep: int) -> list[Path]:
         with suppress(publish.Locked), publish.lock(folder):
             for old in _beyond(folder, keep):
                 shutil.rmtree(old)
+                private = old.parent.with_name(f"{old.parent.name}.private")
+                (private / publish.LEDGER.format(old.name)).unlink(missing_ok=True)
                 removed.append(old)
     if removed:
         write_index(reports)

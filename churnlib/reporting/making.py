@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churnlib import text
+from churnlib.about import Period
 from churnlib.model import scope
 from churnlib.model.cache import digest
-from churnlib.reporting import collect, fingerprint, formats, publish, render, run
+from churnlib.reporting import collect, figures, fingerprint, formats, publish, render, run
 from churnlib.reporting.children import Child
 from churnlib.reporting.collect import Chapter
 from churnlib.reporting.notes import Decision, Notes, read_notes
 from churnlib.reporting.prepare import Prepared, prepare
 from churnlib.reporting.request import Request
 from churnlib.reporting.steps import Steps
-from churnlib.reporting.summary import all_kpis, summarise
+from churnlib.reporting.summary import Summary, all_kpis, summarise
 from churnlib.reporting.verify import names_in, verify
 from churnlib.text import LANGUAGES
 
@@ -86,7 +87,7 @@ class Making:
         with self.steps.step("prepare", dataset=self.request.name, period=self.request.period) as told:
             reading = Child(prepare, self.request, self.work / "private")
             try:
-                _load_engines()  # while the data are read
+                load_engines()  # while the data are read
                 prepared = reading.result()
             except BaseException:
                 reading.stop()
@@ -135,7 +136,10 @@ class Making:
             generated=self.moment,
             revision=revision,
             run_id=run_id,
-            warnings=_warnings(prepared, chapters, [notes[language] for language in request.languages], since),
+            warnings=[
+                *_warnings(prepared, chapters, [notes[language] for language in request.languages], since),
+                *_unfounded(chapters, summary, request.period),
+            ],
         )
 
     def _since(self, prepared: Prepared, chapters: list[Chapter], revision: int) -> Since:
@@ -228,8 +232,12 @@ class Making:
         return [name for name, value in things.items() if before.get(name) != value] or ["forced"]
 
 
-def _load_engines() -> None:
+def load_engines() -> None:
     """Import what executes and renders, so that forked children have it."""
+    from churnlib.reporting import warm
+
+    warm.preload()  # first: it chooses the settings under which libraries are loaded
+
     from churnlib.reporting import between, page, worker  # noqa: F401 (pandas, nbconvert)
 
     worker.load_papermill()
@@ -282,6 +290,15 @@ def _warnings(
     strangers = dict.fromkeys(heading for written in notes for heading in written.strangers(known))
     warned += [("report.warning.note", {"heading": heading}) for heading in strangers]
     return [{language: text.say(key, language, **values) for language in LANGUAGES} for key, values in warned]
+
+
+def _unfounded(chapters: list[Chapter], summary: Summary, period: Period) -> list[dict[str, str]]:
+    """Warn of numbers that are said and that nothing vouches for."""
+    found = figures.unfounded(chapters, summary, period)
+    if not found:
+        return []
+    values = {"numbers": [f"{number} ({where})" for where, number in found[:5]]}
+    return [{language: text.say("report.warning.unfounded", language, **values) for language in LANGUAGES}]
 
 
 def _texts_of(tables: Iterable[str]) -> Iterable[str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from churnlib import text
 from churnlib.reporting import archive, run
 from churnlib.reporting.children import Child
+from churnlib.reporting.making import load_engines
 from churnlib.reporting.report import Outcome, make_report
 from churnlib.reporting.request import Request
 from churnlib.reporting.steps import Steps, peak_memory
@@ -57,7 +58,9 @@ def make_packs(request: Request, recipe: Recipe, moment: datetime, steps: Steps,
         When all others are published.
     """
     with steps.step("plan", segment=recipe.each) as told:
-        units = Child(plan, request, recipe.each, recipe.levels).result()
+        planning = Child(plan, request, recipe.each, recipe.levels)
+        load_engines()  # once, for all
+        units = planning.result()
         told["n"] = len(units)
     waiting = [_of(request, recipe.each, *unit) for unit in units]
     outcomes, failed = {}, {}

@@ -180,10 +180,13 @@ def _begins(revision: Path) -> tuple:
 
 
 def put_private(made: Path, folder: Path, period: Period) -> None:
-    """Replace the private folder of a period (rows set aside): only its owner may enter it. Exact ledgers are kept."""
+    """Replace the private folder of a period (rows set aside): only its owner may enter it.
+
+    Exact ledgers are kept, and the lists that an analyst has exported.
+    """
     target, old = folder / f"{period}.private", folder / f"{_STAGING}old-{secrets.token_hex(4)}"
-    for ledger in target.glob("ledger.*.json"):
-        shutil.copy2(ledger, made)
+    for kept in [*target.glob("ledger.*.json"), *target.glob("list.*.csv")]:
+        shutil.copy2(kept, made)
     for path in [made, *made.rglob("*")]:
         path.chmod(0o700 if path.is_dir() else 0o600)
     if target.exists():

@@ -10,12 +10,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from churnlib.reporting import warm
+
 START_SECONDS = 60  # a kernel that has not answered by then has not started
 CELL_SECONDS = 900  # the slowest cell of the largest data set, and much more
 LONGEST = 100  # characters of a socket's path; the system's limit is 107 or less
 STARTS = 3  # attempts to start a kernel; a notebook that ran into an error is never repeated
 
 QUIET_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+LIBRARY_SETTINGS = {"PYTHONWARNINGS": "ignore", "MPLBACKEND": "Agg", **dict.fromkeys(QUIET_THREADS, "1")}
 
 
 def load_papermill():
@@ -64,10 +67,8 @@ def environment(scratch: Path, home: Path) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
         "PYTHONHASHSEED": "0",
         "PYTHONUTF8": "1",
-        "PYTHONWARNINGS": "ignore",
-        "MPLBACKEND": "Agg",
         "CHURN_HOME": str(home),
-        **dict.fromkeys(QUIET_THREADS, "1"),
+        **LIBRARY_SETTINGS,
     }
 
 
@@ -86,13 +87,17 @@ def work(source: Path, target: Path, parameters: dict[str, Any], home: Path) -> 
     with tempfile.TemporaryDirectory(dir=_near(target), prefix="churn-", ignore_cleanup_errors=True) as scratch:
         os.environ.update(environment(Path(scratch), home))
         tempfile.tempdir = scratch  # jupyter's own temporary files; decided once, before the environment was
-        error = execute(source, target, parameters)
+        kernel = warm.Kernel() if warm.is_possible() else None  # before papermill has sockets
+        error = execute(source, target, parameters, kernel)
         return {"error": error, "seconds": time.monotonic() - start, "megabytes": _kernel_memory()}
 
 
-def execute(source: Path, target: Path, parameters: dict[str, Any]) -> dict[str, Any] | None:
-    """Execute one notebook; give None, or the error."""
+def execute(
+    source: Path, target: Path, parameters: dict[str, Any], kernel: warm.Kernel | None = None
+) -> dict[str, Any] | None:
+    """Execute one notebook, in a kernel that waits or else in new ones; give None, or the error."""
     papermill = load_papermill()
+    own = {"kernel_manager_class": warm.manager(kernel)} if kernel else {}
     for attempt in range(1, STARTS + 1):
         try:
             papermill.execute_notebook(
@@ -108,6 +113,7 @@ def execute(source: Path, target: Path, parameters: dict[str, Any]) -> dict[str,
                 shutdown_kernel="immediate",  # nothing in it is worth waiting for
                 autosave_cell_every=0,
                 cwd=str(source.parent),
+                **own,
             )
             return None
         except papermill.PapermillExecutionError as problem:

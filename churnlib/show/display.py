@@ -48,7 +48,8 @@ def block(result: results.Result) -> dict[str, Any]:
     Returns
     -------
     dict
-        `id`, `module`; `findings` (key, text, grade, tone, weight); `subtitle`, `notes`, `alt`: texts as {zh, en};
+        `id`, `module`; `findings` (key, text, grade, tone, weight, and the numbers that the text may hold); `subtitle`,
+        `notes`, `alt`: texts as {zh, en};
         `svg`, `png`: drawings as {zh, en} or null (a picture only where the drawing would be larger than `svg.LIMIT`);
         `table`: columns (name, label, kind), rows of text by language, `folded`, and `more`, the rows left out;
         `data`: name and text of the CSV, columns (name, label, unit); `sheet`: the same for Excel, see
@@ -90,7 +91,23 @@ def _both(statement: results.Statement) -> Words:
 
 def _finding(finding: results.Finding) -> dict[str, Any]:
     said = {"key": finding.key, "text": _both(finding), "grade": finding.grade, "tone": finding.tone}
-    return said | {"weight": _number(finding.weight)}
+    numbers = [number for value in finding.values.values() for number in _numbers(value)]
+    return said | {"weight": _number(finding.weight), "numbers": numbers}
+
+
+def _numbers(value: Any) -> list[float]:
+    """The numbers of a finding's value: its own, or those that stand in the name of something."""
+    if isinstance(value, text.Money):
+        return _numbers(value.minor)
+    if isinstance(value, Label) or hasattr(value, "say"):
+        names = value if isinstance(value, Label) else [value.say(lang) for lang in LANGUAGES]
+        return [number for name in names for number in _numbers(name)]
+    if isinstance(value, str) or hasattr(value, "isoformat"):
+        return [float(digits) for digits in re.findall(r"\d+(?:\.\d+)?", str(value))]
+    if isinstance(value, list | tuple):
+        return [number for part in value for number in _numbers(part)]
+    plain = _number(value)
+    return [float(plain)] if isinstance(plain, int | float) else []
 
 
 def _headline(result: results.Result, language: str) -> str:
