@@ -116,12 +116,21 @@ class Segment:
         Level codes in their order of listing.
     labels : tuple of Label
         The levels' names, in the same order.
+    kind : {"", "tenure"}
+        "tenure": the levels go from the newest customers to the most loyal ones.
     """
 
     name: str = ""
     label: Label = Label("全部客户", "All customers")
     levels: tuple[str, ...] = ()
     labels: tuple[Label, ...] = ()
+    kind: str = ""
+
+    @property
+    def loyal(self) -> str:
+        """The level of those who have stayed longest, if the levels tell; never that of nobody knows how long."""
+        known = [level for level in self.levels if level != "unknown"]
+        return known[-1] if self.kind == "tenure" and len(known) > 1 else ""
 
     def label_of(self, level: str) -> Label:
         """Name one level in both languages."""

@@ -23,9 +23,9 @@ def keys(result):
     return [finding.key for finding in result.findings]
 
 
-def divided(levels, name="region", label=("大区", "Region")):
+def divided(levels, name="region", label=("大区", "Region"), kind=""):
     counts = by_level(levels)
-    segment = Segment(name, Label(*label), tuple(levels), tuple(Label(k, k) for k in levels))
+    segment = Segment(name, Label(*label), tuple(levels), tuple(Label(k, k) for k in levels), kind)
     counts.about = replace(counts.about, segment=segment)
     return counts
 
@@ -74,13 +74,17 @@ def test_one_group_beyond_its_limits_is_patterned_though_the_whole_is_not():
     assert keys(result.groups) == ["control.groups.high.one"]
 
 
-def test_loyal_customers_who_leave_are_named():
-    levels = {"0-12": (USUAL, 10_000), "12+": ([*USUAL[:-1], 320], 10_000)}
-    tenure = divided(levels, "tenure", ("在网时长", "Tenure"))
-    result = control_chart(period_counts([2 * d for d in USUAL], opening=20_000), [tenure])
-    assert "control.groups.loyal" in keys(result.groups)
-    new = divided({"0-12": levels["12+"], "12+": levels["0-12"]}, "tenure", ("在网时长", "Tenure"))
-    assert "control.groups.loyal" not in keys(control_chart(period_counts(USUAL), [new]).groups)
+def test_loyal_customers_who_leave_are_named_by_the_kind_of_segment_not_by_its_name():
+    usual, left = (USUAL, 10_000), ([*USUAL[:-1], 320], 10_000)
+    whole = period_counts([3 * d for d in USUAL], opening=30_000)
+
+    def said(levels, kind="tenure"):
+        return keys(control_chart(whole, [divided(levels, "seniority", ("客龄", "Seniority"), kind)]).groups)
+
+    assert "control.groups.loyal" in said({"new": usual, "old": left, "unknown": usual})
+    assert "control.groups.loyal" not in said({"new": usual, "old": left, "unknown": usual}, kind="")
+    assert "control.groups.loyal" not in said({"new": left, "old": usual, "unknown": usual})
+    assert "control.groups.loyal" not in said({"new": usual, "old": usual, "unknown": left})  # nobody knows how long
 
 
 def test_many_groups_without_a_cause_name_nobody():

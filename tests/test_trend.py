@@ -80,7 +80,7 @@ def test_an_overdispersed_series_calls_no_wobble_a_change():
 def test_two_months_within_the_control_limits_differ_by_usual_variation_only():
     # mistake 25d: 95 of 100 differences lie in an interval, so that one month in twenty would contradict the chart
     rng, clear = np.random.default_rng(11), 0
-    for _ in range(60):
+    for _ in range(30):
         counts = period_counts(list(losses(rng, 36, 200_000)), opening=200_000)
         trend, chart = churn_trend(counts), control_chart(counts)
         beyond = chart.table["beyond"].tail(2).any() or chart.table["beyond"].iloc[-13]
@@ -101,7 +101,7 @@ def test_share_and_rate_are_both_shown():
 def test_equal_segments_name_nobody():
     # mistake 22: under the null, the worst of twenty is not shown as if it stood out
     rng, named = np.random.default_rng(3), 0
-    for _ in range(60):
+    for _ in range(30):
         levels = {f"s{i}": ([rng.binomial(2_000, 0.02)], 2_000) for i in range(20)}
         named += keys(segment_rates(by_level(levels)))[0] == "trend.segment.highest"
     assert named <= 9  # at the nominal .05 in all, more happens once in a thousand times

@@ -152,6 +152,7 @@ class SegmentSpec(Part):
     """A way to divide customers: by a column (with bins for a number), by an assignment, or by completed tenure."""
 
     label: Words | None = None
+    kind: Literal["tenure"] | None = None  # the levels go from the newest customers to the most loyal ones
     column: str | None = None
     assignment: str | None = None
     tenure_months: tuple[int, ...] | None = Field(None, min_length=1)

@@ -89,7 +89,8 @@ def describe(con: Engine, spec: Any, name: str, declared: SegmentSpec, table: st
     """Give the levels that occur in a table of `make_levels`, in their order of listing, with their names."""
     found = con.frame(f"SELECT DISTINCT level FROM {quote(table)} ORDER BY level NULLS LAST")["level"].tolist()  # noqa: S608 (quoted)
     codes, labels = _listing(declared, found, spec)
-    return Segment(name, declared.label or Label.of(name), codes, labels)
+    kind = "tenure" if declared.tenure_months else declared.kind or ""
+    return Segment(name, declared.label or Label.of(name), codes, labels, kind)
 
 
 def make_levels(con: Engine, spec: Any, declared: SegmentSpec, table: str) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,14 +14,14 @@ from churnlib.about import About
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
 from churnlib.statistics.changepoint import complete_periods
-from churnlib.statistics.pchart import SHORTEST, control_limits, screened
+from churnlib.statistics.pchart import SHORTEST, Usual, control_limits, screened
+from churnlib.statistics.shrinkage import count_tails, shrunk_departures, shrunk_variation
 from churnlib.text import Label
 
 FALSE_DISCOVERY = 0.05
 PANELS = 12
 PLOTTED = 25
-LOYAL = "tenure"  # the segment whose last level holds the customers who have stayed longest
-HIDES = ("n_churned_opening", "churn_rate", "expected", "lower", "upper", "deviation", "p_value", "excess")
+HIDES = ("n_churned_opening", "churn_rate", "expected", "lower", "upper", "spread", "deviation", "p_value")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,8 @@ class GroupCharts(Result):
     table : pandas.DataFrame
         One row per group, those that stand out first, then by deviation: `segment`, `level`, `group` (both, named),
         counts, `churn_rate`, `expected`, `lower`, `upper`, `deviation`, `p_value`, `beyond` (-1, 0, 1: beyond its
-        limits, false discoveries among all groups held at 5 %), `excess` (customers more than usual), `since` (first
-        period of the unbroken run of signals).
+        limits, false discoveries among all groups held at 5 %), `excess` (customers more than usual, drawn towards what
+        all groups show), `since` (first period of the unbroken run of signals).
     courses : pandas.DataFrame
         One row per group and complete period, the same columns.
     """
@@ -153,7 +153,7 @@ class GroupCharts(Result):
 
 
 def group_charts(groups: Sequence, baseline: list[str], about: About, screen: bool = True) -> GroupCharts:
-    """Hold every group against the limits of its own baseline.
+    """Hold every group against the limits of its own baseline, what it varies by drawn towards what all groups do.
 
     Parameters
     ----------
@@ -170,13 +170,17 @@ def group_charts(groups: Sequence, baseline: list[str], about: About, screen: bo
     GroupCharts
         One row per group.
     """
-    courses = [course for counts in groups for course in _courses(counts, set(baseline), screen)]
+    series = [level for counts in groups for level in _levels(counts, set(baseline), screen)]
+    courses = [_course(level, usual) for level, usual in zip(series, _borrowed(series), strict=True)]
+    courses = [_protected(pd.concat(own, ignore_index=True), about) for own in _by_segment(series, courses)]
     frame = _false_discoveries(pd.concat(courses, ignore_index=True))
     now = frame[frame["period"] == str(about.period)].copy()
+    drawn = shrunk_departures(now["deviation"].to_numpy(float))
+    now["excess"] = drawn * now["spread"] * np.sqrt(now["expected"] * (1 - now["expected"]) * now["n_opening"])
     since = {key: _since(rows) for key, rows in frame.groupby(["segment", "level"], sort=False)}
     now["since"] = [since[key] for key in zip(now["segment"], now["level"], strict=True)]
     order = np.lexsort((-now["deviation"].abs().fillna(-1).to_numpy(), (now["beyond"] == 0).to_numpy()))
-    loyal = tuple((c.about.segment.name, c.about.segment.levels[-1]) for c in groups if _is_tenure(c.about.segment))
+    loyal = tuple((c.about.segment.name, c.about.segment.loyal) for c in groups if c.about.segment.loyal)
     return GroupCharts(
         about=about,
         table=now.iloc[order].reset_index(drop=True),
@@ -186,34 +190,68 @@ def group_charts(groups: Sequence, baseline: list[str], about: About, screen: bo
     )
 
 
-def _is_tenure(segment) -> bool:
-    return segment.name == LOYAL and bool(segment.levels)
+@dataclass(frozen=True)
+class _Level:
+    """One group: its complete periods, those of its baseline, and what they say (None: too few)."""
+
+    segment: str
+    level: str
+    label: Label
+    series: pd.DataFrame
+    inside: np.ndarray
+    time_unit: str
+    usual: Usual | None
 
 
-def _courses(counts, baseline: set[str], screen: bool) -> list[pd.DataFrame]:
-    """One protected chart a level."""
-    segment, charts = counts.about.segment, []
+def _levels(counts, baseline: set[str], screen: bool) -> Iterator[_Level]:
+    segment, unit = counts.about.segment, counts.about.time_unit
     for level, rows in counts.frame.groupby("level", sort=False):
         series = complete_periods(rows, counts.about)
         inside = series["period"].isin(baseline).to_numpy()
         if screen and inside.sum() >= SHORTEST:
-            inside = screened(series, inside, counts.about.time_unit)
-        table, _ = control_limits(series, inside, counts.about.time_unit)
+            inside = screened(series, inside, unit)
         name, within = segment.label_of(level), segment.label
         label = Label(f"{within.zh}：{name.zh}", f"{within.en}: {name.en}")
-        excess = (table["churn_rate"] - table["expected"]) * table["n_opening"]
-        charts.append(table.assign(segment=segment.name, level=level, group=[label] * len(table), excess=excess))
-    protected = pd.concat(charts, ignore_index=True)
-    protected = disclosure.protect(
-        protected,
-        counts.about,
-        count="n_churned_opening",
-        base="n_opening",
-        hides=HIDES,
-        within=("period",),
+        yield _Level(segment.name, level, label, series, inside, unit, control_limits(series, inside, unit)[1])
+
+
+def _borrowed(levels: Sequence[_Level]) -> list[Usual | None]:
+    """What each group varies by, drawn towards what all groups do."""
+    judged = [i for i, level in enumerate(levels) if level.usual is not None]
+    found: list[Usual | None] = [None] * len(levels)
+    if judged:
+        own = np.array([(u.variance, u.freedom, u.expected) for u in (levels[i].usual for i in judged)])
+        variance, freedom = shrunk_variation(*own.T)
+        for i, v, f in zip(judged, variance, freedom, strict=True):
+            found[i] = replace(levels[i].usual, variance=float(v), freedom=float(f))
+    return found
+
+
+def _course(level: _Level, usual: Usual | None) -> pd.DataFrame:
+    """One group's chart; its limits reach at least as far as chance does in small counts."""
+    table, _ = control_limits(level.series, level.inside, level.time_unit, usual)
+    if usual is not None:
+        n = table["n_opening"].to_numpy(float)
+        spread, expected = table["spread"].to_numpy(), table["expected"].to_numpy() * n
+        p_value, lowest, highest = count_tails(table["n_churned_opening"].to_numpy(), expected, spread)
+        table["lower"], table["upper"] = np.minimum(table["lower"], lowest / n), np.maximum(table["upper"], highest / n)
+        table["p_value"] = np.maximum(table["p_value"], p_value)
+        is_inside = table["churn_rate"].between(table["lower"], table["upper"])
+        table["beyond"] = table["beyond"].where(~is_inside, 0)
+    return table.assign(segment=level.segment, level=level.level, group=[level.label] * len(table))
+
+
+def _by_segment(levels: Sequence[_Level], courses: Sequence[pd.DataFrame]) -> list[list[pd.DataFrame]]:
+    names = dict.fromkeys(level.segment for level in levels)
+    return [[c for level, c in zip(levels, courses, strict=True) if level.segment == name] for name in names]
+
+
+def _protected(charts: pd.DataFrame, about: About) -> pd.DataFrame:
+    """The charts of a segment's groups as they may be shown: only what may be shown can be a signal."""
+    shown = disclosure.protect(
+        charts, about, count="n_churned_opening", base="n_opening", hides=HIDES, within=("period",)
     )
-    protected["beyond"] = protected["beyond"].where(protected["flag"] == "", 0)
-    return [protected]
+    return shown.assign(beyond=shown["beyond"].where(shown["flag"] == "", 0))
 
 
 def _false_discoveries(frame: pd.DataFrame) -> pd.DataFrame:

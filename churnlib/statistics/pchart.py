@@ -5,7 +5,7 @@ One level of customers at a time; `churnlib.statistics.control` makes charts and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -30,17 +30,25 @@ class Usual:
     ----------
     inside : numpy.ndarray of bool, shape (n,)
         The periods of the baseline.
-    sigma : float
-        How many times as much as by chance they vary, at least 1 (Laney's sigma z).
-    freedom : int
+    variance : float
+        Of their z-scores; 1 by chance alone.
+    freedom : float
         Periods less what was estimated from them.
     seasonal : bool
+    expected : float
+        Losses expected in one of them, on average.
     """
 
     inside: np.ndarray
-    sigma: float
-    freedom: int
+    variance: float
+    freedom: float
     seasonal: bool
+    expected: float
+
+    @property
+    def sigma(self) -> float:
+        """How many times as much as by chance they vary, at least 1 (Laney's sigma z)."""
+        return float(np.sqrt(max(self.variance, 1.0)))
 
 
 def laney_limits(expected, n, sigma, factor=3.0) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +79,7 @@ def laney_limits(expected, n, sigma, factor=3.0) -> tuple[np.ndarray, np.ndarray
     return np.clip(p - half, 0, 1), np.clip(p + half, 0, 1)
 
 
-def control_limits(series: pd.DataFrame, inside: np.ndarray, time_unit: str = "day"):
+def control_limits(series: pd.DataFrame, inside: np.ndarray, time_unit: str = "day", known: Usual | None = None):
     """Hold every period of a level against what its baseline says is usual.
 
     The centre follows the length of the periods and, from three years of baseline on, the season with the Spring
@@ -87,31 +95,41 @@ def control_limits(series: pd.DataFrame, inside: np.ndarray, time_unit: str = "d
     inside : numpy.ndarray of bool
         The periods of the baseline.
     time_unit : {"day", "month"}
+    known : Usual, optional
+        Variance and freedom to be taken instead of the baseline's own.
 
     Returns
     -------
     table : pandas.DataFrame
-        The same rows with `churn_rate`, `expected`, `lower`, `upper` (rates), `deviation` (standard deviations of a
-        further period), `p_value` (two-sided), `beyond` (-1, 0 or 1) and `in_baseline`; missing without a baseline.
+        The same rows with `churn_rate`, `expected`, `lower`, `upper` (rates), `spread` (of a further period, in units
+        of chance), `deviation` (from the expected, in standard deviations of a further period), `p_value` (two-sided),
+        `beyond` (-1, 0 or 1) and `in_baseline`; missing without a baseline.
     usual : Usual or None
     """
     table = series.assign(churn_rate=series["n_churned_opening"] / series["n_opening"], in_baseline=inside)
     usual = None
     if inside.sum() >= SHORTEST:
-        expected, deviation, spread, usual = _deviations(series, inside, time_unit)
+        expected, deviation, spread, usual = _deviations(series, inside, time_unit, known)
         factor = t.ppf(1 - FALSE_ALARM / 2, usual.freedom)
         lower, upper = laney_limits(expected, series["n_opening"], spread, factor)
         found = 2 * t.sf(np.abs(deviation), usual.freedom)
         rate = table["churn_rate"].to_numpy()
         beyond = np.where(inside, 0, (rate > upper).astype(int) - (rate < lower).astype(int))
     else:
-        expected = deviation = lower = upper = found = np.full(len(table), np.nan)
+        expected = deviation = spread = lower = upper = found = np.full(len(table), np.nan)
         beyond = np.zeros(len(table), int)
-    columns = {"expected": expected, "lower": lower, "upper": upper, "deviation": deviation, "p_value": found}
+    columns = {
+        "spread": spread,
+        "expected": expected,
+        "lower": lower,
+        "upper": upper,
+        "deviation": deviation,
+        "p_value": found,
+    }
     return table.assign(**columns, beyond=beyond, in_baseline=inside), usual
 
 
-def _deviations(series: pd.DataFrame, inside: np.ndarray, time_unit: str):
+def _deviations(series: pd.DataFrame, inside: np.ndarray, time_unit: str, known: Usual | None = None):
     """Expected rates, deviations in standard deviations of a further period, and their spread in units of chance."""
     lost, n = (series[c].to_numpy(float) for c in ("n_churned_opening", "n_opening"))
     days, season, year = _calendar(tuple(series["period"]), time_unit)
@@ -121,11 +139,13 @@ def _deviations(series: pd.DataFrame, inside: np.ndarray, time_unit: str):
     chance = np.sqrt(expected * (1 - expected) / n)
     z = (lost / n - expected) / chance
     freedom = int(inside.sum()) - design.shape[1]
-    sigma = float(max(1.0, np.sqrt(((z[inside] - z[inside].mean()) ** 2).sum() / freedom)))
+    variance = float(((z[inside] - z[inside].mean()) ** 2).sum() / freedom)
+    usual = Usual(inside, variance, freedom, bool(seasonal), float((n * expected)[inside].mean()))
+    usual = usual if known is None else replace(usual, variance=known.variance, freedom=known.freedom)
     # beyond chance, the variance of the rate stays what it is when the base grows: in units of chance it grows with n
-    at_size = np.sqrt(1 + (sigma**2 - 1) * n / n[inside].mean())
+    at_size = np.sqrt(1 + (usual.sigma**2 - 1) * n / n[inside].mean())
     spread = at_size * np.sqrt(1 + _leverage(design * np.sqrt(n * expected)[:, None], inside))
-    return expected, z / spread, spread, Usual(inside, sigma, freedom, bool(seasonal))
+    return expected, z / spread, spread, usual
 
 
 def _expected(lost: np.ndarray, exposed: np.ndarray, design: np.ndarray, inside: np.ndarray) -> np.ndarray:
