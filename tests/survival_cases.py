@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from toy import BARE, canonical
 
 from churnlib.about import About, Period, Segment
 from churnlib.text import Label
@@ -87,3 +88,21 @@ def simulate(n: int, rng: np.random.Generator, *, monthly_risk=0.04, window=730,
     seen = life > entry
     outcome = np.where(life <= end, rng.choice(OUTCOMES[:3], n, p=[0.6, 0.3, 0.1]), "censored")
     return pd.DataFrame({"level": level, "entry": entry, "exit": np.minimum(life, end), "outcome": outcome})[seen]
+
+
+def visitors(n: int, observed: int, seed: int = 5):
+    """Customers of ten years who visit every 60 days on average, seen from a day on; lost after 180 silent days."""
+    rng, first, end = np.random.default_rng(seed), pd.Timestamp("2014-01-01"), 3650
+    start = rng.integers(0, end, n)
+    days = np.c_[start, start[:, None] + rng.exponential(60, (n, 200)).cumsum(axis=1).astype(int)]
+    there = (days <= (start + rng.exponential(900, n))[:, None]) & (days < end) & (days >= observed)
+    customers, _ = np.nonzero(there)
+    said = [str(day)[:10] for day in first + pd.to_timedelta(days[there], unit="D")]
+    tables = {
+        "customers": [(i, str(first + pd.Timedelta(days=int(s)))[:10]) for i, s in enumerate(start)],
+        "activity": list(zip(customers.tolist(), said, strict=True)),
+    }
+    definition = {"silent": {"kind": "inactivity", "at_risk": "90 days", "limit": "180 days"}}
+    when = {"as_of": str(first + pd.Timedelta(days=end - 1))[:10]}
+    when |= {"observed_from": str(first + pd.Timedelta(days=observed))[:10]}
+    return canonical(tables, {**BARE, **when, "definitions": definition, "definition": "silent"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from survival_cases import visitors
 from toy import BARE, CUSTOMERS, canonical, row, toy
 
 from churnlib.counts import cohort_counts, tenure_counts
@@ -45,24 +46,6 @@ def test_a_definition_says_before_which_tenure_nobody_can_be_lost(data, definiti
     assert counts.about.earliest_churn == pytest.approx(months)
     lost = counts.frame.loc[counts.frame["n_events"] > 0, "tenure"]
     assert lost.min() > months * 28
-
-
-def visitors(n: int, observed: int, seed: int = 5):
-    """Customers of ten years who visit every 60 days on average, seen from a day on; lost after 180 silent days."""
-    rng, first, end = np.random.default_rng(seed), pd.Timestamp("2014-01-01"), 3650
-    start = rng.integers(0, end, n)
-    days = np.c_[start, start[:, None] + rng.exponential(60, (n, 200)).cumsum(axis=1).astype(int)]
-    there = (days <= (start + rng.exponential(900, n))[:, None]) & (days < end) & (days >= observed)
-    customers, _ = np.nonzero(there)
-    said = [str(day)[:10] for day in first + pd.to_timedelta(days[there], unit="D")]
-    tables = {
-        "customers": [(i, str(first + pd.Timedelta(days=int(s)))[:10]) for i, s in enumerate(start)],
-        "activity": list(zip(customers.tolist(), said, strict=True)),
-    }
-    definition = {"silent": {"kind": "inactivity", "at_risk": "90 days", "limit": "180 days"}}
-    when = {"as_of": str(first + pd.Timedelta(days=end - 1))[:10]}
-    when |= {"observed_from": str(first + pd.Timedelta(days=observed))[:10]}
-    return canonical(tables, {**BARE, **when, "definitions": definition, "definition": "silent"})
 
 
 def test_old_customers_seen_only_while_they_are_safe_do_not_raise_the_curve():

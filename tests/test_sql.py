@@ -104,6 +104,7 @@ def statements() -> list[str]:
         for count in (counts.period_counts, counts.tenure_counts, counts.cohort_counts):
             count(data, definition=name)
         counts.state_counts(data, definition=name)
+        counts.origin_counts(data, definition=name)
     for by in (None, *SPEC["segments"]):
         counts.period_counts(data, by)
         counts.response_counts(data, by)
