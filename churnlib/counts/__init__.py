@@ -2,8 +2,9 @@
 definitions.
 
 `periods`: the ledger of every period; `scopes`: by whom an event touched; `crossed`: by several segments at once;
-`states`: who is at risk at its end; `tenure`: who left at which tenure; `cohorts`: who stayed, by start; `reasons`:
-what the lost said; `tracking`: satisfaction, conversion, campaigns; `worth`: what customers bring and cost.
+`states`: who is at risk at its end; `tenure`: who left at which tenure; `recent`: by what happened to them lately;
+`cohorts`: who stayed, by start; `reasons`: what the lost said; `tracking`: satisfaction, conversion, campaigns;
+`worth`: what customers bring and cost.
 """
 
 from churnlib.counts.answers import answer_counts
@@ -11,10 +12,11 @@ from churnlib.counts.base import Counts
 from churnlib.counts.benchmarks import benchmark_rows
 from churnlib.counts.bridge import bridge_counts
 from churnlib.counts.cohortperiods import cohort_period_counts
-from churnlib.counts.cohorts import cohort_counts
+from churnlib.counts.cohorts import cohort_counts, cohort_mode
 from churnlib.counts.crossed import crossed_counts, slice_counts, unit_counts
 from churnlib.counts.losses import loss_counts
 from churnlib.counts.origins import origin_counts
+from churnlib.counts.leavers import reason_leavers
 from churnlib.counts.periods import period_counts
 from churnlib.counts.reasons import lost_to_counts, reason_counts, reason_pair_counts, response_counts
 from churnlib.counts.repeats import purchase_counts, repeat_counts
@@ -34,6 +36,7 @@ __all__ = [
     "bridge_counts",
     "campaign_counts",
     "cohort_counts",
+    "cohort_mode",
     "cohort_period_counts",
     "companion_counts",
     "crossed_counts",
@@ -41,9 +44,10 @@ __all__ = [
     "lost_to_counts",
     "origin_counts",
     "period_counts",
-    "quiet_counts",
     "purchase_counts",
+    "quiet_counts",
     "reason_counts",
+    "reason_leavers",
     "reason_pair_counts",
     "repeat_counts",
     "response_counts",

@@ -32,8 +32,8 @@ told AS (
     NULLS LAST, date DESC NULLS LAST, survey DESC NULLS LAST) AS choice
   FROM near WHERE distance = 1
 )
-SELECT p.level, d.number, p.customer, p.spell, p.fee, t.survey, t.lost_to, coalesce(t.version, '') AS version,
-  coalesce(t.follow_up, 'not_asked') AS follow_up
+SELECT p.level, d.number, p.customer, p.spell, p.fee, p.to_date AS lost_on, t.survey, t.lost_to,
+  coalesce(t.version, '') AS version, coalesce(t.follow_up, 'not_asked') AS follow_up
 FROM pieces AS p
 JOIN days AS d ON d.day = p.to_date
 LEFT JOIN told AS t ON t.customer = p.customer AND t.spell = p.spell AND t.choice = 1
