@@ -33,6 +33,7 @@ RIGHT = {
     "money in minor units": ("7.47 万元", 7_465_000),
     "money in English": ("¥74.7K", 7_465_001),
     "a ratio": ("1.16 times", 1.1649),
+    "a tiny p": ("p < 0.001", 1e-70),
     "nothing to check": ("4G and p < x",),
 }
 

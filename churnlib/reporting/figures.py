@@ -83,4 +83,6 @@ def _is_known(match: re.Match, numbers: Iterable[float]) -> bool:
     shown = match[1].replace(",", "")
     value, half = float(shown), 0.5 * 10.0 ** -len(shown.partition(".")[2]) * (1 + 1e-6)
     scales = _SCALES[match[2] or match[3] or ""]
+    if match.string[: match.start()].endswith("< "):  # p < 0.001
+        return any(0 <= number < value for number in numbers)
     return any(abs(abs(number) * scale - value) <= half for number in numbers for scale in scales)
