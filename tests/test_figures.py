@@ -49,6 +49,7 @@ WRONG = {
     "rounded the wrong way": ("2.31%", 0.02316),
     "a share that is shown as it is": ("0.02%", 0.0231),
     "typed into the words": ("about 30 of them", 12.0),
+    "a p-value that is not so small": ("p < 0.001", 0.2),
 }
 
 
