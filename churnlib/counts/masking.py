@@ -12,7 +12,7 @@ _SURNAMES = (
     "尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤欧阳诸葛司马上官"
 )
 _TITLE = "先生|女士|小姐|太太|师傅|老师|经理|主任|老板|同志|总|某某|某"
-_HALF = re.compile(r"(?<=[\u4e00-\u9fff●])\s*[,;:!?]\s*|\s*[,;:!?]\s*(?=[\u4e00-\u9fff●])")
+_HALF = re.compile(r"(?<=[\u4e00-\u9fff])\s*[,;:!?]\s*|\s*[,;:!?]\s*(?=[\u4e00-\u9fff])")
 _WIDE = str.maketrans(",;:!?", "，；：！？")
 _PATTERNS = [
     re.compile(r"[\w.+-]+\s*@\s*[\w-]+(?:\s*\.\s*[\w-]+)+"),  # mail
@@ -49,7 +49,7 @@ def mask(written: str, names: Iterable[str] = ()) -> str:
     Examples
     --------
     >>> mask("请回电１３８ 0013 8000，王某某。")
-    '请回电●●，●●。'
+    '请回电●●,●●。'
     """
     text = unicodedata.normalize("NFKC", written)
     # invisible characters could hide a number from the patterns, and turn the line around in a page
