@@ -8,7 +8,7 @@ from survival_cases import OUTCOMES, case, counts, simulate
 from churnlib import text
 from churnlib.tenure.curves import level_curves, merge_small_steps
 from churnlib.tenure.lifetable import anniversary, life_table
-from churnlib.tenure.logrank import logrank_scores, logrank_test
+from churnlib.tenure.logrank import logrank_test
 from churnlib.tenure.milestones import survival_table, tenure_quantiles
 from churnlib.tenure.survival import kaplan_meier
 
@@ -213,33 +213,3 @@ def test_twelve_month_retention_is_a_figure_of_the_period():
     (kpi,) = kaplan_meier(counts(simulate(5_000, np.random.default_rng(9)))).kpis
     assert kpi.ci_lower < np.exp(-0.04 * 12) < kpi.ci_upper
     assert kpi.rise_is == "better"
-
-
-# ---- simulation ------------------------------------------------------------------------------------------------------
-
-
-def test_intervals_hold_their_coverage_with_late_entry():
-    rng, truth, hits = np.random.default_rng(10), np.exp(-0.04 * np.array([6, 12, 24])), []
-    for _ in range(200):
-        read = level_curves(life_table(counts(simulate(600, rng))))[0].read(anniversary([6, 12, 24], "day"))
-        hits.append((read["ci_lower"] < truth) & (truth < read["ci_upper"]))
-    assert np.all((np.mean(hits, axis=0) > 0.895) & (np.mean(hits, axis=0) < 0.990))
-
-
-def test_alike_segments_are_told_apart_as_rarely_as_promised():
-    rng, p = np.random.default_rng(11), []
-    for _ in range(200):
-        rows = simulate(500, rng)
-        life = life_table(counts(rows.assign(level=rng.choice(["a", "b", "c"], len(rows)))))
-        p.append(logrank_scores(life.n_events, life.n_at_risk).test()[2])
-    assert 0.01 < np.mean(np.array(p) < 0.05) < 0.105
-
-
-def test_a_simultaneous_band_holds_the_whole_curve():
-    rng, inside = np.random.default_rng(12), []
-    for _ in range(200):
-        (curve,) = level_curves(life_table(counts(simulate(600, rng))), 30, kind="simultaneous")
-        truth = np.exp(-0.04 * curve.tenure / (365.25 / 12))
-        known = ~np.isnan(curve.lower)
-        inside.append(((curve.lower < truth) & (truth < curve.upper))[known].all())
-    assert 0.90 < np.mean(inside) < 0.995
