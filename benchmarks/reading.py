@@ -1,10 +1,12 @@
-"""How long reading and typing take: a million customers, twelve million activity rows, in GB18030 CSV and Parquet.
+"""How long a data set takes from its files to spells: a million customers, twelve million activity rows.
 
     python benchmarks/reading.py            # all of it, about 700 MB in a temporary folder
     python benchmarks/reading.py --rows 1000000
 
-Prints seconds, peak memory and the ratio to one plain DuckDB scan of the same file. Every measurement is a process of
-its own. Identifiers are texts; one amount in a thousand is written 1,200.50 and one date in a thousand 2024年3月5日.
+Once as GB18030 CSV and once as Parquet: every row read, checked, stored, and turned into spells by a rule of
+inactivity. Prints seconds, peak memory and the ratio to one plain DuckDB scan of the same files. Every measurement is a
+process of its own. Identifiers are texts; in the CSV one amount in a thousand is written 1,200.50 and one date in a
+thousand 2024年3月5日.
 """
 
 from __future__ import annotations
@@ -37,24 +39,34 @@ WRITTEN = {
     "date": "CASE WHEN i % 1000 = 7 THEN strftime(day, '%Y年%-m月%-d日') ELSE CAST(day AS VARCHAR) END",
     "amount": "CASE WHEN i % 1000 = 9 THEN '1,' || (100 + i % 900) || '.50' ELSE CAST(yuan AS VARCHAR) END",
 }
-KINDS = {
-    "客户编号": "id",
-    "入网日期": "date",
-    "交易日期": "date",
-    "金额": "money",
-    "类型": "category",
-    "大区": "category",
-}
+DESCRIPTION = """
+title: benchmark
+as_of: 2023-09-30
+observed_from: 2021-01-01
+tables:
+  customers: {{file: customers.{form}, columns: {{customer_id: 客户编号, start_date: 入网日期, region: 大区}}}}
+  activity:
+    file: activity.{form}
+    columns: {{customer_id: 客户编号, date: 交易日期, amount: 金额, kind: {{column: 类型, values: {kinds}}}}}
+definitions: {{silent: {{kind: inactivity, at_risk: 6 months, limit: 12 months}}}}
+"""
+KINDS = "{消费: purchase, 缴费: payment, 退货: return}"
 
 
-def make(folder: Path, n_rows: int) -> list[str]:
-    """Write the files; gives their names."""
+def make(folder: Path, n_rows: int) -> list[Path]:
+    """Write the two data sets; gives their folders."""
     con, numbers = duckdb.connect(), {"rows": n_rows, "customers": max(1, n_rows // 12)}
-    for name, query in (("customers", CUSTOMERS), ("activity", ACTIVITY)):
-        con.sql(query.format(**numbers, **WRITTEN)).write_csv(str(folder / f"{name}.utf8"))
-        recode(folder / f"{name}.utf8", folder / f"{name}.csv")
-    con.sql(ACTIVITY.format(**numbers, date="day", amount="yuan")).write_parquet(str(folder / "activity.parquet"))
-    return ["customers.csv", "activity.csv", "activity.parquet"]
+    for form, written in (("csv", WRITTEN), ("parquet", {"date": "day", "amount": "yuan"})):
+        (folder / form).mkdir()
+        (folder / form / "dataset.yml").write_text(DESCRIPTION.format(form=form, kinds=KINDS), "utf-8")
+        for name, query in (("customers", CUSTOMERS), ("activity", ACTIVITY)):
+            rows, path = con.sql(query.format(**numbers, **written)), folder / form / f"{name}.{form}"
+            if form == "parquet":
+                rows.write_parquet(str(path))
+            else:
+                rows.write_csv(f"{path}.utf8")
+                recode(Path(f"{path}.utf8"), path)
+    return [folder / "csv", folder / "parquet"]
 
 
 def recode(path: Path, into: Path) -> None:
@@ -65,35 +77,35 @@ def recode(path: Path, into: Path) -> None:
     path.unlink()
 
 
-def read(path: Path) -> int:
-    """Read and type one file as a data set does; gives the number of rows."""
-    from churnlib.engine import Engine
-    from churnlib.model.schema import Source
-    from churnlib.sources.reading import read_source
-    from churnlib.sources.typed import type_table, typed
+def count(folder: Path) -> int:
+    """Turn a data set into spells as a report does; gives the number of rows read."""
+    from churnlib.counts import definitions
+    from churnlib.model.dataset import open_dataset
 
-    headers = ["客户编号", "入网日期", "大区"] if path.stem == "customers" else ["客户编号", "交易日期", "金额", "类型"]
-    source = Source.model_validate({"file": path.name, "columns": {f"c{i}": name for i, name in enumerate(headers)}})
-    engine, began = Engine([path.parent]), time.perf_counter()
-    raw = read_source(engine, source, path.parent, "raw")
+    began = time.perf_counter()
+    data = open_dataset(folder)
     middle = time.perf_counter()
-    type_table(engine, "raw", "typed", {name: typed(engine, "raw", name, KINDS[name]) for name in headers})
-    print(f"  read {middle - began:.1f} s, typed {time.perf_counter() - middle:.1f} s")
-    return raw.files[0].n_rows_in
+    definitions.spells(data)
+    n_spells = data.con.value("SELECT count(*) FROM spells")
+    print(f"  read {middle - began:.1f} s, {n_spells:,} spells {time.perf_counter() - middle:.1f} s")
+    return int(data.files["n_rows_in"].sum())
 
 
-def scan(path: Path) -> int:
-    """Let DuckDB read the file once, as bytes: no line numbers, no check of the encoding, no types."""
+def scan(folder: Path) -> int:
+    """Let DuckDB read the files once, as bytes: no line numbers, no check of the encoding, no types."""
     parquet, csv = "read_parquet(?)", "read_csv(?, all_varchar = true, encoding = 'latin-1')"
-    query = f"SELECT count(*), max(hash(COLUMNS(*))) FROM {parquet if path.suffix == '.parquet' else csv}"  # noqa: S608
-    return duckdb.connect().execute(query, [str(path)]).fetchall()[0][0]
+    paths = [path for path in folder.iterdir() if path.suffix in (".csv", ".parquet")]
+    query = "SELECT count(*), max(hash(COLUMNS(*))) FROM {}"
+    found = [query.format(parquet if path.suffix == ".parquet" else csv) for path in paths]
+    return sum(duckdb.connect().execute(sql, [str(path)]).fetchall()[0][0] for sql, path in zip(found, paths, strict=True))
 
 
 def step(act: str, path: Path) -> None:
     """Do one step and print its measurements: CPU-seconds, peak memory in GB, seconds."""
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     began = time.perf_counter()
-    print(f"  {({'read': read, 'scan': scan}[act])(path):,} rows")
+    n_rows = {"count": count, "scan": scan}[act](path)
+    print(f"  {n_rows:,} rows")
     seconds, used = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF)
     print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1e6, seconds)
 
@@ -117,15 +129,12 @@ def main() -> None:
     if given.step:
         return step(given.step[0], Path(given.step[1]))
     with tempfile.TemporaryDirectory(prefix="churn-reading-") as folder:
-        for name in make(Path(folder), given.rows):
-            path = Path(folder) / name
+        for path in make(Path(folder), given.rows):
             plain_cpu, _, plain, _ = measured("scan", path)
-            cpu, memory, seconds, said = measured("read", path)
-            print(f"{name:17} {path.stat().st_size / 1e6:6.0f} MB {seconds:6.1f} s {cpu:6.1f} CPU-s {memory:5.2f} GB")
-            print(
-                f"  a plain scan {plain:.1f} s, {plain_cpu:.1f} CPU-s: {seconds / plain:.1f} x, {cpu / plain_cpu:.1f} x"
-            )
-            print(said)
+            cpu, memory, seconds, said = measured("count", path)
+            print(f"{path.name:8} {seconds:6.1f} s {cpu:6.1f} CPU-s {memory:5.2f} GB")
+            ratios = f"{seconds / plain:.1f} x, {cpu / plain_cpu:.1f} x"
+            print(f"  a plain scan {plain:.1f} s, {plain_cpu:.1f} CPU-s: {ratios}\n{said}")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,12 @@
 """The simulated car dealer: churn by silence, counted from its files, is the churn that happened."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-import yaml
+from simulated import Truths, causes, company
 
 import churnlib as churn
 from churnlib.counts import definitions
 
-DEALER = Path(__file__).parent.parent / "data" / "dealer"
 RULES = {  # rule of the reader -> what the simulation calls the same rows
     ("customers", "duplicate_customer"): "duplicate vehicles",
     ("activity", "unknown_customer"): "visits of unknown vehicles",
@@ -22,82 +15,25 @@ RULES = {  # rule of the reader -> what the simulation calls the same rows
 FOLLOW_UPS = {"已回访": "answered", "拒绝回答": "declined", "号码有误": "wrong_number", "空号": "empty_number"}
 
 
-def simulate(folder: Path, **environment: str) -> None:
-    """Simulate a quarter of the dealer into a folder."""
-    command = [sys.executable, str(DEALER / "simulate.py"), "7", "0.25"]
-    subprocess.run(command, cwd=folder, env=os.environ | environment, check=True)
-
-
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """A quarter of the dealer: the data set as the workbook reads it, and the truth behind it."""
-    folder = tmp_path_factory.mktemp("dealer")
-    simulate(folder)
-    spec = yaml.safe_load((DEALER / "dataset.yml").read_text("utf-8"))
-    del spec["make"]
-    (folder / "dataset.yml").write_text(yaml.safe_dump(spec, allow_unicode=True, sort_keys=False), "utf-8")
-    return churn.open_dataset(folder), json.loads((folder / "truth.json").read_text("utf-8"))
+    """A quarter of the dealer."""
+    return company(
+        "dealer", 0.25, tmp_path_factory.mktemp("dealer"), ("warranty", "province", "distance", "model"), RULES
+    )
 
 
 @pytest.fixture(scope="module")
 def truth(small):
-    return small[1]
+    return small.truth
 
 
-def causes(row: dict) -> dict[str, list[float]]:
-    """The expected losses of one level by cause."""
-    return {name: values for name, values in row.items() if not name.startswith("n_")}
-
-
-def test_the_same_seed_gives_the_same_bytes_anywhere(small, tmp_path):
-    simulate(tmp_path, PYTHONHASHSEED="5", TZ="America/Lima", LC_ALL="C")
-    made = sorted(path for path in tmp_path.iterdir() if path.is_file())
-    assert len(made) == 8
-    assert all(path.read_bytes() == (small[0].folder / path.name).read_bytes() for path in made)
-
-
-def test_the_ledger_by_twelve_silent_months_is_the_one_that_happened(small):
-    data, truth = small
-    counted = churn.period_counts(data).frame
-    assert counted["period"].tolist() == truth["months"]
-    for column, happened in truth["ledger"].items():
-        assert counted[column].tolist() == happened, column
-
-
-@pytest.mark.parametrize("segment", ["warranty", "province", "distance", "model"])
-def test_the_opening_base_and_its_losses_of_every_segment_are_the_ones_that_happened(small, segment):
-    data, truth = small
-    counted = churn.period_counts(data, by=segment).frame
-    for level, happened in truth["expected"][segment].items():
-        rows = counted[counted["level"] == level]
-        assert rows["n_opening"].tolist() == happened["n_opening"], level
-        assert rows["n_churned_opening"].tolist() == happened["n_churned_opening"], level
-
-
-def test_opening_plus_new_plus_returned_less_churned_is_closing(truth):
-    book = {column: np.array(values) for column, values in truth["ledger"].items()}
-    closing = book["n_opening"] + book["n_new"] + book["n_reactivated"] - book["n_churned"]
-    assert (closing == book["n_closing"]).all()
-    assert (book["n_opening"][1:] == closing[:-1]).all()
-
-
-def test_losses_differ_from_the_expected_ones_by_chance_alone(truth):
-    for segment, levels in truth["expected"].items():
-        for level, row in levels.items():
-            expected, happened = np.sum(list(causes(row).values())), sum(row["n_churned_opening"])
-            assert abs(happened - expected) < 4 * np.sqrt(expected + 1), (segment, level)
-
-
-def test_every_planted_defect_is_met_by_its_rule_and_nothing_else_is_set_aside(small):
-    data, truth = small
-    met = data.rules[(data.rules["severity"] == "set_aside") & (data.rules["rule"] != "footer")]
-    found = {(row.table, row.rule): row.n_rows for row in met.itertuples()}
-    assert found == {rule: truth["dirt"][name] for rule, name in RULES.items()}
-    assert data.tables["customers"] == truth["n_regular"] + truth["n_pass_by"]
+class TestDealer(Truths):
+    """What every company has to keep."""
 
 
 def test_pass_by_vehicles_and_vehicles_never_seen_are_left_out_and_counted(small):
-    data, truth = small
+    data, truth = small.data, small.truth
     why = definitions.excluded(data).set_index("why")["n_customers"]
     assert why["pass_by"] == truth["n_pass_by"]
     assert why["no_records"] == truth["n_without_records"]
@@ -126,7 +62,7 @@ def test_in_warranty_other_stations_take_them_and_out_of_warranty_repair_shops(t
 
 
 def test_what_came_of_every_call_is_counted_by_kind_and_month(small):
-    data, truth = small
+    data, truth = small.data, small.truth
     counted = churn.response_counts(data).frame.set_index(["period", "follow_up"])["n_customers"]
     for month in truth["months"][:-1]:  # those lost in the last days are not called yet
         for word, kind in FOLLOW_UPS.items():
@@ -140,7 +76,7 @@ def test_about_three_in_ten_of_the_lost_cannot_be_reached(truth):
 
 
 def test_the_reasons_counted_are_the_ones_that_were_ticked(small):
-    data, truth = small
+    data, truth = small.data, small.truth
     counted = churn.reason_counts(data).frame.query("level_of_list == 'reason' and period < '2026-01'")
     named = counted[counted["period"].str[:4] == "2025"].groupby("reason")["n_named"].sum()
     said = truth["reasons"]["2025"]

@@ -1,18 +1,12 @@
 """The simulated operator: its files say exactly what its truth says, and its story is the one that is told about it."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-import yaml
+from simulated import Truths, causes, company
 
 import churnlib as churn
 
-TELECOM = Path(__file__).parent.parent / "data" / "telecom"
+SEGMENTS = ("region", "age", "plan", "payment", "contract", "contactable", "tenure")
 CAUSES = ("outage", "complaint_wave", "competitor", "outdated", "price_rise")
 RULES = {  # rule of the reader -> what the simulation calls the same rows
     ("customers", "duplicate_customer"): "duplicate customers",
@@ -25,26 +19,19 @@ RULES = {  # rule of the reader -> what the simulation calls the same rows
 }
 
 
-def simulate(folder: Path, **environment: str) -> None:
-    """Simulate a tenth of the market into a folder."""
-    command = [sys.executable, str(TELECOM / "simulate.py"), "7", "0.1"]
-    subprocess.run(command, cwd=folder, env=os.environ | environment, check=True)
-
-
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """A tenth of the operator: the data set as the workbook reads it, and the truth behind it."""
-    folder = tmp_path_factory.mktemp("telecom")
-    simulate(folder)
-    spec = yaml.safe_load((TELECOM / "dataset.yml").read_text("utf-8"))
-    del spec["make"]
-    (folder / "dataset.yml").write_text(yaml.safe_dump(spec, allow_unicode=True, sort_keys=False), "utf-8")
-    return churn.open_dataset(folder), json.loads((folder / "truth.json").read_text("utf-8"))
+    """A tenth of the operator."""
+    return company("telecom", 0.1, tmp_path_factory.mktemp("telecom"), SEGMENTS, RULES)
 
 
 @pytest.fixture(scope="module")
 def truth(small):
-    return small[1]
+    return small.truth
+
+
+class TestTelecom(Truths):
+    """What every company has to keep."""
 
 
 def months(truth: dict, first: str, last: str) -> slice:
@@ -57,41 +44,8 @@ def rates(truth: dict) -> np.ndarray:
     return np.divide(all_["expected_without_noise"], all_["n_opening"])
 
 
-def test_the_same_seed_gives_the_same_bytes_anywhere(small, tmp_path):
-    simulate(tmp_path, PYTHONHASHSEED="5", TZ="America/Lima", LC_ALL="C")
-    made = sorted(path for path in tmp_path.iterdir() if path.is_file())
-    assert len(made) == 10
-    assert all(path.read_bytes() == (small[0].folder / path.name).read_bytes() for path in made)
-
-
-def test_the_ledger_counted_from_the_files_is_the_one_that_happened(small):
-    data, truth = small
-    counted = churn.period_counts(data).frame
-    for column, happened in truth["ledger"].items():
-        if column != "month":
-            assert counted[column].tolist() == happened, column
-
-
-@pytest.mark.parametrize("segment", ["region", "age", "plan", "payment", "contract", "contactable", "tenure"])
-def test_the_opening_base_and_its_losses_of_every_segment_are_the_ones_that_happened(small, segment):
-    data, truth = small
-    counted = churn.period_counts(data, by=segment).frame
-    for level, happened in truth["expected"][segment].items():
-        rows = counted[counted["level"] == level]
-        assert rows["n_opening"].tolist() == happened["n_opening"], level
-        assert rows["n_churned_opening"].tolist() == happened["n_churned_opening"], level
-
-
-def test_every_planted_defect_is_met_by_its_rule_and_nothing_else_is_set_aside(small):
-    data, truth = small
-    met = data.rules[(data.rules["severity"] == "set_aside") & (data.rules["rule"] != "footer")]
-    found = {(row.table, row.rule): row.n_rows for row in met.itertuples()}
-    assert found == {rule: truth["dirt"][name] for rule, name in RULES.items()}
-    assert data.tables["customers"] == truth["n_customers"] + truth["dirt"]["test accounts"]
-
-
 def test_survival_with_late_entry_recovers_the_hazards_that_were_simulated(small):
-    data, truth = small
+    data, truth = small.data, small.truth
     for segment in ("payment", "contract", "region"):
         curve = churn.kaplan_meier(churn.tenure_counts(data, by=segment)).table
         for level, expected in truth["survival"][segment].items():
@@ -102,24 +56,9 @@ def test_survival_with_late_entry_recovers_the_hazards_that_were_simulated(small
                 assert abs(read["survival"] - survival) < 4 * max(read["std_error"], chance), (level, month)
 
 
-def test_losses_differ_from_the_expected_ones_by_chance_alone(truth):
-    for level, row in ((name, row) for levels in truth["expected"].values() for name, row in levels.items()):
-        expected, happened = sum(row["expected"]), sum(row["n_churned_opening"])
-        assert abs(happened - expected) < 4 * np.sqrt(expected + 1), level
-
-
-def test_opening_plus_new_plus_returned_less_churned_is_closing(truth):
-    book = {column: np.array(values) for column, values in truth["ledger"].items() if column != "month"}
-    closing = book["n_opening"] + book["n_new"] + book["n_reactivated"] - book["n_churned"]
-    assert (closing == book["n_closing"]).all()
-    assert (book["n_opening"][1:] == closing[:-1]).all()
-
-
 def test_the_causes_add_up_to_the_expected_losses(truth):
     row = truth["expected"]["all"]["all"]
-    counts = ("n_opening", "n_churned_opening", "expected", "expected_without_noise")
-    causes = [values for name, values in row.items() if name not in counts]
-    assert np.allclose(np.sum(causes, axis=0), row["expected"], atol=0.01)
+    assert np.allclose(np.sum(list(causes(row).values()), axis=0), row["expected"], atol=0.01)
 
 
 def test_churn_is_steady_to_march_rises_from_april_tops_in_july_and_is_back_in_december(truth):
