@@ -17,6 +17,7 @@ from churnlib.counts.crossed import crossed_counts, slice_counts, unit_counts
 from churnlib.counts.losses import loss_counts
 from churnlib.counts.origins import origin_counts
 from churnlib.counts.leavers import reason_leavers
+from churnlib.counts.panel import panel_counts
 from churnlib.counts.periods import period_counts
 from churnlib.counts.reasons import lost_to_counts, reason_counts, reason_pair_counts, response_counts
 from churnlib.counts.repeats import purchase_counts, repeat_counts
@@ -43,6 +44,7 @@ __all__ = [
     "loss_counts",
     "lost_to_counts",
     "origin_counts",
+    "panel_counts",
     "period_counts",
     "purchase_counts",
     "quiet_counts",
