@@ -88,7 +88,11 @@ def test_curves_by_a_changing_level_are_those_of_survfit_with_start_and_stop(hea
 def test_tests_and_ratios_of_a_changing_level_are_those_of_r(heart):
     r = oracle("heart_cox").set_index("term")["beta"]
     assert logrank_test(tenure_counts(heart, "plan")).statistic == pytest.approx(r["logrank"], rel=1e-10)
-    model = proportional_hazards(tenure_counts(heart, ["plan", "region"]))
+    counted = tenure_counts(heart, ["plan", "region"])
+    stratified = logrank_test(counted, strata="region")
+    assert stratified.statistic == pytest.approx(r["stratified"], rel=1e-10)
+    assert stratified.table["n_customers"].tolist() == [103, 69] and stratified.df == 1
+    model = proportional_hazards(counted)
     ours = model.table.set_index(["covariate", "level"])
     assert ours.loc[("plan", "b"), "log_ratio"] == pytest.approx(r["transplant"], rel=1e-8)
     assert ours.loc[("region", "1"), "log_ratio"] == pytest.approx(r["surgery"], rel=1e-8)
@@ -237,6 +241,21 @@ def test_a_change_that_doubles_the_risk_is_recovered_in_ratio_and_curve():
     assert read["ci_lower"][0] < np.exp(-0.0015 * 365) < read["ci_upper"][0]
 
 
+@pytest.mark.calibrate
+@pytest.mark.parametrize("ratio", [1.0, 2.0])
+def test_the_interval_of_a_feature_that_changes_holds_the_truth(ratio):
+    held = []
+    for seed in range(2_000):
+        rows = random_changes(500, 70_000 + seed, ratio)
+        before = rows.assign(a="a", entry=0, exit=np.where(rows["change"] > 0, rows["change"], rows["exit"]))
+        before["outcome"] = np.where(rows["event"] & (rows["change"] == 0), "voluntary", "censored")
+        after = rows[rows["change"] > 0].assign(a="b", entry=rows["change"])
+        after["outcome"] = np.where(after["event"], "voluntary", "censored")
+        fit = fit_cox(*cells(pd.concat([before, after]).assign(n=1), ["a"]), references={"a": "a"}).fit
+        held.append(abs(fit.beta[0] - np.log(ratio)) <= 1.959964 * fit.std_error[0])
+    assert 0.935 <= np.mean(held) <= 0.965
+
+
 # what is counted
 
 
@@ -382,6 +401,9 @@ def test_what_cannot_be_asked_is_refused_in_words():
     for wrong in ({"references": {"plan": "z"}}, {"strata": "colour"}):
         with pytest.raises(UsageError, match="z|colour"):
             proportional_hazards(counted, **wrong)
+    for wrong in ((counted, "colour"), (tenure_counts(data, "plan"), "region")):
+        with pytest.raises(UsageError, match="plan"):
+            logrank_test(wrong[0], strata=wrong[1])
 
 
 def test_hostile_names_are_data_and_never_code():

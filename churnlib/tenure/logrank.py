@@ -5,7 +5,8 @@ The accepted entries are used, not dropped: the risk set of every tenure holds t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import combinations
 from typing import ClassVar, NamedTuple
@@ -19,7 +20,7 @@ from churnlib.show.results import Column, Finding, Statement
 from churnlib.tenure.estimators import product_limit
 from churnlib.tenure.lifetable import LifeTable, arrange, life_table
 from churnlib.tenure.survival import SurvivalResult
-from churnlib.text import LANGUAGES, Label
+from churnlib.text import LANGUAGES, Label, UsageError
 
 PAIRS = 6  # of levels that differ, named at most
 RANK = 1e-10  # of the largest entry: the covariance of k levels has rank k - 1 by construction
@@ -99,12 +100,15 @@ class LogRank(SurvivalResult):
     df : int
     pairs : pandas.DataFrame
         One row per pair of levels: see `pairwise_tests`.
+    strata : tuple of Label
+        Segments within which the levels were compared.
     """
 
     statistic: float
     df: int
     p_value: float
     pairs: pd.DataFrame
+    strata: tuple[Label, ...] = ()
 
     columns: ClassVar[tuple[Column, ...]] = (
         Column("level", "level"),
@@ -142,28 +146,31 @@ class LogRank(SurvivalResult):
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        test = Statement("survival.note.logrank", {"statistic": self.statistic, "df": self.df, "p": self.p_value})
+        tests = [Statement("survival.note.logrank", {"statistic": self.statistic, "df": self.df, "p": self.p_value})]
+        tests += [Statement("survival.note.strata", {"names": list(self.strata)})] if self.strata else []
         clear = self.pairs[self.pairs["p_holm"] < 1 - self.about.conf_level]
         if len(self.pairs) < 2:
-            return (test,)
+            return tuple(tests)
         values = {"n": len(self.pairs), "clear": len(clear)}
         if not 0 < len(clear) <= PAIRS:
-            return (test, Statement("survival.note.pairs", values))
+            return (*tests, Statement("survival.note.pairs", values))
         both = [(self.level(a), self.level(b)) for a, b in zip(clear["level_a"], clear["level_b"], strict=True)]
         values["pairs"] = [Label(*(f"{a.to(x)} – {b.to(x)}" for x in LANGUAGES)) for a, b in both]
-        return (test, Statement("survival.note.pairs_named", values))
+        return (*tests, Statement("survival.note.pairs_named", values))
 
 
-def logrank_test(counts, *, rho: float = 0.0, gamma: float = 0.0) -> LogRank:
+def logrank_test(counts, *, strata: str | Sequence[str] = (), rho: float = 0.0, gamma: float = 0.0) -> LogRank:
     """Test whether the levels of a segment churn at the same rate at every tenure.
 
     Strongest when one level's hazard is a constant multiple of another's; curves that cross can hide from it (weights
-    help: see `logrank_scores`). With a column `stratum` in the counts, levels are compared within each stratum only.
+    help: see `logrank_scores`).
 
     Parameters
     ----------
     counts : Counts
-        From `tenure_counts(data, by=...)`.
+        From `tenure_counts(data, by=...)`, by one segment and those of the strata.
+    strata : str or sequence of str
+        Segments of the counts within whose levels customers are compared.
     rho, gamma : float
         Fleming-Harrington weights; both 0 for the log-rank test.
 
@@ -172,13 +179,30 @@ def logrank_test(counts, *, rho: float = 0.0, gamma: float = 0.0) -> LogRank:
     LogRank
         One row per level.
     """
+    strata = [strata] if isinstance(strata, str) else list(strata)
+    if strata:
+        counts = _within(counts, strata)
     about, life = counts.about, life_table(counts)
     scores = stratified_scores(counts.frame, life.levels, rho, gamma)
     statistic, df, p_value = scores.test()
     name = f"logrank_by_{about.segment.name}" if about.segment.name else "logrank"
     test = {"statistic": statistic, "df": df, "p_value": p_value}
+    test["strata"] = tuple(s.label for s in getattr(counts, "segments", ()) if s.name in strata)
     pairs = pairwise_tests(counts, rho, gamma)
     return LogRank(about=about, table=_expected_table(life, scores), name=name, pairs=pairs, **test)
+
+
+def _within(counts, strata: list[str]):
+    """The counts by the one segment that is no stratum, with a column `stratum`."""
+    known = [s.name for s in getattr(counts, "segments", ())]
+    compared = [s for s in getattr(counts, "segments", ()) if s.name not in strata]
+    if len(compared) != 1 or not set(strata) <= set(known):
+        raise UsageError("survival.logrank.strata", names=strata, known=known)
+    patterns, at = counts.patterns, counts.frame["pattern"].to_numpy()
+    frame = counts.frame.assign(
+        level=patterns[compared[0].name].to_numpy()[at], stratum=patterns.groupby(strata).ngroup().to_numpy()[at]
+    )
+    return replace(counts, frame=frame, about=counts.about.by(compared[0]))
 
 
 def stratified_scores(frame: pd.DataFrame, levels: tuple[str, ...], rho: float = 0.0, gamma: float = 0.0) -> Scores:

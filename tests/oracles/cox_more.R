@@ -33,14 +33,15 @@ curve <- summary(survfit(Surv(start, stop, event) ~ transplant, h), censored = T
 write(with(curve, data.frame(level = as.integer(strata) - 1, tenure = time, n_at_risk = n.risk, n_events = n.event,
   survival = surv, std_error = std.err)), "heart_curves.csv")
 both <- coxph(Surv(start, stop, event) ~ transplant + surgery, h, control = steady)
-sums <- sapply(sort(unique(h$stop[h$event == 1])), function(t) {           # the log-rank test, tied days and all
+sums <- function(h) rowSums(sapply(sort(unique(h$stop[h$event == 1])), function(t) {  # the log-rank test, tied days and all
   at <- h$start < t & t <= h$stop; n <- sum(at); d <- sum(at & h$stop == t & h$event == 1)
   n1 <- sum(at & h$transplant == 1); d1 <- sum(at & h$transplant == 1 & h$stop == t & h$event == 1)
   c(d1 - d * n1 / n, if (n > 1) d * n1 / n * (1 - n1 / n) * (n - d) / (n - 1) else 0)
-})
-logrank <- sum(sums[1, ])^2 / sum(sums[2, ])
-write(data.frame(term = c("transplant", "surgery", "logrank"), beta = c(coef(both), logrank),
-  std_error = c(sqrt(diag(vcov(both))), NA)), "heart_cox.csv")
+}))
+within <- Reduce(`+`, lapply(split(h, h$surgery), sums))
+write(data.frame(term = c("transplant", "surgery", "logrank", "stratified"),
+  beta = c(coef(both), sums(h)[1]^2 / sums(h)[2], within[1]^2 / within[2]),
+  std_error = c(sqrt(diag(vcov(both))), NA, NA)), "heart_cox.csv")
 
 # cgd: infections of patients who can have several, gap time restarted; 20 blocks of patients
 g <- with(cgd, data.frame(block = id %% 20, treat = as.integer(treat) - 1, sex = as.integer(sex) - 1,
