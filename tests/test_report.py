@@ -10,7 +10,8 @@ import report_home
 from report_home import QUICK, command, files, notebook, page_of, report, work_done, write
 
 from churnlib import text
-from churnlib.reporting import run
+from churnlib.reporting import fingerprint, run
+from churnlib.reporting.request import read_request
 
 
 @pytest.fixture
@@ -123,6 +124,41 @@ def test_a_report_is_no_longer_up_to_date_after_a_change_of(change, copied, monk
     assert is_current(copied)
     CHANGES[change](copied)
     assert not is_current(copied)
+
+
+def test_a_module_beside_the_data_set_that_its_script_imports_counts_too(copied, monkeypatch):
+    monkeypatch.setenv("CHURN_HOME", str(copied))
+    write(copied / "data/shop/simulate.py", "import os\nfrom helper import rows\n")
+    write(copied / "data/helper.py", "rows = 1\n")
+    write(copied / "data/other.py", "rows = 1\n")
+    request = read_request("shop")
+    before = fingerprint.data_hashes(request)["description"]
+    assert set(before) == {"dataset.yml", "simulate.py", "../helper.py"}
+    write(copied / "data/helper.py", "rows = 2\n")
+    assert fingerprint.data_hashes(request)["description"] != before
+
+
+def test_the_answer_that_is_kept_of_a_query_counts(copied, monkeypatch):
+    monkeypatch.setenv("CHURN_HOME", str(copied))
+    described = copied / "data/shop/dataset.yml"
+    sql = "sql: {url_env: CRM, table: customers}"
+    described.write_text(described.read_text("utf-8").replace("file: customers.csv", sql), "utf-8")
+    request, keys = read_request("shop"), []
+    kept = copied / "data/shop/.cache/queries/CRM.customers-0-abc.parquet"
+    kept.parent.mkdir(exist_ok=True)
+    for answer in (None, b"one", b"two"):
+        if answer:
+            kept.write_bytes(answer)
+        keys.append(fingerprint.run_key(fingerprint.ingredients(request)))
+    assert len(set(keys)) == 3
+
+
+def test_fewer_notebooks_run_at_once_where_memory_is_short(monkeypatch):
+    for free, expected in ((0, 1), (run.NOTEBOOK_BYTES, 1)):
+        monkeypatch.setattr(run.doctor, "free_memory", lambda free=free: free)
+        assert run.at_once() == expected
+    monkeypatch.setattr(run.doctor, "free_memory", lambda: 10**15)
+    assert run.at_once() >= 1
 
 
 def test_other_notes_and_files_nobody_declared_change_nothing(copied, monkeypatch):

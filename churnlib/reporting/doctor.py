@@ -135,14 +135,19 @@ def writable() -> Check:
 
 
 def memory() -> Check:
-    """Look at the memory that a run may use; a container may have less than its machine."""
+    """Look at the memory that a run may use."""
+    return _amount("memory", free_memory() / GIB, *MEMORY)
+
+
+def free_memory() -> float:
+    """Give the bytes that a run may use; a container may have less than its machine."""
     import psutil
 
     free = psutil.virtual_memory().available
     limit = Path("/sys/fs/cgroup/memory.max")
     if limit.exists() and (bytes_allowed := limit.read_text().strip()).isdigit():
         free = min(free, int(bytes_allowed))
-    return _amount("memory", free / GIB, *MEMORY)
+    return free
 
 
 def disk() -> Check:

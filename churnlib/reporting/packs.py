@@ -57,6 +57,7 @@ def make_packs(request: Request, recipe: Recipe, moment: datetime, steps: Steps,
     SomeFailed
         When all others are published.
     """
+    at_once = at_once or run.at_once()
     with steps.step("plan", segment=recipe.each) as told:
         planning = Child(plan, request, recipe.each, recipe.levels)
         load_engines()  # once, for all
@@ -67,7 +68,7 @@ def make_packs(request: Request, recipe: Recipe, moment: datetime, steps: Steps,
     running: dict[Any, tuple[Request, Child]] = {}
     try:
         while waiting or running:
-            while waiting and len(running) < (at_once or run.cores()):
+            while waiting and len(running) < at_once:
                 one = waiting.pop(0)
                 child = Child(make_one, one, moment, steps.log)
                 running[child.pipe] = (one, child)

@@ -66,7 +66,7 @@ def _made(request: Request, moment: datetime, steps: Steps, at_once: int | None)
     with publish.lock(request.reports), publish.staging(request.reports) as work:
         from churnlib.reporting.making import Making  # with pandas and all: "up to date" is told without them
 
-        page, warnings = Making(request, moment, steps, at_once or run.cores(), work).make()
+        page, warnings = Making(request, moment, steps, at_once or run.at_once(), work).make()
     archive.write_index(request.home / "reports")
     steps.note("published", page=page)
     return Outcome(page, warnings=tuple(warnings))

@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from churnlib import text
-from churnlib.reporting import worker
+from churnlib.reporting import doctor, worker
 from churnlib.reporting.children import Child, ChildDied
 from churnlib.text import Label
 
 # Management's order of questions (how many, why, when, cohorts ...), whatever the files are called; data quality last.
 ORDER = ("trend", "why", "reasons", "survival", "cohort", "value", "who", "warning", "winback")
 ORDER += ("definitions", "silence", "quality")
+
+
+NOTEBOOK_BYTES = 700 * 1024**2  # of memory that a notebook on the largest demo data set takes, and some more
 
 
 @dataclass(frozen=True)
@@ -215,6 +218,7 @@ def _finish(job: Job, child: Child) -> Failure | None:
     return Failure(job.notebook.name, **done["error"]) if done["error"] else None
 
 
-def cores() -> int:
-    """Give the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def at_once() -> int:
+    """Give the number of notebooks that run at once: one a core, as long as the free memory holds them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, int(doctor.free_memory() // NOTEBOOK_BYTES)))

@@ -16,7 +16,11 @@ from churnlib.reporting.collect import Chapter
 from churnlib.reporting.notes import Decision
 from churnlib.text import LANGUAGES, Money
 
-HEADLINES = ("churn_rate", "share_churned")  # the figure that the verdict is about: the first that there is
+HEADLINES = (
+    "churn_rate",
+    "churn_rate_longer",
+    "share_churned",
+)  # the figure that the verdict is about: the first that there is
 EXTRACTS = ("share_churned",)  # of one extract: a share, which has no period before it
 SIGNALS = ("control.patterned", "control.even")  # the control chart's answer: signal or not
 TOLD = ("trend.rate", *SIGNALS, "control.where")  # what the verdict says itself
