@@ -261,6 +261,21 @@ def test_a_workbook_never_holds_a_formula_and_is_the_same_on_every_run(rates, tm
     assert all(cell.data_type != "f" for sheet in book for row in sheet.iter_rows() for cell in row)
 
 
+def test_a_figure_can_be_written_as_a_picture(rates, tmp_path):
+    from dataclasses import dataclass
+
+    from churnlib.show.results import Result
+
+    assert rates.to_png(tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+    @dataclass(frozen=True, kw_only=True)
+    class OnlyATable(Result):
+        pass
+
+    with pytest.raises(text.UsageError, match="only"):
+        OnlyATable(about=rates.about, table=rates.table, name="only").to_png(tmp_path / "b.png")
+
+
 def test_a_workbook_speaks_the_language_that_is_set(rates, tmp_path):
     text.set_language("en")
     book = read(rates.to_excel(tmp_path / "rates.xlsx"))

@@ -60,6 +60,7 @@ def block(result: results.Result) -> dict[str, Any]:
     return {
         "id": result.name,
         "module": result.module,
+        "tucked": result.tucked,
         "findings": [_finding(finding) for finding in result.findings],
         "subtitle": _both(result.subtitle) if result.subtitle else None,
         "notes": [_both(note) for note in result.notes],
@@ -134,19 +135,24 @@ def _draw(result: results.Result, language: str, alt: str) -> tuple[str | None, 
             drawn = svg.inline(axes.figure, alt)
         if len(drawn.encode()) <= svg.LIMIT:
             return drawn, None
-        with style(for_screen=True):
-            return None, _picture(result.plot().figure)
+        return None, base64.b64encode(picture(result)).decode()
     finally:
         text.set_language(before)
 
 
-def _picture(figure) -> str:
+def picture(result: results.Result) -> bytes | None:
+    """Draw a result as PNG in the current language; None without a figure."""
     import matplotlib.pyplot as plt
 
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=144, metadata={"Software": None})
-    plt.close(figure)
-    return base64.b64encode(buffer.getvalue()).decode()
+    from churnlib.show.plots.canvas import style
+
+    with style(for_screen=True):
+        axes, buffer = result.plot(), io.BytesIO()
+        if axes is None:
+            return None
+        axes.figure.savefig(buffer, format="png", dpi=144, metadata={"Software": None})
+        plt.close(axes.figure)
+    return buffer.getvalue()
 
 
 def _table(result: results.Result) -> dict[str, Any]:

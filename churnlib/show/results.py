@@ -133,6 +133,7 @@ class Result:
     module: ClassVar[str] = "results"
     columns: ClassVar[tuple[Column, ...]] = ()
     folded: ClassVar[bool] = True
+    tucked: ClassVar[bool] = False  # the report shows the findings alone until the reader asks for the rest
 
     @property
     def shown(self) -> pd.DataFrame:
@@ -241,6 +242,16 @@ class Result:
         from churnlib.show.excel_out import write_workbook
 
         return write_workbook(path, [self])
+
+    def to_png(self, path: str | Path) -> Path:
+        """Write the figure as a picture, in the current language; raises UsageError where a table says it better."""
+        from churnlib.show.display import picture
+
+        drawn = picture(self)
+        if drawn is None:
+            raise text.UsageError("excel.no_figure", name=self.name)
+        Path(path).write_bytes(drawn)
+        return Path(path)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
         from churnlib.show.display import mimebundle  # the display stands above the results
