@@ -11,11 +11,14 @@ from churnlib.tenure.competing import restricted_mean
 from churnlib.tenure.curves import level_curves, quantile_with_interval
 from churnlib.tenure.efron import PartialLikelihood, RiskCounts, maximise
 from churnlib.tenure.estimators import nelson_aalen, quantile_tenure
+from churnlib.tenure.gray import gray_scores, gray_statistic
+from churnlib.tenure.incidence import level_incidences, outcomes_of
 from churnlib.tenure.lifetable import life_table
 from churnlib.tenure.logrank import logrank_test, pairwise_tests
+from churnlib.tenure.restricted import contrasts
 from churnlib.tenure.tenure_risk import conditional_survival
 
-CASES = ["veteran", "lung", "heart", "ties", "untied", "months"]
+CASES = ["veteran", "lung", "heart", "pbc", "colon", "mgus2", "ties", "untied", "months"]
 EXACT = {"rtol": 1e-8, "atol": 1e-10}
 
 
@@ -135,6 +138,17 @@ def test_a_hundred_thousand_customers_with_heavy_ties_give_the_answers_of_r():
                 answer = [r["mean"][curve.level][104], r["mean_std_error"][curve.level][104]]
                 np.testing.assert_allclose([mean, variance**0.5], answer, **EXACT)
     np.testing.assert_allclose(logrank_test(data).statistic, r["logrank"][""][0], **EXACT)
+    np.testing.assert_allclose(logrank_test(data, rho=1).statistic, r["logrank_rho"][""][1], **EXACT)
+    curves = level_incidences(life)
+    for k, outcome in enumerate(outcomes_of(life)):
+        ours = [curve.read([26, 104])[0][k] for curve in curves]
+        np.testing.assert_allclose(ours, [r[f"incidence_{outcome}"][g][[26, 104]] for g in "abc"], **EXACT)
+    means = {"mean": [r["mean"][g][104] for g in "abc"], "std_error": [r["mean_std_error"][g][104] for g in "abc"]}
+    gaps = contrasts(pd.DataFrame(means, index=list("abc")), "a")
+    np.testing.assert_allclose(gaps["difference"], [r["difference"][g][104] for g in "bc"], **EXACT)
+    z = 2.2414027276  # 5 % in two comparisons
+    errors = (gaps["upper"] - gaps["lower"]) / 2 / z
+    np.testing.assert_allclose(errors, [r["difference_std_error"][g][104] for g in "bc"], rtol=1e-8)
     design = np.array([[0.0, 0], [1, 0], [0, 1]])
     moves = [data.frame[c] for c in ("tenure", "n_entered", "n_events", "n_censored")]
     risk = RiskCounts.of(data.frame["level"].map({"a": 0, "b": 1, "c": 2}), *moves, 3)
@@ -143,3 +157,14 @@ def test_a_hundred_thousand_customers_with_heavy_ties_give_the_answers_of_r():
         np.testing.assert_allclose(fit.beta, [r[f"beta_{ties}"][g][0] for g in "bc"], rtol=1e-7)
         np.testing.assert_allclose(fit.std_error, [r[f"std_error_{ties}"][g][0] for g in "bc"], rtol=1e-7)
         np.testing.assert_allclose(fit.loglik, r[f"loglik_{ties}"][""][0], rtol=1e-10)
+
+
+def test_grays_test_of_many_customers_with_heavy_ties_is_that_of_cmprsk():
+    life = life_table(
+        SimpleNamespace(frame=oracle("large_begin_counts"), about=about(by="plan", levels=("a", "b", "c")))
+    )
+    r = oracle("large_answers").query("what == 'gray'").set_index("level")["value"]
+    for outcome in outcomes_of(life):
+        d = life.outcomes[outcome]
+        statistic, df, _ = gray_statistic(*gray_scores(d, life.n_events - d, life.n_at_risk))
+        np.testing.assert_allclose([statistic, df], [r[outcome], 2], **EXACT)

@@ -49,4 +49,30 @@ for (t in sort(unique(d$exit[d$event]))) {
   V <- V + (D * (N - D) / (N - 1) * (diag(c(nj) / N) - outer(c(nj), c(nj)) / N^2))[-1, -1]
 }
 add("logrank", "", 0, sum(u * solve(V, u)))
+S <- 1; u <- 0; V <- 0          # Fleming-Harrington's weights, rho = 1
+for (t in sort(unique(d$exit[d$event]))) {
+  nj <- table(factor(d$level[d$entry < t & t <= d$exit], c("a", "b", "c"))); dj <- table(factor(d$level[d$exit == t & d$event], c("a", "b", "c")))
+  N <- sum(nj); D <- sum(dj); u <- u + S * (dj - D * nj / N)[-1]
+  V <- V + S^2 * (D * (N - D) / (N - 1) * (diag(c(nj) / N) - outer(c(nj), c(nj)) / N^2))[-1, -1]; S <- S * (1 - D / N)
+}
+add("logrank_rho", "", 1, sum(u * solve(V, u)))
+means <- subset(answer, what == "mean"); errors <- subset(answer, what == "mean_std_error")  # against a, the largest
+add("difference", means$level[-1], 104, means$value[-1] - means$value[1])
+add("difference_std_error", means$level[-1], 104, sqrt(errors$value[-1]^2 + errors$value[1]^2))
+ways <- c("voluntary", "involuntary", "natural")
+states <- survfit(Surv(entry, exit, factor(outcome, c("censored", ways))) ~ level, d, id = seq_len(nrow(d)), se.fit = FALSE)
+for (g in c("a", "b", "c")) {
+  s <- summary(states[which(c("a", "b", "c") == g), ], times = c(26, 104))
+  for (k in 1:3) add(paste0("incidence_", ways[k]), g, s$time, s$pstate[, k + 1])
+}
+begin <- subset(d, entry == 0)  # Gray's test where all are observed from the start
+tests <- cmprsk::cuminc(begin$exit, begin$outcome, begin$level, cencode = "censored")$Tests
+add("gray", rownames(tests), 0, tests[, "stat"])
+moves <- rbind(data.frame(level = begin$level, tenure = 0, what = "entered"), data.frame(level = begin$level, tenure = begin$exit, what = begin$outcome))
+gray <- as.data.frame.matrix(xtabs(~ paste(level, tenure) + what, moves))
+key <- do.call(rbind, strsplit(rownames(gray), " "))
+gray <- data.frame(level = key[, 1], tenure = as.integer(key[, 2]), n_entered = gray$entered, n_voluntary = gray$voluntary,
+  n_involuntary = gray$involuntary, n_natural = gray$natural, n_unknown = 0, n_censored = gray$censored)
+gray$n_events <- with(gray, n_voluntary + n_involuntary + n_natural)
+write.csv(gray[order(gray$level, gray$tenure), ], "large_begin_counts.csv", row.names = FALSE, quote = FALSE)
 write.csv(format(answer, digits = 17, trim = TRUE), "large_answers.csv", row.names = FALSE, quote = FALSE)
