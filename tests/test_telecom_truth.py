@@ -56,6 +56,20 @@ def test_survival_with_late_entry_recovers_the_hazards_that_were_simulated(small
                 assert abs(read["survival"] - survival) < 4 * max(read["std_error"], chance), (level, month)
 
 
+def test_what_goes_with_leaving_sooner_is_what_was_planted_and_nothing_else(small):
+    model = churn.proportional_hazards(churn.tenure_counts(small.data, by=churn.features(small.data)))
+    ours = model.table.set_index(["covariate", "level"])
+    unresolved, resolved = (ours.loc[(f"complaint-{state}-3m", "yes")] for state in ("unresolved", "resolved"))
+    # five times as much again while it acts; it begins on the first of the next month, and not every loss is voluntary
+    assert 2.5 < unresolved.hazard_ratio < 6 and unresolved.ci_lower > 2
+    assert abs(resolved.log_ratio) < 3 * resolved.std_error  # one that was put right does nothing
+    early = model.checks[(model.checks["level"] == "促销活动") & (model.checks["months"] == 0)].iloc[0]
+    assert early.ci_lower > 2  # joined by a promotion: gone within three months
+    assert ours.loc[("plan", "5G尊享"), "hazard_ratio"] < 0.95 and ours.loc[("payment", "预付费"), "ci_lower"] > 1
+    channels = ours.loc["channel"].drop(["促销活动"]).dropna(subset="p_value")  # the others are all alike
+    assert (channels["log_ratio"].abs() < 3 * channels["std_error"]).all()
+
+
 def test_the_causes_add_up_to_the_expected_losses(truth):
     row = truth["expected"]["all"]["all"]
     assert np.allclose(np.sum(list(causes(row).values()), axis=0), row["expected"], atol=0.01)
