@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from survival_cases import counts as counted
 from survival_cases import visitors
 from toy import BARE, CUSTOMERS, canonical, row, toy
 
+import churnlib as churn
 from churnlib.counts import cohort_counts, tenure_counts
 from churnlib.counts.cohorts import anniversary, completed
 from churnlib.tenure.curves import level_curves
@@ -57,6 +61,36 @@ def test_old_customers_seen_only_while_they_are_safe_do_not_raise_the_curve():
         read.append(curve.read([365, 730, 1095]))
     assert read[0]["log_variance"].max() < read[1]["log_variance"].max()  # the window holds fewer customers
     assert (read[1]["ci_lower"] < read[0]["survival"]).all() and (read[0]["survival"] < read[1]["ci_upper"]).all()
+
+
+VERBS = ("length_of_stay", "ways_of_leaving", "hazard_by_tenure", "months_stayed", "logrank_test", "gray_test")
+
+
+def test_shuffled_customers_other_threads_and_counts_by_hand_give_the_same_tables_to_the_last_bit():
+    rng, n, as_of = np.random.default_rng(6), 12_000, pd.Timestamp("2025-12-31")
+    start = as_of - pd.to_timedelta(rng.integers(0, 2500, n), unit="D")
+    end = start + pd.to_timedelta(rng.exponential(700, n).astype(int), unit="D")
+    seen = end >= "2024-01-01"  # who left before is in no file
+    said = [[str(day)[:10] if day <= as_of else None for day in days[seen]] for days in (start, end)]
+    outcome = rng.choice(["voluntary", "involuntary", "natural"], n, p=[0.6, 0.3, 0.1])[seen]
+    region = rng.choice(["north", "south"], n)[seen]
+    rows = list(zip(range(seen.sum()), *said, np.where(end[seen] <= as_of, outcome, None), strict=True))
+    rows = [(*row, None, place) for row, place in zip(rows, region, strict=True)]
+    mixed = [rows[i] for i in rng.permutation(len(rows))]
+    spec = {**BARE, "as_of": "2025-12-31"}
+    one, other = (canonical({"customers": r}, spec, threads=t) for r, t in ((rows, 1), (mixed, 3)))
+    made = [tenure_counts(data, "region") for data in (one, other)]
+    days = {"entry": np.maximum((pd.Timestamp("2024-01-01") - start[seen]).days, 0)}
+    days |= {"exit": (end.where(end <= as_of, as_of) - start)[seen].days + 1, "level": region}
+    by_hand = counted(pd.DataFrame(days | {"outcome": np.where(end[seen] <= as_of, outcome, "censored")}), by="region")
+    pd.testing.assert_frame_equal(made[0].frame, made[1].frame)
+    tables = [[getattr(churn, verb)(replace(made[0], frame=c.frame)).table for verb in VERBS] for c in (*made, by_hand)]
+    for again in tables[1:]:
+        for mine, theirs in zip(tables[0], again, strict=True):
+            pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
+    many = made[0].frame.set_index(["level", "tenure"]).mul(1024).reset_index()  # ten million of the same
+    more = churn.kaplan_meier(replace(made[0], frame=many)).table.merge(tables[0][0], on=["level", "tenure"])
+    assert (more["survival_x"] == more["survival_y"]).all() and (more["std_error_x"] <= more["std_error_y"]).all()
 
 
 def test_blocks_and_weights_add_up(data):
