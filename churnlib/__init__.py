@@ -28,6 +28,7 @@ _VERBS = {
         "cohort_mode",
         "cohort_period_counts",
         "reason_counts",
+        "cohort_unit",
         "response_counts",
         "answer_counts",
         "reason_pair_counts",

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnlib.about import Period
-from churnlib.statistics.cohort import COMPLETE, EMPTY, OPEN, PARTLY, SMALL, cell_states, cohort_retention
+from churnlib.statistics.cohort import cohort_retention
+from churnlib.statistics.cohortcells import COMPLETE, EMPTY, OPEN, PARTLY, SMALL, cell_states
 
 
 def cohorts(retained: dict, as_of=ABOUT.as_of, truncated=()):

@@ -12,7 +12,8 @@ from toy import BARE, canonical, toy
 
 from churnlib import text
 from churnlib.counts import cohort_counts
-from churnlib.statistics.cohort import COMPLETE, PARTLY, cohort_retention
+from churnlib.statistics.cohort import cohort_retention
+from churnlib.statistics.cohortcells import COMPLETE, PARTLY
 from churnlib.statistics.moneyretention import money_retention
 
 FIRST = date(2024, 1, 1)

@@ -134,7 +134,7 @@ def hundredths(fees, lost=0, cost=None, n=10, bad=0):
     costed = {"n_costed": n if cost else 0, "fee_costed": frame["fee"] if cost else 0, "n_unprofitable": bad}
     frame = frame.assign(**costed, cost=n * (cost or 0))
     frame["shortfall"] = 100 * frame["n_unprofitable"]
-    return SimpleNamespace(frame=frame, about=ABOUT)
+    return SimpleNamespace(frame=frame.assign(service=frame["cost"]), about=ABOUT)
 
 
 def test_equal_customers_are_not_concentrated():

@@ -12,7 +12,7 @@ from churnlib.counts.base import Counts
 from churnlib.counts.benchmarks import benchmark_rows
 from churnlib.counts.bridge import bridge_counts
 from churnlib.counts.cohortperiods import cohort_period_counts
-from churnlib.counts.cohorts import cohort_counts, cohort_mode
+from churnlib.counts.cohorts import cohort_counts, cohort_mode, cohort_unit
 from churnlib.counts.crossed import crossed_counts, slice_counts, unit_counts
 from churnlib.counts.losses import loss_counts
 from churnlib.counts.origins import origin_counts
@@ -39,6 +39,7 @@ __all__ = [
     "cohort_counts",
     "cohort_mode",
     "cohort_period_counts",
+    "cohort_unit",
     "companion_counts",
     "crossed_counts",
     "loss_counts",

@@ -68,6 +68,13 @@ GROUP BY m.level, m.cohort, m.kept, m.days
 ORDER BY level NULLS LAST, cohort NULLS LAST, age NULLS LAST, day NULLS LAST
 """
 
+# One row per day on which somebody began.
+STARTS = """
+SELECT start_date AS day, count(*) AS n FROM spells
+WHERE definition = $definition AND spell = 1 AND start_date >= $observed_from
+GROUP BY start_date ORDER BY day NULLS LAST
+"""
+
 # One row per member.
 EVERY_MEMBER = "SELECT customer, level, cohort, start_date FROM members ORDER BY customer NULLS LAST"
 
@@ -89,12 +96,15 @@ class CohortCounts(Counts):
         brackets of steps, such as "1-3, 4-6, 7-12".
     follow_up : int or None
         Steps after which activity is not looked at.
+    is_regular : bool
+        Whether activity comes step after step; not known of customers alone.
     """
 
     late: pd.DataFrame
     measure: str = "customers"
     mode: str = "stay"
     follow_up: int | None = None
+    is_regular: bool = True
 
 
 def cohort_counts(
@@ -146,7 +156,7 @@ def cohort_counts(
     unit, name = unit_of(data, unit), definitions.spells(data, definition)
     source, division = segment(data, by)
     _make_members(data, name, source, unit)
-    frame = _by_age(data.con.frame(COHORTS), _returns(data, name, unit), step=is_activity)
+    frame, steps = _by_age(data.con.frame(COHORTS), _returns(data, name, unit), step=is_activity), None
     if is_activity:
         declared = data.spec.definitions[name]
         steps = _Steps(data, declared, measure, unit, int(frame.index.get_level_values("age").max()) + 1)
@@ -157,7 +167,36 @@ def cohort_counts(
     late["cohort"] = [str(Period(day.date(), unit)) for day in late["cohort"]]
     frame = frame if has_fee(data) else frame[[c for c in frame if not c.startswith("fee_")]]
     told = replace(about(data, division, unit, name), revenue_note=revenue_note(data))
-    return CohortCounts(frame, told, ("level", "cohort", "age"), ("level",), late, measure, mode, follow_up)
+    return CohortCounts(
+        frame,
+        told,
+        ("level", "cohort", "age"),
+        ("level",),
+        late,
+        measure,
+        mode,
+        follow_up,
+        steps is None or steps.is_regular,
+    )
+
+
+def cohort_mode(data: Any, definition: str | None = None) -> str:
+    """Give what being retained usually means: still a customer, or active where churn is a silence, as a silence can
+    be no churn before its limit."""
+    _, declared = definitions.declared_definition(data, definition)
+    return "in" if declared.kind == "inactivity" else "stay"
+
+
+def cohort_unit(data: Any, definition: str | None = None) -> str:
+    """Give the shortest unit, from the report's own on, of which the usual cohort is large enough to be shown."""
+    name, least = definitions.spells(data, definition), data.about.min_denominator
+    starts = data.con.frame(STARTS, {"definition": name, "observed_from": data.observed_from})
+    units = list(STEP)[list(STEP).index(data.about.period.unit) :]
+    sizes = {
+        unit: starts.groupby([str(Period.containing(day.date(), unit)) for day in starts["day"]])["n"].sum()
+        for unit in units
+    }
+    return next((unit for unit in units if len(sizes[unit]) and sizes[unit].median() >= least), units[-1])
 
 
 def _brackets(mode: str) -> list[tuple[int, int]]:
@@ -192,6 +231,7 @@ class _Steps:
         size = STEP[unit] if unit != "week" else 0
         self.sums = stepwise(data, members, steps, size, source=source, value=value, kinds=kinds)
         self.active = self.sums != 0
+        self.is_regular = is_regular(self.active)
 
     def joined(self, frame: pd.DataFrame, mode: str, brackets: list, follow_up: int | None) -> pd.DataFrame:
         """Lay what was active and what it brought beside the cells of each age; brackets keep their last age."""
@@ -220,7 +260,7 @@ class _Steps:
         """What each member's later steps are measured by: the first step; where bills are regular the second one, if
         there is one, because the first bill is often for a part of a month."""
         first, second = self.sums[:, :1], self.sums[:, 1:2]
-        return np.where(second != 0, second, first) if second.size and is_regular(self.active) else first
+        return np.where(second != 0, second, first) if second.size and self.is_regular else first
 
     def _added(self, values: np.ndarray) -> pd.DataFrame:
         """Sum a table of members x steps over the members of each cohort: one row per level and cohort."""

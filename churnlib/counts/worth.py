@@ -25,16 +25,18 @@ WITH there AS (
 ),
 costed AS (
   SELECT customer, fee, lost, CASE WHEN service IS NULL AND margin IS NULL THEN NULL
-    ELSE coalesce(service, 0) + CAST(round(fee * (1 - coalesce(margin, 1))) AS BIGINT) END AS cost
+    ELSE coalesce(service, 0) + CAST(round(fee * (1 - coalesce(margin, 1))) AS BIGINT) END AS cost,
+    coalesce(service, 0) AS service
   FROM there
 ),
 ranked AS (
-  SELECT fee, cost, lost, row_number() OVER (ORDER BY fee DESC NULLS LAST, customer NULLS LAST) AS place,
+  SELECT fee, cost, service, lost, row_number() OVER (ORDER BY fee DESC NULLS LAST, customer NULLS LAST) AS place,
     count(*) OVER () AS n_all
   FROM costed
 )
 SELECT (100 * (place - 1)) // nullif(n_all, 0) AS hundredth, count(*) AS n_customers, sum(lost) AS n_lost,
   sum(fee) AS fee, sum(lost * fee) AS fee_lost, count(cost) AS n_costed, coalesce(sum(cost), 0) AS cost,
+  sum(service) AS service,
   sum(CASE WHEN cost IS NOT NULL THEN fee ELSE 0 END) AS fee_costed,
   sum(CASE WHEN cost > fee THEN 1 ELSE 0 END) AS n_unprofitable,
   sum(CASE WHEN cost > fee THEN cost - fee ELSE 0 END) AS shortfall
@@ -69,7 +71,8 @@ def worth_counts(data: Any, *, years_back: int = 0, definition: str | None = Non
     Counts
         One row per hundredth (0: those who pay most): `n_customers`, `fee` a month (where customers have none, their
         mean revenue a month over the year before); `n_lost`, `fee_lost` (of those, lost by the end of the report's
-        period); `n_costed` (with a service cost or a margin), their `fee_costed` and `cost`, `n_unprofitable` (cost
+        period); `n_costed` (with a service cost or a margin), their `fee_costed` and `cost` (of
+        which `service`), `n_unprofitable` (cost
         more than they pay) and their `shortfall`. Money in minor units. Adds over hundredths.
 
     Raises

@@ -10,7 +10,7 @@ import pandas as pd
 
 from churnlib import text
 from churnlib.show.results import Column, Finding, Result, Statement
-from churnlib.statistics.cohort import COMPLETE, SMALL, cell_states
+from churnlib.statistics.cohortcells import COMPLETE, SMALL, cell_states
 from churnlib.tenure.lifemodel import MODELS, LifeModel, fit_life
 
 LEAST_AGES = 6  # observed ages under which nothing is projected: three to fit on, three held out
@@ -31,7 +31,6 @@ class Backtest(Result):
     """
 
     module: ClassVar[str] = "projection"
-    folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
         Column("model", "term", prefix="projection.model"),
         Column("fitted_to", "whole"),

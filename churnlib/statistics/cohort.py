@@ -7,45 +7,16 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
 from churnlib import text
 from churnlib.about import YEAR, Period
 from churnlib.intervals import difference, wilson
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.statistics.cohortcells import COMPLETE, OPEN, PARTLY, SMALL, cell_states, late_retention, pooled_retention
 
-COMPLETE, PARTLY, OPEN, EMPTY, SMALL = "complete", "partly", "open", "empty", "small"
 PLOTTED_AGES, PLOTTED_COHORTS = 12, 24  # what fits a page and is still readable
 COMPARED = 3  # newest complete cohorts that are set against those of a year before
-
-
-def cell_states(frame: pd.DataFrame, as_of, min_denominator: int) -> np.ndarray:
-    """Tell of each cohort cell how far it has been observed.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        One row per cohort and age with `n_start` and the days on which the first and the last member complete the age,
-        `first_completes` and `last_completes`.
-    as_of : date
-        Last day that the data cover.
-    min_denominator : int
-        Customers under which a cell is not shown.
-
-    Returns
-    -------
-    numpy.ndarray of str
-        "complete" when the *last* member of the cohort has been observed that long, "partly" when only some have,
-        "open" when none has, "empty" for a cohort without customers, "small" for a complete one with too few.
-    """
-    as_of = pd.Timestamp(as_of)
-    last, first = pd.to_datetime(frame["last_completes"]), pd.to_datetime(frame["first_completes"])
-    return np.select(
-        [frame["n_start"] == 0, first > as_of, last > as_of, frame["n_start"] < min_denominator],
-        [EMPTY, OPEN, PARTLY, SMALL],
-        COMPLETE,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,12 +74,19 @@ class CohortRetention(Result):
         return tuple(told) or (Finding("cohort.too_short"),)
 
     def _pooled_finding(self) -> Finding | None:
-        told = self.pooled[self.pooled["age"].isin(_AGES)].dropna(subset="retention")
+        told = self.pooled[self.pooled["age"].isin(self._ages)].dropna(subset="retention")
         if told.empty or self.about.segment.name:
             return None
         row = told.iloc[-1]
         values = {"age": int(row.age), "retention": row.retention, "n": int(row.n_start), "cohorts": int(row.n_cohorts)}
         return Finding(f"cohort.pooled.{self._said}", values | self._words)
+
+    @property
+    def _ages(self) -> tuple[int, ...]:
+        """Ages that a sentence speaks of: not those before which the definition can show no churn."""
+        months = {"week": 12 / 52, "month": 1, "quarter": 3, "year": 12}[self.about.period.unit]
+        ruled = self.about.earliest_churn if self.mode == "stay" else 0
+        return tuple(age for age in (1, 3, 6, 12, 24) if age * months > ruled)
 
     @property
     def _said(self) -> str:
@@ -122,7 +100,7 @@ class CohortRetention(Result):
     def _levels_compared(self) -> Finding | None:
         """Name the levels whose customers stay best and worst at the longest age that all have; by their intervals."""
         wide = self.pooled.pivot(index="age", columns="level", values="retention").dropna()
-        wide = wide[wide.index.isin(_AGES)]
+        wide = wide[wide.index.isin(self._ages)]
         if wide.empty or wide.shape[1] < 2:
             return None
         age, row = int(wide.index[-1]), wide.iloc[-1]
@@ -143,7 +121,7 @@ class CohortRetention(Result):
     def _newest_against_year_before(self) -> Finding | None:
         """Compare the newest complete cohorts at the longest common age with the same ones a year before."""
         year = YEAR[self.about.period.unit]
-        for age in (12, 6, 3, 1):
+        for age in [age for age in (12, 6, 3, 1) if age in self._ages]:
             cells = self.table[(self.table["age"] == age) & (self.table["state"] == COMPLETE)].sort_values("cohort")
             newest = cells.tail(COMPARED)
             twins = {str(Period.parse(c).shift(-year)) for c in newest["cohort"]}
@@ -236,9 +214,6 @@ class CohortRetention(Result):
         return values, values.isna().replace({True: OPEN, False: COMPLETE}), sizes
 
 
-_AGES = (1, 3, 6, 12, 24)  # that a sentence speaks of
-
-
 def _widened(n_levels: int) -> float:
     """A confidence level at which the largest gap between levels is judged (Bonferroni over all pairs)."""
     return 1 - 0.05 / (n_levels * (n_levels - 1) / 2)
@@ -297,96 +272,3 @@ def _with_estimates(table: pd.DataFrame, estimates: pd.DataFrame) -> pd.DataFram
     for column in estimates.columns:
         table[column] = table[column].fillna(estimates[column])
     return table
-
-
-def late_retention(frame: pd.DataFrame, late: pd.DataFrame, state: np.ndarray, about) -> pd.DataFrame:
-    """Estimate the cells that only some members of the cohort have been observed for (Kaplan-Meier).
-
-    From the last complete age on, the members' own days count: who was last observed in between is at risk until then,
-    so that nobody is taken for retained or lost beyond what was seen.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        One row per level, cohort and age with `n_start`, `n_retained`.
-    late : pandas.DataFrame
-        One row per level, cohort, `age` and `day` after it: `n_lost`, `n_censored` (see `CohortCounts`).
-    state : numpy.ndarray of str, shape (n_rows,)
-
-    Returns
-    -------
-    pandas.DataFrame
-        `retention`, `ci_lower`, `ci_upper` in the index of `frame`; missing but for partly observed cells that enough
-        members are still watched for.
-
-    References
-    ----------
-    Kaplan, E. L. and Meier, P. (1958). JASA 53, 457-481. Interval: log(-log), Greenwood's variance (Kalbfleisch and
-    Prentice 2002, section 1.4).
-    """
-    out = pd.DataFrame(np.nan, index=frame.index, columns=["retention", "ci_lower", "ci_upper"])
-    days = dict(list(late.groupby(["level", "cohort"])))
-    z = ndtri((1 + about.conf_level) / 2)
-    for key, cells in frame[np.isin(state, (COMPLETE, PARTLY))].groupby(["level", "cohort"]):
-        done, partly = cells[state[cells.index] == COMPLETE], cells[state[cells.index] == PARTLY]
-        if done.empty or partly.empty or key not in days:
-            continue
-        last = done.iloc[-1]
-        retention, n = last.n_retained / last.n_start, last.n_retained
-        variance = (1 - retention) / (retention * last.n_start) if retention else np.nan
-        steps = days[key][days[key]["age"] >= last.age]
-        for index, age in partly["age"].items():
-            inside = steps[steps["age"] < age]
-            steps = steps[steps["age"] >= age]
-            for row in inside.itertuples():
-                n -= row.n_censored  # last observed on the eve: not watched on this day
-                if row.n_lost:
-                    variance += row.n_lost / (n * (n - row.n_lost)) if n > row.n_lost else np.nan
-                    retention, n = retention * (1 - row.n_lost / n), n - row.n_lost
-            if n < about.min_denominator or not 0 < retention:
-                break
-            half = z * np.sqrt(variance) / -np.log(retention) if retention < 1 else 0.0
-            bounds = [retention ** np.exp(side * half) for side in (1, -1)]
-            out.loc[index] = (retention, *bounds)
-    return out
-
-
-def pooled_retention(frame: pd.DataFrame, state: np.ndarray, *, is_chained: bool = True) -> pd.DataFrame:
-    """Give the mean retention over cohorts, weighted by customers, from complete cells only.
-
-    Chained over ages: from each age to the next, only cohorts complete at the later age are followed (the sum of those
-    retained at the later age / the sum retained at the earlier age), so that a changing set of cohorts never bends the
-    line. With every cohort complete it is the pooled rate. Activity, which comes and goes, is not chained: it is the
-    pooled rate of the cohorts complete at each age.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        One row per cohort and age with `n_start` and `n_retained`.
-    state : numpy.ndarray of str, shape (n_rows,)
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per age: `retention` in [0, 1], `n_cohorts` complete at that age, their `n_start`.
-
-    References
-    ----------
-    Mack, T. (1993). Distribution-free calculation of the standard error of chain ladder reserve estimates. ASTIN
-    Bulletin 23, 213-225, section 2: the chain-ladder factor as a weighted mean.
-    """
-    told = np.isin(state, (COMPLETE, SMALL))
-    kept = frame.assign(n_retained=frame["n_retained"].where(told)).pivot(
-        index="cohort", columns="age", values="n_retained"
-    )
-    start = frame.groupby("cohort")["n_start"].first()
-    rows, retention = [], 1.0
-    for age in kept.columns:
-        followed = kept[age].notna()
-        if not followed.any():
-            break
-        has_before = is_chained and age - 1 in kept.columns
-        before = kept.loc[followed, age - 1].sum() if has_before else start[followed].sum()
-        retention = (retention if is_chained else 1.0) * kept.loc[followed, age].sum() / before if before else np.nan
-        rows.append((age, retention, int(followed.sum()), int(start[followed].sum())))
-    return pd.DataFrame(rows, columns=["age", "retention", "n_cohorts", "n_start"])

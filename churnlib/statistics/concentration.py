@@ -141,17 +141,18 @@ class ServiceCost(Result):
     ----------
     table : pandas.DataFrame
         One row per fifth of the customers, 1 those who pay most: `n_costed` (customers with a service cost),
-        `fee_costed` and `cost` a month, `margin` (share of the fees left), `n_unprofitable` (cost more than they pay),
+        `fee_costed` and `cost` a month, `gross` (share of the fees left before service) and `margin` (after it),
+        `n_unprofitable` (cost more than they pay),
         `unprofitable_share`, their `shortfall` a month.
     """
 
     module: ClassVar[str] = "value"
-    folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
         Column("fifth", "term", prefix="value.fifth"),
         Column("n_costed", "whole"),
         Column("fee_costed", "money"),
         Column("cost", "money"),
+        Column("gross", "pct", 1),
         Column("margin", "pct", 1),
         Column("n_unprofitable", "whole"),
         Column("unprofitable_share", "pct", 1),
@@ -160,7 +161,7 @@ class ServiceCost(Result):
 
     @property
     def shown(self) -> pd.DataFrame:
-        hides = ("n_unprofitable", "unprofitable_share", "shortfall", "margin", "cost", "fee_costed")
+        hides = ("n_unprofitable", "unprofitable_share", "shortfall", "gross", "margin", "cost", "fee_costed")
         return disclosure.protect(self.table, self.about, count="n_unprofitable", base="n_costed", hides=hides)
 
     @property
@@ -182,10 +183,12 @@ class ServiceCost(Result):
         told = self.shown.dropna(subset="margin")
         if not {1, 5} <= set(told["fifth"]):
             return ()
-        margins = told.set_index("fifth")["margin"]
-        gap = round(100 * margins[5], 1) - round(100 * margins[1], 1)
+        small, large = told.set_index("fifth").loc[5], told.set_index("fifth").loc[1]
+        gap = round(100 * small.margin, 1) - round(100 * large.margin, 1)
         word = "alike" if gap == 0 else "higher" if gap > 0 else "lower"
-        return (Finding(f"value.margin.{word}", {"large": margins[1], "small": margins[5]}),)
+        values = {"large": large.margin, "small": small.margin}
+        before = (Finding("value.margin.gross", {"large": large.gross, "small": small.gross}),)
+        return (Finding(f"value.margin.{word}", values), *(before if told["gross"].lt(1).any() else ()))
 
     @property
     def notes(self) -> tuple[Statement, ...]:
@@ -205,9 +208,11 @@ def service_cost(counts) -> ServiceCost:
     ServiceCost
         One row per fifth; empty when customers have no service cost.
     """
-    names = ["fifth", "n_costed", "fee_costed", "cost", "n_unprofitable", "shortfall"]
+    names = ["fifth", "n_costed", "fee_costed", "cost", "service", "n_unprofitable", "shortfall"]
     table = _fifths(counts.frame)[names]
     table = table[table["n_costed"] > 0].reset_index(drop=True)
-    table["margin"] = 1 - table["cost"] / table["fee_costed"].where(table["fee_costed"] > 0)
+    fees = table["fee_costed"].where(table["fee_costed"] > 0)
+    table["gross"] = 1 - (table["cost"] - table["service"]) / fees
+    table["margin"] = 1 - table["cost"] / fees
     table["unprofitable_share"] = table["n_unprofitable"] / table["n_costed"]
     return ServiceCost(about=counts.about, table=table, name="service_cost")

@@ -11,7 +11,7 @@ import pandas as pd
 from churnlib import text
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement
-from churnlib.statistics.cohort import COMPLETE, SMALL, cell_states, pooled_retention
+from churnlib.statistics.cohortcells import COMPLETE, SMALL, cell_states, pooled_retention
 
 PLOTTED_AGES = 24
 
@@ -27,7 +27,8 @@ class MoneyRetention(Result):
         `net` (what all of them brought in this step, returned ones included, over the base), `gross` (at most each
         customer's own base, over the base: without what others pay more), `state`; shares, missing unless complete.
     pooled : pandas.DataFrame
-        One row per age: `gross`, `net`, chained over the cohorts complete at each age, `n_cohorts`, `n_start`.
+        One row per age: `gross`, `net` of the cohorts complete at each age (see `pooled_retention`), `n_cohorts`,
+        `n_start`.
     of : {"revenue", "quantity", "fee"}
         What is measured.
     """
@@ -120,22 +121,22 @@ def money_retention(counts) -> MoneyRetention:
     else:
         frame = frame.iloc[:0].assign(base=0, gross=0, net=0)
     state = cell_states(frame, about.as_of, about.min_denominator)
-    pooled = _pooled(frame, state)
+    pooled = _pooled(frame, state, counts.is_regular)
     shares = {c: (frame[c] / frame["base"].where(frame["base"] > 0)).where(state == COMPLETE) for c in ("gross", "net")}
     table = frame.assign(state=state, **shares)
     table = table[["level", "cohort", "age", "n_start", "base", "gross", "net", "state"]]
     return MoneyRetention(about=about, table=table, name="money_retention", pooled=pooled, of=of)
 
 
-def _pooled(frame: pd.DataFrame, state: np.ndarray) -> pd.DataFrame:
-    """Chain the sums of all levels and of cohorts complete at each age."""
+def _pooled(frame: pd.DataFrame, state: np.ndarray, is_chained: bool) -> pd.DataFrame:
+    """Add all levels and the cohorts complete at each age up; chained where money comes step after step."""
     told = frame[np.isin(state, (COMPLETE, SMALL)) & (frame["base"] > 0)]
     sums = told.groupby(["cohort", "age"], as_index=False)[["n_start", "base", "gross", "net"]].sum()
     done = np.full(len(sums), COMPLETE)
     parts = {}
     for name in ("gross", "net"):
         cells = sums.assign(n_start=sums["base"], n_retained=sums[name])
-        parts[name] = pooled_retention(cells, done)
+        parts[name] = pooled_retention(cells, done, is_chained=is_chained)
     customers = sums.groupby("age")["n_start"].sum()
     out = parts["gross"][["age", "n_cohorts"]].assign(gross=parts["gross"]["retention"], net=parts["net"]["retention"])
     return out.assign(n_start=out["age"].map(customers))

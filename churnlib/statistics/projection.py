@@ -178,7 +178,6 @@ class ResidualLifetime(Result):
     discount: float
     backtest: Backtest
     module: ClassVar[str] = "projection"
-    folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
         Column("age", "whole"),
         Column("ahead", "number", 1),

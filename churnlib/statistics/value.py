@@ -32,7 +32,6 @@ class RevenueBridge(Result):
     """
 
     module: ClassVar[str] = "value"
-    folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
         Column("period", "period"),
         Column("fee_opening", "money"),

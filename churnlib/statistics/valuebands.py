@@ -35,7 +35,6 @@ class ValueMigration(Result):
     moves: pd.DataFrame
     months: int
     module: ClassVar[str] = "value"
-    folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
         Column("band", "term", prefix="value.band"),
         Column("n_customers", "whole"),

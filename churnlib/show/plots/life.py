@@ -26,6 +26,7 @@ from churnlib.show.plots.palette import HEAT, PALETTE, SERIES
 
 POINTS = 200  # of a drawn curve, at most
 CELL = 58  # widest cell of a heat map
+HATCHES = {"partly": "////", "open": "...."}
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def heat_map(
     values : one sequence a row
         Shown, without the unit, in cells whose state is "complete"; also, in grey on hatching, in "partly" ones.
     states : one sequence a row of {"complete", "partly", "open", "empty", "small"}
-        Partly observed and open cells are hatched, "small" ones show "·", "empty" ones nothing.
+        Partly observed cells are hatched, open ones dotted, "small" ones show "·", "empty" ones nothing.
     n : sequence of int, optional
         Customers of each row, written beside its name.
     footer : (name, values), optional
@@ -224,11 +225,11 @@ def _cell(ax, x, y, value, state, bounds, room, kind, digits, bold: bool = False
     if state == "empty":
         return
     filled = state == "complete" and np.isfinite(value)
-    hatched = state in ("partly", "open")
+    hatched = state in HATCHES
     low, high = bounds
     step = int(np.clip((value - low) / ((high - low) or 1) * len(HEAT), 0, len(HEAT) - 1)) if filled else 0
     face = HEAT[step] if filled else "none" if hatched else PALETTE["shade"]
-    edge = {"hatch": "////", "edgecolor": PALETTE["axis"]} if hatched else {"edgecolor": "none"}
+    edge = {"hatch": HATCHES[state], "edgecolor": PALETTE["axis"]} if hatched else {"edgecolor": "none"}
     inset = 0.75 / room
     ax.add_artist(
         Rectangle((x + inset, y + 0.03), 1 - 2 * inset, 0.94, facecolor=face, linewidth=0, clip_on=False, **edge)

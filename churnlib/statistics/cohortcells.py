@@ -1,0 +1,130 @@
+"""How far a cohort's cells have been observed, what is estimated of the last ones, and the mean of the whole ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+COMPLETE, PARTLY, OPEN, EMPTY, SMALL = "complete", "partly", "open", "empty", "small"
+
+
+def cell_states(frame: pd.DataFrame, as_of, min_denominator: int) -> np.ndarray:
+    """Tell of each cohort cell how far it has been observed.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        One row per cohort and age with `n_start` and the days on which the first and the last member complete the age,
+        `first_completes` and `last_completes`.
+    as_of : date
+        Last day that the data cover.
+    min_denominator : int
+        Customers under which a cell is not shown.
+
+    Returns
+    -------
+    numpy.ndarray of str
+        "complete" when the *last* member of the cohort has been observed that long, "partly" when only some have,
+        "open" when none has, "empty" for a cohort without customers, "small" for a complete one with too few.
+    """
+    as_of = pd.Timestamp(as_of)
+    last, first = pd.to_datetime(frame["last_completes"]), pd.to_datetime(frame["first_completes"])
+    return np.select(
+        [frame["n_start"] == 0, first > as_of, last > as_of, frame["n_start"] < min_denominator],
+        [EMPTY, OPEN, PARTLY, SMALL],
+        COMPLETE,
+    )
+
+
+def late_retention(frame: pd.DataFrame, late: pd.DataFrame, state: np.ndarray, about) -> pd.DataFrame:
+    """Estimate the cells that only some members of the cohort have been observed for (Kaplan-Meier).
+
+    From the last complete age on, the members' own days count: who was last observed in between is at risk until then,
+    so that nobody is taken for retained or lost beyond what was seen.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        One row per level, cohort and age with `n_start`, `n_retained`.
+    late : pandas.DataFrame
+        One row per level, cohort, `age` and `day` after it: `n_lost`, `n_censored` (see `CohortCounts`).
+    state : numpy.ndarray of str, shape (n_rows,)
+
+    Returns
+    -------
+    pandas.DataFrame
+        `retention`, `ci_lower`, `ci_upper` in the index of `frame`; missing but for partly observed cells that enough
+        members are still watched for.
+
+    References
+    ----------
+    Kaplan, E. L. and Meier, P. (1958). JASA 53, 457-481. Interval: log(-log), Greenwood's variance (Kalbfleisch and
+    Prentice 2002, section 1.4).
+    """
+    out = pd.DataFrame(np.nan, index=frame.index, columns=["retention", "ci_lower", "ci_upper"])
+    days = dict(list(late.groupby(["level", "cohort"])))
+    z = ndtri((1 + about.conf_level) / 2)
+    for key, cells in frame[np.isin(state, (COMPLETE, PARTLY))].groupby(["level", "cohort"]):
+        done, partly = cells[state[cells.index] == COMPLETE], cells[state[cells.index] == PARTLY]
+        if done.empty or partly.empty or key not in days:
+            continue
+        last = done.iloc[-1]
+        retention, n = last.n_retained / last.n_start, last.n_retained
+        variance = (1 - retention) / (retention * last.n_start) if retention else np.nan
+        steps = days[key][days[key]["age"] >= last.age]
+        for index, age in partly["age"].items():
+            inside = steps[steps["age"] < age]
+            steps = steps[steps["age"] >= age]
+            for row in inside.itertuples():
+                n -= row.n_censored  # last observed on the eve: not watched on this day
+                if row.n_lost:
+                    variance += row.n_lost / (n * (n - row.n_lost)) if n > row.n_lost else np.nan
+                    retention, n = retention * (1 - row.n_lost / n), n - row.n_lost
+            if n < about.min_denominator or not 0 < retention:
+                break
+            half = z * np.sqrt(variance) / -np.log(retention) if retention < 1 else 0.0
+            bounds = [retention ** np.exp(side * half) for side in (1, -1)]
+            out.loc[index] = (retention, *bounds)
+    return out
+
+
+def pooled_retention(frame: pd.DataFrame, state: np.ndarray, *, is_chained: bool = True) -> pd.DataFrame:
+    """Give the mean retention over cohorts, weighted by customers, from complete cells only.
+
+    Chained over ages: from each age to the next, only cohorts complete at the later age are followed (the sum of those
+    retained at the later age / the sum retained at the earlier age), so that a changing set of cohorts never bends the
+    line. With every cohort complete it is the pooled rate. Activity, which comes and goes, is not chained: it is the
+    pooled rate of the cohorts complete at each age.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        One row per cohort and age with `n_start` and `n_retained`.
+    state : numpy.ndarray of str, shape (n_rows,)
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per age: `retention` in [0, 1], `n_cohorts` complete at that age, their `n_start`.
+
+    References
+    ----------
+    Mack, T. (1993). Distribution-free calculation of the standard error of chain ladder reserve estimates. ASTIN
+    Bulletin 23, 213-225, section 2: the chain-ladder factor as a weighted mean.
+    """
+    told = np.isin(state, (COMPLETE, SMALL))
+    kept = frame.assign(n_retained=frame["n_retained"].where(told)).pivot(
+        index="cohort", columns="age", values="n_retained"
+    )
+    start = frame.groupby("cohort")["n_start"].first()
+    rows, retention = [], 1.0
+    for age in kept.columns:
+        followed = kept[age].notna()
+        if not followed.any():
+            break
+        has_before = is_chained and age - 1 in kept.columns
+        before = kept.loc[followed, age - 1].sum() if has_before else start[followed].sum()
+        retention = (retention if is_chained else 1.0) * kept.loc[followed, age].sum() / before if before else np.nan
+        rows.append((age, retention, int(followed.sum()), int(start[followed].sum())))
+    return pd.DataFrame(rows, columns=["age", "retention", "n_cohorts", "n_start"])
