@@ -361,11 +361,17 @@ def test_an_event_touches_whom_its_scope_names_while_it_is_in_force():
     events = (
         Event(date(2024, 3, 1), Label("", ""), "price", scope="region=north; manager=Li"),
         Event(date(2024, 9, 1), Label("", ""), "price", date(2024, 9, 30), scope="region=south"),
+        Event(date(2024, 12, 31), Label("", ""), "price", scope="age=45+"),
         Event(date(2024, 9, 1), Label("", ""), "price", scope="galaxy=far"),  # nobody known
+        Event(date(2024, 6, 1), Label("", ""), "price", date(2024, 5, 1)),  # ends before it begins
     )
     data = replace(data, about=replace(data.about, events=events))
     price = recently("price", 2, table="events")
-    assert ("yes", "2024-03-01", "2024-04-30") in stretches(data, price, 7)  # north, Li
+    seven = stretches(data, price, 7)  # north, Li, 50 years old
+    assert [row for row in seven if row[0] == "yes"] == [
+        ("yes", "2024-03-01", "2024-04-30"),
+        ("yes", "2024-12-31", "2025-02-27"),  # two months from the 31st: to the day before the 28th
+    ]
     assert [level for level, *_ in stretches(data, price, 1)] == ["unknown", "no"]  # Wang's by then
     assert ("yes", "2024-09-01", "2024-09-30") in stretches(data, price, 6)
 

@@ -13,9 +13,9 @@ from datetime import date, timedelta
 from typing import Any
 
 from churnlib import text
-from churnlib.about import Event, Segment
+from churnlib.about import Event, Period, Segment
 from churnlib.counts.base import segment
-from churnlib.counts.crossed import crossing, is_tenure
+from churnlib.counts.crossed import BETWEEN, crossing, is_tenure
 from churnlib.engine import quote
 from churnlib.model.segments import changes_over_time
 from churnlib.text import Label
@@ -54,7 +54,7 @@ WITH recent AS (
     max(to_date) OVER (PARTITION BY customer ORDER BY from_date NULLS LAST, to_date NULLS LAST
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS reaches,
     lead(from_date) OVER (PARTITION BY customer ORDER BY from_date NULLS LAST, to_date NULLS LAST) AS next_date
-  FROM ({records}) AS records
+  FROM ({records}) AS records WHERE from_date <= to_date
 ),
 before AS (SELECT customer, min(from_date) AS first_date FROM recent GROUP BY customer)
 SELECT customer, 'yes' AS level, from_date, least(reaches, coalesce(next_date - 1, reaches)) AS to_date
@@ -199,7 +199,7 @@ def _touched(data: Any, event: Event, months: int, values: dict[str, Any]) -> st
     for i, levels in enumerate(named.values(), start=1):
         marks = {f"level_{len(values) + j}": level for j, level in enumerate(levels)}
         values |= marks
-        level = f"split_part(level, '\x1f', {i})" if len(named) > 1 else "level"
+        level = f"split_part(level, '{BETWEEN}', {i})" if len(named) > 1 else "level"
         conditions.append(f"AND {level} IN ({', '.join('$' + mark for mark in marks)})")
     source = crossing([segment(data, name)[0] for name in named] or [segment(data, None)[0]])
     last = event.end or _later(event.date, months)
@@ -208,9 +208,8 @@ def _touched(data: Any, event: Event, months: int, values: dict[str, Any]) -> st
 
 def _later(day: date, months: int) -> date:
     """The last day of so many months from a day on."""
-    month = day.month - 1 + months
-    first = date(day.year + month // 12, month % 12 + 1, 1)
-    return first + timedelta(days=min(day.day, 28) - 2)
+    first = Period(day.replace(day=1)).shift(months)
+    return first.first + timedelta(days=min(day.day, first.days) - 2)
 
 
 _RECORDS = {
