@@ -235,6 +235,8 @@ class About:
     delay : (int, int)
         Days after an event from which, and up to which, churn due to it begins to be counted: under an inactivity
         definition one limit less a usual gap, and one limit; none where the contract's end is recorded.
+    reported : Period or None
+        The report's own period, where these counts are by another unit.
     min_denominator, privacy_k : int
         Customers under which a rate is not shown; count under which a cell is hidden.
     withheld : frozenset of (str, str, str)
@@ -263,6 +265,7 @@ class About:
     reason_actions: tuple[tuple[str, Label], ...] = ()
     baseline: Baseline | None = None
     delay: tuple[int, int] = (0, 0)
+    reported: Period | None = None
     earliest_churn: float = 0.0
     min_denominator: int = 30
     privacy_k: int = 5

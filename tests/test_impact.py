@@ -26,7 +26,7 @@ def event(day, scope="", name="事件", end=None):
 
 
 def with_events(counts, *events):
-    counts.about = replace(counts.about, events=events)
+    counts.about, counts.event = replace(counts.about, events=events), None
     return counts
 
 
@@ -163,7 +163,7 @@ def test_customers_held_from_the_event_on_are_those_judged():
     groups, held = with_events(by_level(gone), leaves), with_events(by_level(levels), leaves)
     held.event = leaves
     whole = with_events(period_counts([700] * 36, opening=40_000), leaves)
-    row = event_effects(whole, [groups], [held]).table.iloc[0]
+    row = event_effects(whole, [groups, held]).table.iloc[0]
     assert row["state"] == "consistent" and row.ci_lower <= 20_000 * 0.018 * 0.6 * 9 <= row.ci_upper
     assert event_effects(whole, [groups]).table["state"].iloc[0] == "small"
 

@@ -31,7 +31,10 @@ def data(tmp_path):
 
 
 def test_customers_of_a_manager_who_leaves_stay_touched_when_the_successor_takes_over(data):
-    (held,) = churn.scope_counts(data)
+    plain, held = churn.scope_counts(data)
+    assert plain.event is None and plain.frame.equals(
+        churn.period_counts(data, by="manager").frame[plain.frame.columns]
+    )
     assert held.event.date == date(2024, 3, 15)
     by_period = held.frame.set_index(["level", "period"])
     columns = ["n_opening", "n_churned_opening"]
@@ -43,7 +46,7 @@ def test_customers_of_a_manager_who_leaves_stay_touched_when_the_successor_takes
 
 
 def test_nobody_is_lost_or_counted_twice_by_holding(data):
-    (held,) = churn.scope_counts(data)
+    _, held = churn.scope_counts(data)
     sums = held.frame.groupby("period")[["n_opening", "n_churned_opening"]].sum()
     whole = churn.period_counts(data).frame.set_index("period")
     assert (sums == whole[["n_opening", "n_churned_opening"]]).all(axis=None)

@@ -104,7 +104,7 @@ def test_equal_segments_name_nobody():
     for _ in range(30):
         levels = {f"s{i}": ([rng.binomial(2_000, 0.02)], 2_000) for i in range(20)}
         named += keys(segment_rates(by_level(levels)))[0] == "trend.segment.highest"
-    assert named <= 9  # at the nominal .05 in all, more happens once in a thousand times
+    assert named <= 6  # at the nominal .05 in all, more happens once in a thousand times
 
 
 def test_segments_add_up_to_the_whole():

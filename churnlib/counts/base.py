@@ -83,7 +83,8 @@ def about(data: Any, division: Segment, unit: str | None = None, definition: str
     """Say what counts are about: the data set's words with the segment, and the report's period in another unit."""
     period = Period.containing(data.about.period.last, unit or data.about.period.unit)
     period = period if period.last <= data.about.period.last else period.shift(-1)
-    told = replace(data.about, segment=division, period=period)
+    reported = data.about.period if period.unit != data.about.period.unit else None
+    told = replace(data.about, segment=division, period=period, reported=reported)
     if definition is None or definition == data.about.definition:
         return told
     label = data.spec.definitions[definition].label or text.Label.of(definition)

@@ -27,21 +27,23 @@ WHERE t.since IS NULL OR s.from_date <= t.since
 
 @dataclass(frozen=True)
 class ScopeCounts(Counts):
-    """Period counts by a segment whose levels are held fast from an event on.
+    """Period counts by a segment that events name.
 
     Attributes
     ----------
-    event : Event
+    event : Event or None
+        The event from which on the levels are held fast; None where customers are counted as they stand.
     """
 
-    event: Event
+    event: Event | None = None
 
 
 def scope_counts(data: Any, unit: str | None = None) -> list[ScopeCounts]:
-    """Count customers by whom each event touched, where its scope names levels that customers can change.
+    """Count customers by whom each event touched.
 
-    Until the event, customers are counted by the level they are in at each opening; from its day on, those in its scope
-    are held in it, wherever they go. Levels by tenure are not held: they pass by themselves.
+    By every segment that an event names; and again for each event that names levels which customers can change: until
+    the event by the level they are in at each opening; from its day on, those in its scope are held in it, wherever
+    they go. Levels by tenure are not held: they pass by themselves.
 
     Parameters
     ----------
@@ -51,9 +53,11 @@ def scope_counts(data: Any, unit: str | None = None) -> list[ScopeCounts]:
     Returns
     -------
     list of ScopeCounts
-        One for each event and segment by assignment that it names: columns as of `period_counts`.
+        Columns as of `period_counts`.
     """
-    unit, name, made = unit_of(data, unit), definitions.spells(data), []
+    unit, name = unit_of(data, unit), definitions.spells(data)
+    named = {n: None for event in data.about.events for n in event.named if n in data.spec.segments}
+    made = [_scope(counted(data, *segment(data, n), unit, name)) for n in named]
     for event in data.about.events:
         for named, wanted in event.named.items():
             declared = data.spec.segments.get(named)
@@ -64,6 +68,9 @@ def scope_counts(data: Any, unit: str | None = None) -> list[ScopeCounts]:
             if values:
                 marks = ", ".join(f"${mark}" for mark in values)
                 data.con.run(HELD.format(segment=source, levels=marks), values | {"day": event.date})
-                counts = counted(data, "held", division, unit, name)
-                made.append(ScopeCounts(counts.frame, counts.about, counts.grain, counts.adds_over, event))
+                made.append(_scope(counted(data, "held", division, unit, name), event))
     return made
+
+
+def _scope(counts: Counts, event: Event | None = None) -> ScopeCounts:
+    return ScopeCounts(counts.frame, counts.about, counts.grain, counts.adds_over, event)

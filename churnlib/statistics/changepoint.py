@@ -40,12 +40,15 @@ class ChangePoints(Result):
         Overdispersion, with the factor for correlated neighbours, as a multiple of chance variance; NaN if too short.
     drift : float
         Slope per period that has lasted since the series began; 0 if there is none to speak of.
+    drawn : bool
+        Whether it has a figure of its own; beside a control chart that shows the dates it has none.
     """
 
     series: pd.DataFrame
     noise: float = float("nan")
     drift: float = 0.0
     seasonal: bool = False
+    drawn: bool = True
     module: ClassVar[str] = "changepoint"
     folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
@@ -57,6 +60,10 @@ class ChangePoints(Result):
         Column("after", "pct"),
         Column("change", "points"),
     )
+
+    @property
+    def tucked(self) -> bool:
+        return not self.drawn
 
     @property
     def shown_series(self) -> pd.DataFrame:
@@ -117,18 +124,21 @@ class ChangePoints(Result):
         season = Statement("changepoint.note." + ("season" if self.seasonal else "no_season"), {"years": YEARS + 1})
         return (method, power, season)
 
+    def spans(self, periods: list[str]) -> list[tuple[int, int]]:
+        """Give the places, among some periods in a row, between which each change is dated."""
+        place = {period: i for i, period in enumerate(periods)}
+        return [(place.get(row.lower, 0), place[row.upper]) for row in self.table.itertuples() if row.upper in place]
+
     def plot(self, ax=None):
         shown = self.shown_series.tail(PLOTTED)
-        if np.isnan(self.noise) or shown["churn_rate"].isna().all():
+        if not self.drawn or np.isnan(self.noise) or shown["churn_rate"].isna().all():
             return None
         periods = shown["period"].tolist()
-        place = {period: i for i, period in enumerate(periods)}
-        spans = [(place.get(row.lower, 0), place[row.upper]) for row in self.table.itertuples() if row.upper in place]
         return plots.line(
             period_values(periods),
             shown["churn_rate"].tolist(),
             fitted=shown["fitted"].tolist(),
-            spans=spans,
+            spans=self.spans(periods),
             tone=self.findings[0].tone,
             events=self.about.events,
             ax=ax,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from churnlib import text
 from churnlib.about import Baseline, Event, Period, Segment
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
-from churnlib.statistics.changepoint import change_points, complete_periods
+from churnlib.statistics.changepoint import ChangePoints, change_points, complete_periods
 from churnlib.statistics.groups import HIDES, GroupCharts, group_charts, run_of_signals
 from churnlib.statistics.pchart import SHORTEST, Usual, control_limits
 from churnlib.statistics.season import YEARS
@@ -39,12 +39,15 @@ class ControlChart(Result):
         What the baseline says; None when it is too short.
     declared : Baseline or None
         The declared baseline that the limits are frozen to; None where one was found.
+    changes : ChangePoints or None
+        The lasting changes of the rate; their dates are in the chart.
     shift : {"", "high", "low"}
         Whether a lasting change of the last year leads away from what is usual, `shift_since` its first period.
     """
 
     groups: GroupCharts | None = None
     usual: Usual | None = None
+    changes: ChangePoints | None = None
     shift: str = ""
     shift_since: str = ""
     declared: Baseline | None = None
@@ -179,6 +182,7 @@ class ControlChart(Result):
             upper=shown["upper"].tolist(),
             limits=True,
             signals=[i for i, beyond in enumerate(shown["beyond"]) if beyond],
+            spans=self.changes.spans(shown["period"].tolist()) if self.changes else (),
             tone=self.findings[0].tone,
             events=(*self._end_of_baseline(), *self.about.events),
             ax=ax,
@@ -231,7 +235,8 @@ def control_chart(counts, groups: Iterable = (), *, baseline: str = "") -> Contr
         n = int(declared_periods(series, declared).sum())
         raise text.UsageError("control.bad_baseline", baseline=baseline, least=SHORTEST, n=n)
     table, usual = control_limits(series, inside, about.time_unit)
-    shift, since = _shift(counts, table) if usual is not None else ("", "")
+    changes = replace(change_points(counts), drawn=False)
+    shift, since = _shift(changes.table, table) if usual is not None else ("", "")
     divided = list(groups)
     charts = group_charts(divided, _names(table), about, not is_declared) if divided and usual is not None else None
     return ControlChart(
@@ -240,6 +245,7 @@ def control_chart(counts, groups: Iterable = (), *, baseline: str = "") -> Contr
         name="control_chart",
         groups=charts,
         usual=usual,
+        changes=changes,
         shift=shift,
         shift_since=since,
         declared=declared if is_declared else None,
@@ -250,13 +256,12 @@ def _names(table: pd.DataFrame) -> list[str]:
     return table.loc[table["in_baseline"].astype(bool), "period"].tolist()
 
 
-def _shift(counts, table: pd.DataFrame) -> tuple[str, str]:
+def _shift(changes: pd.DataFrame, table: pd.DataFrame) -> tuple[str, str]:
     """Whether the last lasting change lies after the baseline, leads away from what was usual and still holds.
 
     A rate that is nearer to the usual again than to the new level holds no longer: the change's own end is dated later,
     when more periods have followed it.
     """
-    changes = change_points(counts).table
     usual = table["churn_rate"][table["in_baseline"].astype(bool)].mean()
     if not len(changes):
         return "", ""

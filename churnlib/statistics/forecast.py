@@ -48,7 +48,6 @@ class ChurnForecast(Result):
     backtest: pd.DataFrame
     method: str = ""
     module: ClassVar[str] = "forecast"
-    folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
         Column("period", "period"),
         Column("churn_rate", "pct"),

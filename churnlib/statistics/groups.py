@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from churnlib import text
-from churnlib.about import About
+from churnlib.about import About, Period
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
 from churnlib.statistics.changepoint import complete_periods
@@ -19,6 +19,7 @@ from churnlib.statistics.shrinkage import count_tails, shrunk_departures, shrunk
 from churnlib.text import Label
 
 FALSE_DISCOVERY = 0.05
+MOST = 0.6  # of its days that a quarter has to have in the baseline's months
 PANELS = 12
 PLOTTED = 25
 HIDES = ("n_churned_opening", "churn_rate", "expected", "lower", "upper", "spread", "deviation", "p_value")
@@ -42,7 +43,6 @@ class GroupCharts(Result):
     courses: pd.DataFrame
     loyal: tuple[tuple[str, str], ...] = field(default=())
     module: ClassVar[str] = "control"
-    folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
         Column("group", "text"),
         Column("n_opening", "whole"),
@@ -122,7 +122,8 @@ class GroupCharts(Result):
     def notes(self) -> tuple[Statement, ...]:
         values = {"share": FALSE_DISCOVERY, "n": self.n_judged}
         small = Statement("results.note.small", {"n": self.about.min_denominator, "k": self.about.privacy_k})
-        return (Statement("control.groups.note", values), small)
+        coarser = (Statement("control.groups.coarser", {"period": self.about.period}),) if self.about.reported else ()
+        return (*coarser, Statement("control.groups.note", values), small)
 
     def _panels(self) -> pd.DataFrame:
         """The groups that are drawn: those that stand out, and those that lose enough for a course to be seen."""
@@ -170,7 +171,9 @@ def group_charts(groups: Sequence, baseline: list[str], about: About, screen: bo
     GroupCharts
         One row per group.
     """
-    series = [level for counts in groups for level in _levels(counts, set(baseline), screen)]
+    about = replace(about, period=groups[0].about.period, reported=groups[0].about.reported)
+    usual = period_values(baseline)
+    series = [level for counts in groups for level in _levels(counts, usual, screen)]
     courses = [_course(level, usual) for level, usual in zip(series, _borrowed(series), strict=True)]
     courses = [_protected(pd.concat(own, ignore_index=True), about) for own in _by_segment(series, courses)]
     frame = _false_discoveries(pd.concat(courses, ignore_index=True))
@@ -203,16 +206,22 @@ class _Level:
     usual: Usual | None
 
 
-def _levels(counts, baseline: set[str], screen: bool) -> Iterator[_Level]:
+def _levels(counts, baseline: Sequence[Period], screen: bool) -> Iterator[_Level]:
     segment, unit = counts.about.segment, counts.about.time_unit
     for level, rows in counts.frame.groupby("level", sort=False):
         series = complete_periods(rows, counts.about)
-        inside = series["period"].isin(baseline).to_numpy()
+        inside = np.array([_is_usual(period, baseline) for period in period_values(series["period"])], bool)
         if screen and inside.sum() >= SHORTEST:
             inside = screened(series, inside, unit)
         name, within = segment.label_of(level), segment.label
         label = Label(f"{within.zh}：{name.zh}", f"{within.en}: {name.en}")
         yield _Level(segment.name, level, label, series, inside, unit, control_limits(series, inside, unit)[1])
+
+
+def _is_usual(period: Period, baseline: Sequence[Period]) -> bool:
+    """Tell whether most days of a period, of any unit, lie in the periods of a baseline."""
+    days = sum(p.days for p in baseline if period.first <= p.first and p.last <= period.last)
+    return days >= MOST * period.days
 
 
 def _borrowed(levels: Sequence[_Level]) -> list[Usual | None]:

@@ -47,7 +47,6 @@ class EventEffects(Result):
     """
 
     module: ClassVar[str] = "impact"
-    folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
         Column("event", "text"),
         Column("touched", "text"),
@@ -141,7 +140,7 @@ class EventEffects(Result):
         )
 
 
-def event_effects(counts, groups: Iterable = (), held: Iterable = ()) -> EventEffects:
+def event_effects(counts, scopes: Iterable = ()) -> EventEffects:
     """Estimate what every company event did, by interrupted time series of counts.
 
     An event that names the customers it touched (`scope`, such as "region=华南") is judged against the other levels of
@@ -155,10 +154,8 @@ def event_effects(counts, groups: Iterable = (), held: Iterable = ()) -> EventEf
     ----------
     counts : Counts
         From `period_counts(data)`: all customers, with the events in its `about`.
-    groups : iterable of Counts
-        From `period_counts(data, by=...)`, one for each segment that events may name.
-    held : iterable of ScopeCounts
-        From `scope_counts(data)`: for events that name levels which customers can change.
+    scopes : iterable of ScopeCounts
+        From `scope_counts(data)`: by the segments that events name, in the same unit.
 
     Returns
     -------
@@ -166,11 +163,12 @@ def event_effects(counts, groups: Iterable = (), held: Iterable = ()) -> EventEf
         One row per event, or per group of events on the same customers within three periods: their joint effect.
     """
     about = counts.about
-    divided = {g.about.segment.name: g for g in groups}
+    scopes = list(scopes)
+    divided = {s.about.segment.name: s for s in scopes if s.event is None}
     periods = complete_periods(counts.frame, about)["period"].tolist()
     cases = event_cases(about.events, divided, periods, about.delay)
-    fixed = {(g.event, g.about.segment.name): g for g in held}
-    sources = [fixed.get((c.events[0], c.segment)) or divided.get(c.segment, counts) for c in cases]
+    held = {(s.event, s.about.segment.name): s for s in scopes}
+    sources = [held.get((c.events[0], c.segment)) or divided.get(c.segment, counts) for c in cases]
     rows = [_row(case, cases, source, divided, periods) for case, source in zip(cases, sources, strict=True)]
     table = pd.DataFrame(rows, columns=_COLUMNS).sort_values("first", ascending=False, kind="stable", ignore_index=True)
     return EventEffects(about=about, table=table, name="event_effects")

@@ -47,7 +47,7 @@ class Ledger(Result):
     """
 
     module: ClassVar[str] = "ledger"
-    folded: ClassVar[bool] = False
+    tucked: ClassVar[bool] = True
     columns: ClassVar[tuple[Column, ...]] = (
         Column("period", "period"),
         Column("n_opening", "whole"),
@@ -128,7 +128,7 @@ class TrackingTable(Result):
     """
 
     module: ClassVar[str] = "ledger"
-    folded: ClassVar[bool] = False
+    tucked: ClassVar[bool] = True
     columns: ClassVar[tuple[Column, ...]] = (
         Column("figure", "term", prefix="ledger.figure"),
         Column("value", "by_row"),

@@ -41,7 +41,7 @@ class SegmentRates(Result):
         Column("year_ago_change", "points"),
         Column("flag", "term", prefix="results.flag"),
     )
-    folded: ClassVar[bool] = False
+    tucked: ClassVar[bool] = True
 
     @property
     def shown(self) -> pd.DataFrame:

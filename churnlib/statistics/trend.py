@@ -170,7 +170,9 @@ class ChurnTrend(Result):
 
     @property
     def notes(self) -> tuple[Statement, ...]:
+        coarser = (Statement("trend.note.coarser", {"period": self.about.period}),) if self.about.reported else ()
         return (
+            *coarser,
             Statement("trend.note.rate", {"definition": self.about.definition_note}),
             Statement("trend.note.interval", {"sigma": self.table["sigma"].iloc[0]}),
         )
@@ -179,7 +181,7 @@ class ChurnTrend(Result):
     def kpis(self) -> tuple[Kpi, ...]:
         now, past = self.current, self._past()
         rate = Kpi(
-            "churn_rate",
+            "churn_rate_longer" if self.about.reported else "churn_rate",
             value=now.churn_rate,
             ci_lower=now.ci_lower,
             ci_upper=now.ci_upper,
@@ -193,6 +195,8 @@ class ChurnTrend(Result):
             target=self.about.target("churn_rate"),
             flag=now.flag,
         )
+        if self.about.reported:
+            return (rate,)  # sums of a longer period would be taken for those of the report's own
         return (rate, self._sum_kpi("n_churned_opening", "customers"), *self._money_kpi())
 
     def _past(self) -> pd.DataFrame:
