@@ -133,7 +133,7 @@ class WaysOfLeaving(CumulativeIncidence):
     @property
     def notes(self) -> tuple[Statement, ...]:
         mean = self.means.notes if self.means.horizon else ()
-        return (*super().notes, *mean, *self._rule_notes())
+        return (*super().notes, *mean)
 
     def summary(self, language: str | None = None) -> pd.DataFrame:
         """One row an outcome, the months that matter in columns, the months lost last; by segment the readings."""

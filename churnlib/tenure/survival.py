@@ -66,10 +66,11 @@ class SurvivalResult(Result):
 
     def _time_notes(self) -> tuple[Statement, ...]:
         notes = [Statement("survival.note.interval"), Statement("survival.note.cut", {"n": self.about.min_denominator})]
-        # the long convention stands once, under the curve of all customers
-        time = [] if self.about.segment.name else [Statement(f"survival.note.time_{self.about.time_unit}")]
+        # the long conventions stand once, under the curve of all customers
+        whole = not self.about.segment.name
+        time = [Statement(f"survival.note.time_{self.about.time_unit}"), *self._rule_notes()] if whole else []
         warning = [Statement("survival.note.snapshot")] if self.about.snapshot else []
-        return (*time, *notes, *self._rule_notes(), *warning)
+        return (*time, *notes, *warning)
 
     def _move_notes(self) -> tuple[Statement, ...]:
         """Say how customers who changed level are counted."""
