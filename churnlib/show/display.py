@@ -104,7 +104,8 @@ def _numbers(value: Any) -> list[float]:
         names = value if isinstance(value, Label) else [value.say(lang) for lang in LANGUAGES]
         return [number for name in names for number in _numbers(name)]
     if isinstance(value, str) or hasattr(value, "isoformat"):
-        return [float(digits) for digits in re.findall(r"\d+(?:\.\d+)?", str(value))]
+        found = re.findall(r"(\d+(?:\.\d+)?)(\s?%)?", str(value))
+        return [float(digits) / (100 if sign else 1) for digits, sign in found]
     if isinstance(value, list | tuple):
         return [number for part in value for number in _numbers(part)]
     plain = _number(value)
