@@ -460,6 +460,7 @@ def test_a_stratum_has_no_ratio_and_is_named():
     model = proportional_hazards(two_features(), strata="b")
     assert set(model.table["covariate"]) == {"a"}
     assert any("feature b" in words for words in said(model))
+    assert list(model.summary("en")["Group"]) == list(model.table["level"]) and "Feature" not in model.summary("en")
 
 
 def test_levels_that_cannot_be_estimated_are_named_with_the_reason():

@@ -180,35 +180,43 @@ def tenure_counts(
     if weight and not has_fee(data):
         raise text.DataError("counts.no_fee")
     name = definitions.spells(data, definition)
-    several = not (by is None or isinstance(by, str | Recent))
-    wanted = list(dict.fromkeys(by)) if several else [by]
-    for each in wanted if several else ():
-        if is_tenure(data, each):
-            raise text.UsageError("counts.tenure_covariate", name=each)
-    found = [_source(data, each) for each in wanted] or [segment(data, None)]
-    changes = any(_changes(data, each) for each in wanted)
-    clock = MONTHS if data.about.time_unit == "month" else DAYS
-    chosen = {
-        "segment": crossing([source for source, _ in found]),
-        "spells": spells_at_risk(data, name),
-        "wanted": WANTED[spells],
-        "what": "CASE WHEN s.end_date IS NULL THEN 'censored' ELSE s.outcome END",
-        "block": f"s.customer % {BLOCKS}" if blocks else "0",
-        "weight": "coalesce(c.monthly_fee, 0)" if weight else "0",
-    }
-    made = (PIECES if changes else TENURES).format(**clock, **chosen)
-    data.con.run(made, {"definition": name, "as_of": data.as_of})
+    sources, segments, changes = _divided(data, by)
+    block = f"s.customer % {BLOCKS}" if blocks else "0"
+    chosen = {"wanted": WANTED[spells], "block": block, "weight": "coalesce(c.monthly_fee, 0)" if weight else "0"}
+    _place(data, name, crossing(sources), changes, chosen)
     frame = data.con.frame(TENURE_COUNTS.format(sums=", ".join(_sums(weight, MOVES if changes else ()))))
-    segments = tuple(division for _, division in found)
     sizes = _sizes(data, segments) if changes else None
     data.con.run("DROP TABLE tenures")
     frame = frame if blocks else frame.drop(columns="block")
-    told = about(data, _together(segments) if several else segments[0], definition=name)
-    key, patterns = "level", None
-    if several:
-        key, (frame, patterns) = "pattern", _patterns(frame, segments)
+    key, division, patterns = "level", segments[0], None
+    if len(segments) > 1:
+        key, division, (frame, patterns) = "pattern", _together(segments), _patterns(frame, segments)
     grain = (key, "block", "tenure") if blocks else (key, "tenure")
+    told = about(data, division, definition=name)
     return TenureCounts(frame, told, grain, grain[:-1], segments, patterns, sizes)
+
+
+def _divided(
+    data: Any, by: str | Recent | Sequence[str | Recent] | None
+) -> tuple[list[str], tuple[Segment, ...], bool]:
+    """Whatever divides the customers: sources of levels, their segments, and whether a customer can change level."""
+    wanted = [by] if isinstance(by, str | Recent) else list(dict.fromkeys(by or ()))
+    if len(wanted) > 1 and any(is_tenure(data, each) for each in wanted):
+        raise text.UsageError("counts.tenure_covariate", name=next(each for each in wanted if is_tenure(data, each)))
+    found = [
+        recent_levels(data, each) if isinstance(each, Recent) else segment(data, each) for each in wanted or [None]
+    ]
+    changes = any(isinstance(each, Recent) or changes_over_time(data.spec.segments[each]) for each in wanted)
+    return [source for source, _ in found], tuple(division for _, division in found), changes
+
+
+def _place(data: Any, name: str, source: str, changes: bool, chosen: dict[str, str]) -> None:
+    """Make the table of spells, or of the pieces of them, by level and tenure."""
+    clock = MONTHS if data.about.time_unit == "month" else DAYS
+    what = "CASE WHEN s.end_date IS NULL THEN 'censored' ELSE s.outcome END"
+    chosen = clock | chosen | {"segment": source, "spells": spells_at_risk(data, name), "what": what}
+    made = (PIECES if changes else TENURES).format(**chosen)
+    data.con.run(made, {"definition": name, "as_of": data.as_of})
 
 
 def spells_at_risk(data: Any, name: str) -> str:
@@ -217,14 +225,6 @@ def spells_at_risk(data: Any, name: str) -> str:
         return "spells"
     whole_from = definitions.countable_from(data, name)
     return WHOLE_FROM.format(observed_from=data.observed_from, whole_from=whole_from, as_of=data.as_of)
-
-
-def _source(data: Any, by: str | Recent | None) -> tuple[str, Segment]:
-    return recent_levels(data, by) if isinstance(by, Recent) else segment(data, by)
-
-
-def _changes(data: Any, by: str | Recent | None) -> bool:
-    return isinstance(by, Recent) or (by is not None and changes_over_time(data.spec.segments[by]))
 
 
 def _sums(weight: str | None, moves: tuple[str, ...]) -> list[str]:

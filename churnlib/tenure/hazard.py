@@ -60,9 +60,9 @@ class FeatureResult(SurvivalResult):
         features = {s.name: s for s in self.segments}
         if column.name == "covariate":
             cells = [features[name].label.to(language) for name in values]
-        elif column.kind == "level" and not self.is_one:
-            rows = zip(self.shown.loc[values.index, "covariate"], values, strict=True)
-            cells = [features[name].label_of(level).to(language) for name, level in rows]
+        elif column.kind == "level" and set(values) != {ALL}:
+            names = self.table.loc[values.index, "covariate"]
+            cells = [features[n].label_of(v).to(language) for n, v in zip(names, values, strict=True)]
         return heading, cells
 
 
