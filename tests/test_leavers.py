@@ -38,7 +38,7 @@ def data(tmp_path, monkeypatch):
 def test_a_group_leads_to_those_who_named_a_reason_of_it(data):
     listed = reason_leavers(data, "price")
     assert listed.frame["customer_id"].tolist() == ["C000001", "C000002"]
-    assert listed.frame["reasons"].tolist() == ["price.too_high；service.attitude", "price.fees"]
+    assert listed.frame["reasons"].tolist() == ["价格偏高；态度差", "手续费高"]
     assert len(reason_leavers(data, "price", window=12).frame) == 3
     assert reason_leavers(data, "price", "region", "South China").frame["customer_id"].tolist() == ["C000001"]
     assert reason_leavers(data, "price.fees", "region", "华南").frame.empty

@@ -117,6 +117,8 @@ def statements() -> list[str]:
     features(data)
     for count in (counts.reason_counts, counts.reason_pair_counts, counts.lost_to_counts):
         count(data)
+    for count in (counts.answer_counts, counts.text_counts):
+        count(data)
     for count in (counts.companion_counts, counts.tracking_counts, counts.campaign_counts, counts.repeat_counts):
         count(data)
     for count in (counts.slice_counts, counts.unit_counts, counts.benchmark_rows):
@@ -125,6 +127,12 @@ def statements() -> list[str]:
     later = listening(as_of="2025-03-31")  # a year after the first bills
     counts.worth_counts(later, years_back=1)
     counts.band_counts(later, months=1)
+    for count in (counts.bridge_counts, counts.quiet_counts, counts.loss_counts, counts.cohort_period_counts):
+        count(data)
+    counts.purchase_counts(data, definition="silent")
+    for how in ({"mode": "in"}, {"mode": "1-3, 4-6"}, {"measure": "money"}):
+        counts.cohort_counts(data, **how)
+    counts.cohort_unit(data)
     data.con.heard |= later.con.heard
     gap_evidence(data, ["90 days", "3 months", "2 gaps"])
     return sorted(sql for sql in data.con.heard if not sql.startswith("DROP"))

@@ -123,6 +123,7 @@ def reason_leavers(data: Any, reason: str, by: str | None = None, level: str | N
         ends = {"first": int(inside.min()), "last": int(inside.max())}
         rows = data.con.frame(NAMED_BY, ends | {"reason": reason, "level": level})
     keys = ["customer_id", "customer", "level", "lost_on", "fee", "lost_to"]
+    rows["reason"] = [text.say(key) if text.known(key := f"reasons.code.{r}") else r for r in rows["reason"]]
     frame = rows.groupby(keys, sort=False, dropna=False)["reason"].agg("；".join).reset_index(name="reasons")
     frame["level"] = [division.label_of(code).to(text.language()) for code in frame["level"]]
     personal = [column for column in data.spec.roles.personal if column in data.con.columns("customers")]

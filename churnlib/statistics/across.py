@@ -44,6 +44,7 @@ class SharesAcross(Result):
     level: str
     window: tuple[Period, Period]
     module: ClassVar[str] = "across"
+    tucked: ClassVar[bool] = True
     columns: ClassVar[tuple[Column, ...]] = (
         Column("code_label", "label"),
         Column("column_label", "label"),

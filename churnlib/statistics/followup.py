@@ -42,7 +42,7 @@ class FollowUp(Result):
         Column("n_before", "whole"),
         Column("change", "points", 1),
     )
-    folded: ClassVar[bool] = False
+    tucked: ClassVar[bool] = True
 
     @property
     def shown(self) -> pd.DataFrame:
@@ -132,6 +132,7 @@ class LostTo(Result):
     n_known: int
     window: tuple[Period, Period]
     module: ClassVar[str] = "reasons"
+    tucked: ClassVar[bool] = True
     columns: ClassVar[tuple[Column, ...]] = (
         Column("place_label", "label"),
         Column("n_customers", "whole"),

@@ -91,6 +91,11 @@ class StatedReasons(Result):
     )
 
     @property
+    def tucked(self) -> bool:
+        """Whether this is a closer look: the groups are the chapter's figure, the other lists are beside it."""
+        return self.level != "group"
+
+    @property
     def shown(self) -> pd.DataFrame:
         kept = ("reason_label", "reason", "n_respondents", "n_mentions", "change_clear")
         hides = tuple(column for column in self.table if column not in kept)

@@ -241,6 +241,7 @@ class ReasonChanges(Result):
 
     window: tuple[Period, Period] | None
     module: ClassVar[str] = "reconcile"
+    tucked: ClassVar[bool] = True
     columns: ClassVar[tuple[Column, ...]] = (
         Column("label", "label"),
         Column("change", "points", 1),
@@ -337,15 +338,15 @@ def _cases(about, stated, effects) -> list[dict]:
     """The estimated events that reach into the two windows, with the group of reasons that would speak of them."""
     if effects is None or effects.table.empty:
         return []
-    first = ""
+    first = None
     if stated is not None:
         n = 1
         while stated.window[0].shift(n - 1) < stated.window[1]:
             n += 1
-        first = str(stated.window[0].shift(-n))
+        first = stated.window[0].shift(-n).first
     found = []
     for row in effects.table[effects.table["state"].isin(ESTIMATED)].itertuples():
-        if row.last < first:
+        if first and Period.parse(row.last).last < first:
             continue
         groups = {EVENT_GROUPS.get(event.kind, "") for event in _events(about, row.event)}
         case = {"event": row.event, "touched": row.touched, "excess": row.excess, "state": row.state}

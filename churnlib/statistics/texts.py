@@ -40,6 +40,7 @@ class CodedTexts(Result):
     window: tuple[Period, Period]
     words: tuple[str, ...]
     module: ClassVar[str] = "texts"
+    tucked: ClassVar[bool] = True
     columns: ClassVar[tuple[Column, ...]] = (
         Column("reason_label", "label"),
         Column("n_texts", "whole"),
@@ -135,6 +136,7 @@ class TextAgreement(Result):
     """
 
     module: ClassVar[str] = "texts"
+    tucked: ClassVar[bool] = True
     folded: ClassVar[bool] = True
     columns: ClassVar[tuple[Column, ...]] = (
         Column("source", "term", prefix="texts.source"),

@@ -32,6 +32,7 @@ class ReasonsTogether(Result):
     n_respondents: int
     window: tuple[Period, Period]
     module: ClassVar[str] = "together"
+    tucked: ClassVar[bool] = True
     folded: ClassVar[bool] = True
     columns: ClassVar[tuple[Column, ...]] = (
         Column("label_a", "label"),
