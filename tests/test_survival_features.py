@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from survival_cases import about, oracle, simulate
 from toy import BARE, canonical, toy
 
@@ -286,6 +288,48 @@ def test_whatever_divides_customers_the_levels_add_up_to_the_whole(by):
     for _, part in split.total("block").frame.groupby(split.grain[0]):
         net = part["n_entered"] + part["n_moved_in"] - part["n_moved_out"] - part["n_events"] - part["n_censored"]
         assert (net.cumsum() >= 0).all() and net.sum() == 0
+
+
+lives = st.lists(
+    st.tuples(
+        st.integers(-20, 40),  # start
+        st.one_of(st.none(), st.integers(0, 50)),  # life, or still there
+        st.lists(st.tuples(st.integers(-30, 60), st.sampled_from("abc"), st.integers(0, 30)), max_size=4),  # plans
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(lives)
+def test_who_is_at_risk_in_which_level_is_what_looking_at_every_day_shows(lives):
+    last = 60  # plans may overlap and leave gaps; observed since day 0
+    customers = [
+        (i, day(s), day(s + n) if n is not None and s + n <= last else None) for i, (s, n, _) in enumerate(lives)
+    ]
+    given = [(i, "plan", v, day(f), day(f + n)) for i, (*_, plans) in enumerate(lives) for f, v, n in plans]
+    data = canonical({"customers": customers, "assignments": given}, BARE | {"as_of": day(last), "segments": SEGMENTS})
+    life = life_table(tenure_counts(data, "plan"))
+    rows = data.con.frame('SELECT * FROM "segment plan"').astype({"from_date": str, "to_date": str})
+    stretches = [rows[rows["customer"] == i][["from_date", "to_date", "level"]].to_numpy() for i in range(len(lives))]
+    expected = {}
+    for i, (start, n, _) in enumerate(lives):
+        end = start + n if n is not None and start + n <= last else None
+        if end is not None and end < 0:
+            continue  # left before ends were recorded
+        for d in range(max(start, 0), (last if end is None else end) + 1):
+            known = day(d if d == max(start, 0) else d - 1)  # the level of the day before, but for the first one
+            (own,) = [level for first, until, level in stretches[i] if first <= known <= until]
+            cell = expected.setdefault((own, d - start + 1), [0, 0])
+            cell[0] += 1
+            cell[1] += d == end
+    for g, level in enumerate(life.levels):
+        for t, tenure in enumerate(life.tenure):
+            if tenure > 0:
+                found = [life.n_at_risk[g, t], life.n_events[g, t]]
+                assert found == expected.pop((level, tenure), [0, 0]), (level, tenure)
+    assert not any(n for _, n in expected.values())  # what is left are tenures at which nothing happened
 
 
 def test_a_level_that_could_change_but_does_not_counts_like_one_that_cannot():
