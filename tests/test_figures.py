@@ -1,5 +1,9 @@
 """The linter over what is said: a number that was not worked out, or is rounded otherwise than shown, is found."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,3 +80,10 @@ def test_what_the_catalogue_says_of_its_own_numbers_is_never_doubted(rate, n, mi
     assert told(made) == []
     money = Finding("x", {"amount": Money(minor), "names": ["25–34", Label("第 3 组", "group 3")]})
     assert set(display._numbers(list(money.values.values()))) >= {25.0, 34.0, 3.0, minor}
+
+
+def test_no_result_is_typed_into_the_prose_of_a_notebook():
+    books = (Path(__file__).parent.parent / "notebooks").glob("*.ipynb")
+    cells = [c for book in books for c in json.loads(book.read_text("utf-8"))["cells"] if c["cell_type"] == "markdown"]
+    typed = [found for c in cells for found in re.findall(r"\d+\.\d+|\d+(?= ?%)", "".join(c["source"]))]
+    assert cells and set(typed) <= {"95", "100"}  # the usual interval, and the whole

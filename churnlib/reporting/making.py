@@ -136,10 +136,8 @@ class Making:
             generated=self.moment,
             revision=revision,
             run_id=run_id,
-            warnings=[
-                *_warnings(prepared, chapters, [notes[language] for language in request.languages], since),
-                *_unfounded(chapters, summary, request.period),
-            ],
+            warnings=_warnings(prepared, chapters, [notes[language] for language in request.languages], since),
+            doubts=_unfounded(chapters, summary, request.period),
         )
 
     def _since(self, prepared: Prepared, chapters: list[Chapter], revision: int) -> Since:
@@ -177,7 +175,7 @@ class Making:
             publish.put_private(private, request.reports, request.period)
             revision = publish.publish(made, request.reports, request.period)
         page = revision / formats.name("html", request.period, request.languages[0])
-        return page, content.warnings
+        return page, content.warnings + content.doubts
 
     def _write(self, content: render.Content, pages: dict[str, str], made: Path) -> None:
         """Write the report in all its forms."""
@@ -218,7 +216,7 @@ class Making:
             "rows": {"in": content.prepared.n_rows_in, "set_aside": content.prepared.n_rows_set_aside},
             "chapters": [chapter.id for chapter in content.chapters],
             "left_out": [need for _, need in content.left_out],
-            "warnings": content.warnings,
+            "warnings": content.warnings + content.doubts,
             "seconds": {**self.steps.seconds, "total": self.steps.total},
             "outputs": {path.relative_to(made).as_posix(): digest(path) for path in files},
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ class Content:
     run_id : str
     warnings : list of dict
         Texts in both languages.
+    doubts : list of dict
+        Warnings for those who make the report, not for its readers.
     """
 
     request: Request
@@ -57,6 +59,7 @@ class Content:
     revision: int
     run_id: str
     warnings: list[dict[str, str]]
+    doubts: list[dict[str, str]] = field(default_factory=list)
 
 
 def page(content: Content, language: str) -> str:

@@ -55,9 +55,9 @@ class Kernel:
             _wait_and_serve(theirs)
         os.close(theirs)
 
-    def serve(self, connection_file: str, cwd: str, env: dict[str, str]) -> None:
-        """Let it become the kernel of a connection."""
-        told = {"file": connection_file, "cwd": cwd, "env": env, "parent": os.getpid()}
+    def serve(self, argv: list[str], cwd: str, env: dict[str, str]) -> None:
+        """Let it become the kernel of a connection, which the arguments name."""
+        told = {"argv": argv, "cwd": cwd, "env": env, "parent": os.getpid()}
         with os.fdopen(self._ours, "w", encoding="utf-8") as pipe:
             json.dump(told, pipe)
 
@@ -110,12 +110,15 @@ def _wait_and_serve(pipe: int) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ.clear()
-        os.environ.update(told["env"], JPY_PARENT_PID=str(told["parent"]))  # it ends when the executor does
+        os.environ.update(told["env"], JPY_PARENT_PID=str(told["parent"]))
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(2, 1)  # standard output is the run's own
         os.chdir(told["cwd"])
         sys.path[:] = ["", *(path for path in sys.path if path)]
         from ipykernel.kernelapp import IPKernelApp
 
-        IPKernelApp.launch_instance(argv=["-f", told["file"]])
+        # it ends when the executor does; the variable that says so was read when ipykernel was imported
+        IPKernelApp.launch_instance(argv=[*told["argv"], f"--IPKernelApp.parent_handle={told['parent']}"])
         code = 0
     except BaseException:
         import traceback
@@ -139,8 +142,11 @@ def manager(kernel: Kernel) -> type:
                 await super()._async_launch_kernel(kernel_cmd, **kwargs)
                 return
             process, served = waiting.pop(), self.provisioner
-            process.serve(kernel_cmd[-1], str(kwargs.get("cwd") or os.getcwd()), kwargs.get("env") or dict(os.environ))
+            argv = kernel_cmd[kernel_cmd.index("-f") :]
+            process.serve(argv, str(kwargs.get("cwd") or os.getcwd()), kwargs.get("env") or dict(os.environ))
             served.process, served.pid, served.pgid = process, process.pid, process.pid
             self._reconcile_connection_info(served.connection_info)
+
+        _launch_kernel = _async_launch_kernel  # the name under which the asynchronous manager calls it
 
     return WarmManager
