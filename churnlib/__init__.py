@@ -8,7 +8,8 @@ Verbs, in the order in which data flow (each is loaded when it is first used):
 - results: `tracking_table`, `customer_ledger`, `churn_trend`, `segment_rates`, `control_chart`, `change_points`,
   `event_effects`, `churn_forecast`; `decompose_change`, `find_slices`, `unit_funnel`, `companion_signals`,
   `market_comparison`; `kaplan_meier` ...; `cohort_retention`;
-  `stated_reasons`, `follow_up`; `files_read`, `rules_applied`, `what_is_counted`
+  `stated_reasons`, `reasons_across`, `reasons_together`, `follow_up`, `lost_to`, `coded_texts`, `reconcile_levels`,
+  `reconcile_changes`; `files_read`, `rules_applied`, `what_is_counted`
 """
 
 from importlib import import_module

@@ -93,7 +93,9 @@ def test_follow_up_kinds_add_up_to_the_lost():
 
 def test_every_sentence_can_be_said_in_both_languages():
     mentions, response = counted({"price.too_high": 60, "service.attitude": 20}, 100, {"no_answer": 100})
-    for result in (stated_reasons(mentions, response, level="reason"), follow_up(response)):
+    single = stated_reasons(mentions, response, level="reason")
+    assert single.findings[0].key == "reasons.listed" and single.tucked
+    for result in (single, follow_up(response)):
         for statement in (*result.findings, *result.notes, result.subtitle):
             for language in text.LANGUAGES:
                 assert "{" not in statement.say(language) and "nan" not in statement.say(language)

@@ -118,8 +118,13 @@ class StatedReasons(Result):
         second = told.iloc[1] if len(told) > 1 else None
         alone = second is None or second.ci_upper < top.ci_lower
         key = "reasons.top" if alone else "reasons.top_together"
+        if self.level != "group":
+            key = key.replace("top", "listed")
+            values["list"] = text.label(f"reasons.list.{self.level}")
         values |= {} if alone else {"second": second.reason_label, "second_share": second.share}
         head = Finding(key, values, grade="weak", tone="worse", weight=float(top.n_named))
+        if self.tucked:  # the silent and the weights are spoken of where the groups are
+            return (head, *self._moved(told))
         bounds = {"reason": top.reason_label, "bound_lower": top.bound_lower, "bound_upper": top.bound_upper}
         bounds["answered"] = self.n_respondents / self.n_churned
         found = [head, Finding("reasons.bounds", bounds)]
