@@ -53,10 +53,11 @@ def test_a_longer_silence_never_makes_a_customer_more_active(model):
     assert (np.diff(p) < 0).all() and p[0] < 1
 
 
-def test_simulated_parameters_are_recovered():
+@pytest.mark.parametrize("everybody_alike", [False, True])
+def test_simulated_parameters_are_recovered(everybody_alike):
     rng = np.random.default_rng(11)
     n, weeks = 30_000, 78.0
-    rate, stop = rng.gamma(0.5, 1 / 6.0, n), rng.beta(1.0, 3.0, n)
+    rate, stop = rng.gamma(0.5, 1 / 6.0, n), np.full(n, 0.25) if everybody_alike else rng.beta(1.0, 3.0, n)
     x, last, t, alive = np.zeros(n), np.zeros(n), np.zeros(n), np.ones(n, bool)
     while alive.any():
         t = t + rng.exponential(1 / rate)
@@ -67,6 +68,7 @@ def test_simulated_parameters_are_recovered():
     fitted = fit_buying(x, last, np.full(n, weeks), np.ones(n))
     assert (fitted.r, fitted.alpha) == pytest.approx((0.5, 6.0), rel=0.08)
     assert fitted.a / (fitted.a + fitted.b) == pytest.approx(0.25, abs=0.03)
+    assert fitted.converged  # also where b has no bound: all are equally likely to stop
 
 
 def test_the_rule_and_the_rhythm_stand_side_by_side():

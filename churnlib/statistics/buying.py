@@ -121,7 +121,9 @@ def fit_buying(x, recency, age, n) -> BuyTillYouDie:
 
     best = minimize(minus_loglik, np.zeros(4), method="L-BFGS-B", bounds=[(-8, 8)] * 4, options={"ftol": 1e-13})
     r, alpha, a, b = np.exp(best.x)
-    return BuyTillYouDie(r, alpha, a, b, -best.fun * n.sum(), bool(best.success and (np.abs(best.x) < 7.9).all()))
+    # a large b is no failure: all customers are equally likely to stop, and only a / b matters
+    inside = (best.x > -7.9) & (best.x < (7.9, 7.9, 7.9, np.inf))
+    return BuyTillYouDie(r, alpha, a, b, -best.fun * n.sum(), bool(best.success and inside.all()))
 
 
 def _loglik(parameters: np.ndarray, x: np.ndarray, recency: np.ndarray, age: np.ndarray) -> np.ndarray:
