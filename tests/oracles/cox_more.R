@@ -1,4 +1,4 @@
-# Oracles for tests/test_survival_features.py: what cox.R leaves open. Run here, after survival.R and cox.R: Rscript cox_more.R
+# Oracles for tests/test_survival_moves.py and tests/test_survival_features.py: what cox.R leaves open. Run here, after survival.R and cox.R: Rscript cox_more.R
 #  - coxph with strata, also with late entry and changing covariates; a covariate that goes with another exactly
 #  - survfit, coxph and the log-rank test by a covariate that changes on the way (heart)
 #  - standard errors by leaving out one block of patients at a time, several spells a patient (cgd)
