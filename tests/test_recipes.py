@@ -88,6 +88,21 @@ def test_one_report_for_each_region_from_one_run(home):
     assert code == 0 and out[0].startswith("up to date")
 
 
+MASKED = """\
+from churnlib import open_dataset, period_counts
+counts = period_counts(open_dataset(dataset, period=period), by="region")
+assert counts.about.segment.levels == ("#001", "#002"), counts.about.segment
+assert set(counts.frame["level"]) == {"#001", "#002"} and counts.frame["n_churned"].sum() == 45
+"""
+
+
+def test_a_recipe_can_number_what_must_not_be_named(home):
+    shown = report_home.show(report_home.block(kpis=[report_home.kpi()]))
+    report_home.notebook(home / "notebooks/1-trend.ipynb", "trend", [report_home.cell(MASKED), shown])
+    code, out, err = cook(home, "chapters: [trend]\nmask: [region]\n")
+    assert code == 0, (out, err)
+
+
 def test_of_several_reports_one_that_fails_stops_no_other(home):
     failing = [
         report_home.cell("from churnlib import open_dataset\nfilters = open_dataset(dataset).filters"),

@@ -33,12 +33,15 @@ class Scope:
     withheld : tuple of (str, str, str)
         Segment, level and period of cells that may not be shown ("" and "": everybody): other reports of the same
         release would give hidden ones back.
+    masked : tuple of str
+        Segments whose levels are numbered, not named: of account managers, for instance.
     """
 
     where: dict[str, tuple[str, ...]] = field(default_factory=dict)
     segments: tuple[str, ...] | None = None
     thresholds: dict[str, int] = field(default_factory=dict)
     withheld: tuple[tuple[str, str, str], ...] = ()
+    masked: tuple[str, ...] = ()
 
     def applied(self, spec: Spec) -> Spec:
         """Give the description of a data set as the scope allows it."""
@@ -52,14 +55,15 @@ class Scope:
         """Give the scope as plain data, for its file and for the report's key."""
         where = {name: list(values) for name, values in sorted(self.where.items())}
         segments = None if self.segments is None else list(self.segments)
-        return {"where": where, "segments": segments, "thresholds": self.thresholds, "withheld": sorted(self.withheld)}
+        rest = {"thresholds": self.thresholds, "withheld": sorted(self.withheld), "masked": list(self.masked)}
+        return {"where": where, "segments": segments, **rest}
 
     @classmethod
     def read(cls, plain: dict[str, Any]) -> Scope:
         """Read a scope from plain data."""
         where = {name: tuple(values) for name, values in plain["where"].items()}
         segments = None if plain["segments"] is None else tuple(plain["segments"])
-        return cls(where, segments, plain["thresholds"], _cells(plain["withheld"]))
+        return cls(where, segments, plain["thresholds"], _cells(plain["withheld"]), tuple(plain["masked"]))
 
 
 def _cells(rows: Iterable[Iterable[str]]) -> tuple[tuple[str, str, str], ...]:

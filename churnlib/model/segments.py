@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from churnlib import text
 from churnlib.about import Segment
 from churnlib.engine import Engine, quote
+from churnlib.model import scope
 from churnlib.model.vocabulary import TABLES
 from churnlib.sources.written import fold
 from churnlib.text import Label
@@ -55,6 +56,16 @@ SELECT customer, CAST('{code}' AS VARCHAR) AS level, {begins} AS from_date, {end
 """
 
 
+# The same rows, with a number in place of each level's name, in an order that tells nothing.
+MASKED = """
+SELECT t.customer, coalesce(n.code, t.level) AS level, t.from_date, t.to_date
+FROM {table} AS t LEFT JOIN (
+  SELECT level, '#' || lpad(CAST(row_number() OVER (ORDER BY md5(level) NULLS LAST) AS VARCHAR), 3, '0') AS code
+  FROM (SELECT DISTINCT level FROM {table} WHERE level <> 'unknown') AS d
+) AS n ON n.level = t.level
+"""
+
+
 def segment_table(data: Dataset, name: str) -> tuple[str, Segment]:
     """Make the table that gives each customer's level of a segment over time, once.
 
@@ -77,6 +88,8 @@ def segment_table(data: Dataset, name: str) -> tuple[str, Segment]:
     declared, table = data.spec.segments[name], f"segment {name}"
     if not data.con.table_exists(table):
         make_levels(data.con, data.spec, declared, table)
+        if name in scope.current().masked:
+            data.con.run(f"CREATE OR REPLACE TABLE {quote(table)} AS {MASKED.format(table=quote(table))}")
     return table, describe(data.con, data.spec, name, declared, table)
 
 

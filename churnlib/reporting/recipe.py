@@ -37,6 +37,7 @@ class Recipe(Part):
     definition: str | None = None
     by: str | None = None
     segments: Strings | None = None
+    mask: Strings = ()
     where: dict[str, Listed] = {}
     each: str | None = None
     levels: Strings | None = None  # of `each`: only these
@@ -49,7 +50,7 @@ class Recipe(Part):
     def scope(self) -> Scope:
         """What the notebooks are restricted to."""
         limits = {name: value for name, value in dict(self.thresholds).items() if value is not None}
-        return Scope(where=dict(self.where), segments=self.segments, thresholds=limits)
+        return Scope(dict(self.where), self.segments, limits, masked=self.mask)
 
 
 def find_recipe(reports: Path, name: str) -> Path:
@@ -113,7 +114,7 @@ def cook(recipe: Recipe, file: YamlFile, request: Request) -> Request:
     spec = request.spec
     _check(file, "chapters", recipe.chapters, [book.chapter for book in request.notebooks])
     for key, known in {
-        **dict.fromkeys(("segments", "by", "each"), spec.segments),
+        **dict.fromkeys(("segments", "mask", "by", "each"), spec.segments),
         "definition": spec.definitions,
     }.items():
         given = getattr(recipe, key)
