@@ -100,13 +100,12 @@ def test_the_parts_add_up_to_the_change(cells, days):
 
 
 @settings(max_examples=30)
-@given(st.lists(st.tuples(*[st.integers(0, 900)] * 2), min_size=8, max_size=8))
+@given(st.lists(st.tuples(*[st.integers(1, 900)] * 2), min_size=8, max_size=8))
 def test_equal_rates_give_no_mix_effect(sizes):
     levels = np.array([[a, b] for a in range(4) for b in range(2)])
     n1, n0 = (np.array([row[i] for row in sizes], float) for i in (0, 1))
-    if n1.sum() and n0.sum():
-        parts = decompose(Cells(levels, n1, n1 * 0.03, n0, n0 * 0.02))
-        assert parts.effects[4:] == pytest.approx(0, abs=1e-15)
+    parts = decompose(Cells(levels, n1, n1 * 0.03, n0, n0 * 0.02))  # a group of one period only counts as mix
+    assert parts.effects[4:] == pytest.approx(0, abs=1e-15)
 
 
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=9))
@@ -122,6 +121,15 @@ def test_contributions_add_up_to_the_last_customer():
     total = shown.iloc[-1]
     assert shown["contribution"].iloc[:-1].sum() == pytest.approx(total.contribution, abs=1e-12)
     assert shown["n_lost"].iloc[:-1].sum() == total.n_lost == total.n_churned_opening - total.n_churned_before
+
+
+def test_the_customers_that_are_told_add_up_with_small_groups_too():
+    rows = [("a", 9_000, 180, 9_000, 220), ("b", 900, 3, 900, 14), ("c", 800, 2, 800, 12)]
+    made = two_months(rows, {"region": ("a", "b", "c")})
+    result = decompose_change(made)
+    assert "others" in set(result.shown["kind"])
+    told = next(f for f in result.findings if f.key.startswith("decompose.customers")).values
+    assert told["rate"] + told["mix"] + told["days"] + told["size"] == told["n_change"] == 185 - 246
 
 
 # edges
@@ -150,7 +158,7 @@ def test_a_longer_month_is_no_change_of_risk():
 
 def test_a_rise_in_one_segment_is_found_there():
     made, _ = simulate(
-        np.random.default_rng(5), extra=lambda ago, row: 1.8 if ago == 0 and row["region"] == "south" else 1
+        np.random.default_rng(5), extra=lambda ago, row: 3.0 if ago == 0 and row["region"] == "south" else 1
     )
     head, level, customers = decompose_change(made).findings
     assert head.key == "decompose.rise" and level.key == "decompose.level.up" and "south" in level.say("en")

@@ -23,6 +23,7 @@ from churnlib.model.segments import describe, make_levels
 TENURE = "tenure"
 TENURE_MONTHS = (0, 6, 12, 24)  # bands of tenure where the data set declares none of its own
 MANY = 20  # levels above which a segment is one of many small units
+UNITS = 10  # levels from which on a segment may be one of units to compare
 MOST = 100_000  # combinations of levels that may be crossed; far fewer occur
 BETWEEN = "\x1f"  # the unit separator: stands in nobody's levels
 
@@ -108,7 +109,7 @@ def unit_counts(data: Any, by: str | None = None, unit: str | None = None) -> Co
     ----------
     data : Dataset
     by : str, optional
-        Name of a declared segment; else the one with the most levels, if it has more than 20.
+        Name of a declared segment; else the one with the most levels, if it has at least 10, apart from bands.
 
     Returns
     -------
@@ -116,9 +117,14 @@ def unit_counts(data: Any, by: str | None = None, unit: str | None = None) -> Co
         As `period_counts`: everybody together where no segment has so many levels.
     """
     if not by:
-        many = [(len(found.levels), name) for name, found in _divisions(data) if len(found.levels) > MANY]
+        many = [(len(found.levels), name) for name, found in _divisions(data) if _has_units(data, name, found)]
         by = max(many)[1] if many else None
     return period_counts(data, by=by, unit=unit)
+
+
+def _has_units(data: Any, name: str, division: Segment) -> bool:
+    declared = data.spec.segments[name]
+    return len(division.levels) >= UNITS and not (declared.bins or declared.tenure_months)
 
 
 def _divisions(data: Any) -> list[tuple[str, Segment]]:

@@ -17,7 +17,7 @@ from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
 from churnlib.statistics.comparison import compared_period, level_sigma, two_periods
 from churnlib.statistics.standardise import Cells, decompose, variance
-from churnlib.statistics.usual import usual_rows
+from churnlib.statistics.usual import periods_beyond, usual_rows
 from churnlib.text import Label
 
 LISTED = 10  # levels with a bar of their own; the others together
@@ -41,7 +41,7 @@ class ChangeExplained(Result):
     against : str
         "previous", "year_ago", "peak" or a period's name.
     clear : bool
-        Whether the change lies beyond its interval.
+        Whether the change lies beyond its interval, and one of the periods beyond its control limits.
     segments : tuple of Segment
         Those that were taken apart, the first by level.
     """
@@ -63,6 +63,12 @@ class ChangeExplained(Result):
         Column("share", "pct", 1),
         Column("share_before", "pct", 1),
     )
+
+    @property
+    def tucked(self) -> bool:
+        """What is within the usual variation is not there to be explained, and a peak not to be shown twice."""
+        now = self.about.period
+        return not self.clear or (self.against == "peak" and self.before in (now.shift(-1), now.year_before()))
 
     @property
     def shown(self) -> pd.DataFrame:
@@ -149,7 +155,7 @@ class ChangeExplained(Result):
         return (rows["contribution"].abs() > half) & (rows["kind"] != "days")
 
     def _customers(self) -> Finding:
-        rows = self.shown
+        rows = self.shown.replace({"kind": {"others": "rate"}})  # small levels have a rate of their own too
         sums = {kind: rows.loc[rows["kind"] == kind, "n_lost"].sum() for kind in ("rate", "mix", "days", "size")}
         total = self.table.iloc[-1]
         counts = {"n": total.n_churned_opening, "n_before": total.n_churned_before, "n_change": rows["n_lost"].iloc[-1]}
@@ -266,7 +272,11 @@ def decompose_change(counts, against: str = "year_ago") -> ChangeExplained:
     table = _table(cells, levels, parts.effects, half, counts.segments)
     table = _with_customers(pd.concat([table, _totals(cells, common, about)], ignore_index=True), cells)
     low, high = table[["ci_lower", "ci_upper"]].iloc[-1]
-    return ChangeExplained(table=table, clear=bool(low > 0 or high < 0), **told)
+    beyond = periods_beyond(
+        totals.reset_index(), about
+    )  # two periods that the chart calls usual differ by nothing clear
+    is_clear = (low > 0 or high < 0) and (beyond is None or bool({str(before), str(about.period)} & beyond))
+    return ChangeExplained(table=table, clear=bool(is_clear), **told)
 
 
 def _quantile(conf_level: float, n: int) -> float:

@@ -62,6 +62,10 @@ class SlicesFound(Result):
     )
 
     @property
+    def tucked(self) -> bool:
+        return not len(self.found)
+
+    @property
     def found(self) -> pd.DataFrame:
         """The slices that stand out."""
         return self.table[self.table["kind"] == "slice"] if len(self.table) else self.table

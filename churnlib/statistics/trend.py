@@ -12,9 +12,7 @@ from churnlib.about import YEAR, Period
 from churnlib.intervals import difference, overdispersion, wilson
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Kpi, Result, Statement, period_values
-from churnlib.statistics.changepoint import complete_periods
-from churnlib.statistics.pchart import control_limits
-from churnlib.statistics.usual import usual_periods, usual_rows
+from churnlib.statistics.usual import periods_beyond, usual_rows
 from churnlib.text import Label
 
 BASELINE = 24  # periods among which one is ranked
@@ -275,12 +273,10 @@ def series(frame: pd.DataFrame, about) -> pd.DataFrame:
 
 def _as_charted(rates: pd.DataFrame, about) -> pd.DataFrame:
     """Call no difference clear between two periods that the control chart calls usual both."""
-    complete = complete_periods(rates, about)
-    inside, _ = usual_periods(complete, about, about.baseline)
-    limits, usual = control_limits(complete, inside, about.time_unit)
-    if usual is None:
+    beyond = periods_beyond(rates, about)
+    if beyond is None:
         return rates
-    is_beyond = rates["period"].isin(limits.loc[limits["beyond"] != 0, "period"])
+    is_beyond = rates["period"].isin(beyond)
     for prefix, steps in (("previous", 1), ("year_ago", YEAR[about.period.unit])):
         either = is_beyond | is_beyond.shift(steps, fill_value=False)
         rates = rates.assign(**{f"{prefix}_clear": rates[f"{prefix}_clear"] & either})

@@ -66,6 +66,10 @@ class UnitFunnel(Result):
     )
 
     @property
+    def tucked(self) -> bool:
+        return len(self.table) < FEWEST
+
+    @property
     def shown(self) -> pd.DataFrame:
         hides = ("n_churned_opening", "churn_rate", "score", "shrunk", "shrunk_lower", "shrunk_upper")
         rows = self.table.assign(all="")

@@ -10,7 +10,7 @@ import pandas as pd
 from churnlib.about import YEAR, Baseline
 from churnlib.show.results import period_values
 from churnlib.statistics.changepoint import change_points, complete_periods
-from churnlib.statistics.pchart import LONGEST, SHORTEST, screened
+from churnlib.statistics.pchart import LONGEST, SHORTEST, control_limits, screened
 from churnlib.statistics.touched import after_events
 
 ENOUGH = 12  # periods of a stretch that is preferred to an older one
@@ -43,6 +43,15 @@ def usual_rows(rates: pd.DataFrame, about) -> pd.DataFrame:
     sums = rows.groupby("period", as_index=False)[["n_opening", "n_churned_opening"]].sum().assign(is_complete=True)
     series = complete_periods(sums, about)
     return series[usual_periods(series, about, about.baseline)[0]]
+
+
+def periods_beyond(rates: pd.DataFrame, about) -> set[str] | None:
+    """Give the periods beyond the control limits of all customers together; None where nothing says what is usual."""
+    sums = rates.groupby("period", as_index=False)[["n_opening", "n_churned_opening"]].sum()
+    complete = rates.groupby("period")["is_complete"].all()
+    series = complete_periods(sums.assign(is_complete=sums["period"].map(complete)), about)
+    table, usual = control_limits(series, usual_periods(series, about, about.baseline)[0], about.time_unit)
+    return None if usual is None else set(table.loc[table["beyond"] != 0, "period"])
 
 
 def declared_periods(series: pd.DataFrame, declared: Baseline | None) -> np.ndarray:
