@@ -295,6 +295,8 @@ def test_what_cannot_be_asked_is_refused_in_words():
     for wrong in ({"references": {"plan": "z"}}, {"strata": "colour"}):
         with pytest.raises(UsageError, match="z|colour"):
             proportional_hazards(counted, **wrong)
+    with pytest.raises(UsageError, match="strata"):
+        kaplan_meier(counted)
     for wrong in ((counted, "colour"), (tenure_counts(data, "plan"), "region")):
         with pytest.raises(UsageError, match="plan"):
             logrank_test(wrong[0], strata=wrong[1])

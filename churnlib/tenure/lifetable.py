@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from churnlib.about import About
+from churnlib.text import UsageError
 
 OUTCOMES = ("voluntary", "involuntary", "natural", "unknown")
 DAYS_PER_MONTH = 365.25 / 12
@@ -99,7 +100,14 @@ def life_table(counts) -> LifeTable:
     Returns
     -------
     LifeTable
+
+    Raises
+    ------
+    UsageError
+        If the counts are by several segments at once.
     """
+    if "level" not in counts.frame:
+        raise UsageError("survival.one_segment")
     about, sizes = counts.about, getattr(counts, "sizes", None)
     life = arrange(counts.frame, level_order(counts.frame, about), about.time_unit)
     if sizes is None or life.levels == (ALL,):
