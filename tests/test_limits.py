@@ -21,7 +21,7 @@ def evidence(*wrong, judged=1_000):
             "n_alive_flagged": [n // 4 for n in wrong],
         }
     )
-    gaps = pd.DataFrame({"days": [10, 20, 60], "n_gaps": [50, 40, 10]})
+    gaps = pd.DataFrame({"days": [10, 20, 60], "n_gaps": [50, 45, 5]})
     medians = pd.DataFrame({"days": [10, 30], "n_customers": [30, 70]})
     percentile = lambda share: int(25 * share)  # noqa: E731
     return SimpleNamespace(limits=limits, gaps=gaps, medians=medians, percentile=percentile, declared="60 days")
@@ -50,8 +50,9 @@ def test_a_limit_is_not_judged_on_a_handful_of_silences():
 def test_a_limit_inside_the_usual_rhythm_is_not_recommended():
     # who comes every five months is seldom back within 60 days: 30 days would look right by that alone
     made = evidence(20, 15, 60)
-    made.percentile = lambda share: int(90 * share)
-    assert limit_evidence(made, ABOUT).recommended == "90 days"
+    made.gaps = pd.DataFrame({"days": [55, 65, 90], "n_gaps": [50, 45, 5]})
+    result = limit_evidence(made, ABOUT)
+    assert result.recommended == "90 days" and result.table["exceeded"].tolist() == [1, 0.5, 0]
 
 
 def test_customers_usual_gap_is_a_median_over_customers():

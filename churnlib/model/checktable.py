@@ -65,7 +65,8 @@ def _rules(rules: pd.DataFrame) -> str:
 @cache
 def rule_label(rule: str, reasons: str) -> text.Label:
     """Name a rule in both languages, with why values or lines could not be read where that says more."""
-    keys = [f"{module}.{reason}" for reason in reasons.split(", ") for module in ("values", "reading")]
+    told = [reason for reason in reasons.split(", ") if reason != rule]
+    keys = [f"{module}.{reason}" for reason in told for module in ("values", "reading")]
     words = [text.label(key) for key in keys if text.known(key)]
     named = text.label(f"rules.{rule}") if text.known(f"rules.{rule}") else text.Label.of(rule)
     if not words:

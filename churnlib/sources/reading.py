@@ -63,7 +63,7 @@ class FileFound:
     def read_as(self) -> str:
         """What the file was taken for, for readers: encoding and delimiter, or the sheet."""
         sign = "Tab" if self.delimiter == "\t" else self.delimiter
-        return f"{self.encoding}  {sign}" if self.encoding else self.sheet or ""
+        return f"{self.encoding} [{sign}]" if self.encoding else self.sheet or ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from churnlib.intervals import wilson
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
 
+BEYOND = 0.10  # of the gaps between activities, how many may be longer than a limit: the others are the usual rhythm
 TOLERATED = 0.10  # of the silences called churn, how many may end with a return: the recommendation's yardstick
 DAYS = {"day": 1.0, "month": 365.25 / 12}
 PERCENTILES = (0.5, 0.9, 0.95)
@@ -25,7 +26,8 @@ class LimitEvidence(Result):
     Attributes
     ----------
     table : pandas.DataFrame
-        One row per limit, shortest first: `limit`, `n_judged` (silences longer than it that could be watched for
+        One row per limit, shortest first: `limit`, `exceeded` (share of completed gaps that are longer than it, in
+        [0, 1]: usual rhythm, not silence), `n_judged` (silences longer than it that could be watched for
         another limit-length), `n_confirmed_wrong` (of those ended by a return within it), `wrong` (their share, in
         [0, 1], with `ci_lower`, `ci_upper`), `n_alive` (customers active in the last limit-length, who cannot have
         churned), `n_alive_flagged` and `flagged`, the share of them that the limit once called churned.
@@ -48,6 +50,7 @@ class LimitEvidence(Result):
     folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
         Column("limit", "length"),
+        Column("exceeded", "pct", 0),
         Column("n_judged", "whole"),
         Column("n_confirmed_wrong", "whole"),
         Column("wrong", "pct", 1),
@@ -97,8 +100,10 @@ class LimitEvidence(Result):
             upper=told["ci_upper"].tolist(),
             reference=TOLERATED,
             reference_label=text.say("limits.tolerated"),
+            tones=["steady" if share <= BEYOND else "previous" for share in told["exceeded"]],
             columns=[
-                (text.say("limits.column.n_judged"), [text.show(n, "number", digits=0) for n in told["n_judged"]])
+                (text.say("limits.column.exceeded"), [text.show(x, "pct", digits=0) for x in told["exceeded"]]),
+                (text.say("limits.column.n_judged"), [text.show(n, "number", digits=0) for n in told["n_judged"]]),
             ],
             digits=1,
             ax=ax,
@@ -154,8 +159,11 @@ def limit_evidence(evidence, about) -> LimitEvidence:
     medians = evidence.medians
     usual = float(np.median(np.repeat(medians["days"], medians["n_customers"]))) if len(medians) else float("nan")
     percentiles = tuple(evidence.percentile(share) for share in PERCENTILES) if len(evidence.gaps) else (0, 0, 0)
+    gaps = evidence.gaps
+    longer = [gaps.loc[gaps["days"] > _days(limit, usual), "n_gaps"].sum() for limit in table["limit"]]
+    table = table.assign(exceeded=np.array(longer, float) / max(gaps["n_gaps"].sum(), 1))
     # returns are only counted within one more limit: a limit inside the usual rhythm would look right by that alone
-    is_long = np.array([_days(limit, usual) >= percentiles[1] for limit in table["limit"]], bool)
+    is_long = table["exceeded"] <= BEYOND
     good = table[is_long & (table["wrong"] <= TOLERATED) & (judged >= about.min_denominator)]
     recommended = good["limit"].iloc[0] if len(good) else ""
     return LimitEvidence(
