@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -102,6 +103,11 @@ class Engine:
             if any(column.startswith("CAST") for column in columns):
                 rows = rows.project(", ".join(columns))
             return rows.df()
+
+    def arrays(self, sql: str, params: Params = None) -> dict[str, np.ndarray]:
+        """Run a query and give its columns as they are stored: many rows of numbers, without the cost of a frame."""
+        with _told(self):
+            return self.con.sql(sql, params=params).fetchnumpy()
 
     def run(self, sql: str, params: Params = None) -> None:
         """Run one statement that gives no rows (CREATE, INSERT, DROP ...)."""

@@ -227,7 +227,9 @@ class _Steps:
         value = value.format(thousandths="CAST(round(1000 * coalesce(quantity, 0)) AS BIGINT)")
         kinds = getattr(definition, "activity", None) if measure == "customers" else None
         kinds = f"AND ({among(kinds)})" if kinds else ""  # what the definition calls activity
-        self.keys = members[["level", "cohort"]]
+        groups = members.groupby(["level", "cohort"], sort=True)
+        self.codes, self.keys = groups.ngroup().to_numpy(), pd.MultiIndex.from_tuples(groups.size().index)
+        self.order = np.argsort(self.codes, kind="stable")
         size = STEP[unit] if unit != "week" else 0
         self.sums = stepwise(data, members, steps, size, source=source, value=value, kinds=kinds)
         self.active = self.sums != 0
@@ -264,11 +266,9 @@ class _Steps:
 
     def _added(self, values: np.ndarray) -> pd.DataFrame:
         """Sum a table of members x steps over the members of each cohort: one row per level and cohort."""
-        codes, keys = pd.MultiIndex.from_frame(self.keys).factorize()
-        order = np.argsort(codes, kind="stable")
-        starts = np.searchsorted(codes[order], np.arange(len(keys)))
-        sums = [np.add.reduceat(column[order].astype(np.int64), starts) for column in values.T]
-        return pd.DataFrame(np.column_stack(sums), index=keys)
+        starts = np.searchsorted(self.codes[self.order], np.arange(len(self.keys)))
+        sums = [np.add.reduceat(column[self.order], starts, dtype=np.int64) for column in values.T]
+        return pd.DataFrame(np.column_stack(sums), index=self.keys)
 
 
 def completed(start: str, day: str, unit: str) -> str:

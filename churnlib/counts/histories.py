@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,8 +23,11 @@ LONGEST = 37  # calendar months that are looked at: three years and the month be
 AT_ONCE = 4_000_000  # rows of activity in memory
 REGULAR = 0.8  # share of the steps between a customer's first and last bill that have one, in regular billing
 
-# One row per activity of some days.
-ROWS = "SELECT customer, date, {value} AS value FROM {source} WHERE date BETWEEN $first AND $last {kinds}"
+# One row per activity of some days; the day as a number from the first of them.
+ROWS = """
+SELECT customer, CAST(date_diff('day', CAST($first AS DATE), date) AS INTEGER) AS day, {value} AS value
+FROM {source} WHERE date BETWEEN $first AND $last {kinds}
+"""
 
 # One row per calendar month with activity, counted from the year 0.
 ROWS_BY_MONTH = """
@@ -106,9 +109,10 @@ def _monthly(data: Any, name: str) -> Monthly | None:
     rows = _rows_of(customers)
     months = tuple(_months(begin, last))
     amount = np.zeros((len(customers), len(months)), np.int64, order="F")
-    for at, day, value in _read(data, rows, begin.first, last.last, "revenue", "amount"):
-        month = (day.astype("datetime64[M]") - np.datetime64(begin.first, "M")).astype(int)
-        np.add.at(amount, (at, month), value)
+    flat = amount.reshape(-1, order="F")  # the same memory
+    for at, days, day, value in _read(data, rows, begin.first, last.last, "revenue", "amount"):
+        month = (days.astype("datetime64[M]") - np.datetime64(begin.first, "M")).astype(int)
+        np.add.at(flat, month[day] * len(customers) + at, value)
     spells["row"] = rows[spells["customer"].to_numpy()]
     return Monthly(customers, months, amount, spells)
 
@@ -135,35 +139,43 @@ def stepwise(data: Any, members: pd.DataFrame, steps: int, size: int, **source: 
     """
     rows, n = _rows_of(members["customer"].to_numpy()), len(members)
     start = members["start_date"].to_numpy().astype("datetime64[D]")
-    start_month = start.astype("datetime64[M]")
-    start_day = (start - start_month).astype(int)
-    sums = np.zeros((n, steps), np.int64, order="F")
-    for at, day, value in _read(data, rows, start.min().item(), data.as_of, **source):
+    start_month = start.astype("datetime64[M]").astype(int).astype(np.int32)
+    start_day = (start - start.astype("datetime64[M]")).astype(np.int32)
+    sums = np.zeros(n * steps, np.int64)
+    for at, days, day, value in _read(data, rows, start.min().item(), data.as_of, **source):
         if size:
-            month = day.astype("datetime64[M]")
-            of_month, length = (day - month).astype(int), ((month + 1).astype("datetime64[D]") - month).astype(int)
-            short = (of_month < start_day[at]) & (of_month < length - 1)
-            step = ((month - start_month[at]).astype(int) - short) // size
+            first = days.astype("datetime64[M]")
+            of_month, length = (days - first).astype(int), ((first + 1).astype("datetime64[D]") - first).astype(int)
+            # on the last day of a month everybody has completed it
+            of_month = np.where(of_month == length - 1, 31, of_month).astype(np.int32)
+            month = first.astype(int).astype(np.int32)
+            step = (month[day] - start_month[at] - (of_month[day] < start_day[at])) // size
+            used = (step >= 0) & (step < steps)
         else:
-            step = (day - start[at]).astype(int) // 7
-        used = (day >= start[at]) & (step < steps)
-        np.add.at(sums, (at[used], step[used]), value[used])
-    return sums
+            step = (days.astype(int)[day] - start.astype(int)[at]) // 7
+            used = (step >= 0) & (step < steps)
+        np.add.at(sums, step[used].astype(np.int64) * n + at[used], value[used])
+    return sums.reshape(steps, n).T
 
 
 def _read(
     data: Any, rows: np.ndarray, first: date, last: date, source: str, value: str, kinds: str = ""
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Give the rows of known customers, their days and values, some months at a time."""
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Give activity of known customers some months at a time: their rows, the days of the span, the place of each
+    activity's day among them, its value."""
     days = {"first": first, "last": last}
     months = data.con.frame(ROWS_BY_MONTH.format(source=source), days)
     for _, span in months.groupby((months["n"].cumsum() - 1) // AT_ONCE):
         begin, end = (Period(date(m // 12, m % 12 + 1, 1)) for m in (span["month"].min(), span["month"].max()))
         inside = {"first": max(begin.first, first), "last": min(end.last, last)}
-        bought = data.con.frame(ROWS.format(source=source, value=value, kinds=kinds), inside)
-        at = rows[np.minimum(bought["customer"].to_numpy(), len(rows) - 1)]
-        day, amount, known = bought["date"].to_numpy().astype("datetime64[D]"), bought["value"].to_numpy(), at >= 0
-        yield at[known], day[known], amount[known]
+        bought = data.con.arrays(ROWS.format(source=source, value=value, kinds=kinds), inside)
+        at = rows[np.minimum(bought["customer"], len(rows) - 1)]
+        known, all_days = at >= 0, np.arange(inside["first"], inside["last"] + timedelta(days=1))
+        value_of = np.ma.filled(bought["value"], 0)
+        if known.all():
+            yield at, all_days, bought["day"], value_of
+        else:
+            yield at[known], all_days, bought["day"][known], value_of[known]
 
 
 def _months(first: Period, last: Period) -> Iterator[Period]:
@@ -174,6 +186,6 @@ def _months(first: Period, last: Period) -> Iterator[Period]:
 
 def _rows_of(customers: np.ndarray) -> np.ndarray:
     """Give the row of each customer code, -1 for codes that are not among them."""
-    rows = np.full(int(customers.max(initial=0)) + 2, -1, np.int64)
+    rows = np.full(int(customers.max(initial=0)) + 2, -1, np.int32)
     rows[customers] = np.arange(len(customers))
     return rows

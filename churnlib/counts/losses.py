@@ -65,7 +65,7 @@ def loss_counts(data: Any, by: str | None = None, *, definition: str | None = No
         one customer named, so that either split adds up to the whole), `n_base` and `fee_base` of those there a year
         ago (0 for reasons, and fees without any). Adds over levels within a split.
     """
-    name, (source, division) = definitions.spells(data, definition), segment(data, by or data.segment)
+    name, (source, division) = definitions.spells(data, definition), segment(data, by or _default(data))
     last = Period.containing(data.about.period.last)
     window = {"definition": name, "first": last.shift(1 - YEAR["month"]).first, "last": last.last}
     fee = "coalesce(c.monthly_fee, 0)" if has_fee(data) else "0"
@@ -82,6 +82,10 @@ def loss_counts(data: Any, by: str | None = None, *, definition: str | None = No
     numbers = ["n_lost", "fee_lost", "n_base", "fee_base"]
     frame = frame[["split", "level", *numbers]].astype(dict.fromkeys(numbers, "int64"))
     return Counts(frame, about(data, division, None, name), ("split", "level"), ("level",))
+
+
+def _default(data: Any) -> str | None:
+    return data.spec.segment or next(iter(data.spec.segments), None)
 
 
 def _usual(data: Any, lost: pd.DataFrame, name: str) -> np.ndarray:

@@ -120,8 +120,10 @@ ORDER BY level NULLS LAST, number NULLS LAST
 # The same for everybody together.
 TOTAL_REVENUE = """
 SELECT '' AS level, d.number, sum(a.amount) AS revenue
-FROM revenue AS a JOIN days AS d ON d.day = a.date
-WHERE a.date <= $as_of AND a.customer NOT IN (SELECT customer FROM spells_excluded)
+FROM (
+  SELECT date, sum(amount) AS amount FROM revenue
+  WHERE date <= $as_of AND customer NOT IN (SELECT customer FROM spells_excluded) GROUP BY date
+) AS a JOIN days AS d ON d.day = a.date
 GROUP BY d.number
 ORDER BY number NULLS LAST
 """

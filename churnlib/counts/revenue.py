@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from churnlib import text
 from churnlib.model.vocabulary import ACTIVITY_KINDS
@@ -23,6 +24,7 @@ REVENUE = """
 CREATE TEMP VIEW revenue AS
 SELECT customer, date, {amount} AS amount FROM activity WHERE {counted}
 """
+_PRESENT: WeakKeyDictionary = WeakKeyDictionary()
 KINDS = "SELECT DISTINCT kind FROM activity WHERE amount IS NOT NULL ORDER BY kind NULLS LAST"
 
 
@@ -40,6 +42,14 @@ def make_revenue(data: Any) -> None:
     con.run(REVENUE.format(amount=amount, counted=counted))
 
 
+def _present(data: Any) -> tuple[str | None, ...]:
+    """The kinds of activity with an amount, looked for once."""
+    if data.con not in _PRESENT:
+        found = data.con.frame(KINDS)["kind"]
+        _PRESENT[data.con] = tuple(kind if isinstance(kind, str) else None for kind in found)
+    return _PRESENT[data.con]
+
+
 def revenue_kinds(data: Any) -> tuple[str | None, ...]:
     """Give the kinds of activity in the data that are revenue or deducted from it; None stands for rows without a kind.
 
@@ -48,7 +58,7 @@ def revenue_kinds(data: Any) -> tuple[str | None, ...]:
     DataError
         dataset.yml declares a kind that no activity can have.
     """
-    present = [None if kind != kind or kind is None else kind for kind in data.con.frame(KINDS)["kind"]]
+    present = _present(data)
     declared = data.spec.revenue_kinds
     if declared is not None:
         known = {*ACTIVITY_KINDS, *DEDUCTED, *(kind for kind in present if kind)}
@@ -67,11 +77,10 @@ def revenue_note(data: Any) -> Label:
     if not data.has("activity.amount") or "kind" not in data.con.columns("activity"):
         return text.label("revenue.note.all")
     kinds = revenue_kinds(data)
-    present = data.con.frame(KINDS)["kind"].dropna()
     groups = {
         "counted": [kind for kind in kinds if kind not in DEDUCTED],
         "deducted": [kind for kind in kinds if kind in DEDUCTED],
-        "left_out": [kind for kind in present if kind not in kinds],
+        "left_out": [kind for kind in _present(data) if kind not in kinds],
     }
     return Label(*(_note(groups, language) for language in text.LANGUAGES))
 

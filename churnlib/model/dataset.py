@@ -91,8 +91,8 @@ class Dataset:
             return False
         if not column:
             return True
-        filled = f"SELECT count({quote(column)}) FROM {quote(table)}"  # noqa: S608 (quoted)
-        return column in self.con.columns(table) and self.con.value(filled) > 0
+        one = f"SELECT 1 FROM {quote(table)} WHERE {quote(column)} IS NOT NULL LIMIT 1"  # noqa: S608 (quoted)
+        return column in self.con.columns(table) and self.con.value(f"SELECT count(*) FROM ({one})") > 0  # noqa: S608
 
     @cached_property
     def files(self) -> pd.DataFrame:

@@ -85,15 +85,16 @@ class Concentration(Result):
         shown = self.shown.dropna(subset="share")
         if shown.empty:
             return None
-        money = plots.Curve(text.say("value.curve"), self.curve["customers"].tolist(), self.curve["money"].tolist())
-        alike = plots.Curve(
-            text.say("value.curve_alike"), [0.0, *self.curve["customers"]], [0.0, *self.curve["customers"]]
-        )
+        customers, money = ([0.0, *self.curve[name]] for name in ("customers", "money"))
+        curves = [
+            plots.Curve(text.say("value.curve"), customers, money),
+            plots.Curve(text.say("value.curve_alike"), customers, customers),
+        ]
         ticks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
         n = int(self.table["n_customers"].sum())
         names = [f"{tick:.0%}" for tick in ticks]
         axis = text.say("value.curve_axis", n=n)
-        return plots.steps([money, alike], ticks=ticks, tick_labels=names, x_label=axis, ax=ax)
+        return plots.steps(curves, ticks=ticks, tick_labels=names, x_label=axis, ax=ax)
 
 
 def fee_concentration(now, before) -> Concentration:
