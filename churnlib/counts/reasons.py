@@ -178,7 +178,7 @@ def _counted(
     with lost_customers(data, source, unit, name) as periods:
         frame = data.con.frame(sql).merge(periods[["number", "period"]], on="number").drop(columns="number")
     if not has_fee(data):
-        frame.loc[:, [c for c in frame if c.startswith("fee_")]] = float("nan")
+        frame = frame.assign(**{c: float("nan") for c in frame if c.startswith("fee_")})
     grain = ("level", "period", *keys)
     frame = frame[[*grain, *(c for c in frame if c not in grain)]]
     return Counts(frame, about(data, division, unit, name), grain, adds_over)

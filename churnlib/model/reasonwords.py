@@ -20,7 +20,6 @@ from churnlib.yamlfile import YamlFile, hint
 FILE = "reason_words.yml"
 SHIPPED = Path(__file__).with_name(FILE)
 SOURCES = ("exit_survey", "complaint")
-LONGEST = 16  # words, with the blanks between them, of which a phrase may consist in the text
 _CLAUSE = re.compile(r"[，。；！？、,;!?\n\r\t]+|\.(?=\s|$)|但是|可是|不过|\bbut\b|\bhowever\b")
 _HAN = re.compile(r"[\u4e00-\u9fff]{2,}")
 _DEGREE = frozenset("太很偏最更真变好挺又")  # 太贵 is one word of jieba's, but two of ours
@@ -62,8 +61,8 @@ class Coder:
         (reason, number of the alternative) -> how many phrases it asks for.
     rules : dict
     negations, between : frozenset of str
-    by_first : dict
-        First character -> the phrases that begin with it, and whether they are Han characters alone.
+    by_start : dict
+        First two characters -> the phrases that begin with them, and whether they are Han characters alone.
     """
 
     phrases: dict[str, tuple[tuple[str, int], ...]]
@@ -71,7 +70,7 @@ class Coder:
     rules: dict[str, Rule]
     negations: frozenset[str]
     between: frozenset[str]
-    by_first: dict[str, tuple[tuple[str, bool], ...]]
+    by_start: dict[str, tuple[tuple[str, bool], ...]]
 
     def code(self, written: str, source: str = "exit_survey") -> tuple[frozenset[str], tuple[str, ...]]:
         """Give the reasons that a text names, and its words."""
@@ -80,7 +79,7 @@ class Coder:
             tokens = cut(clause)
             words += tokens
             met: dict[tuple[str, int], set[str]] = {}
-            for phrase, at in self._phrases_in(tokens):
+            for phrase, at in self._phrases_in(clause, tokens):
                 if tokens[at] in self.negations or not self._negated(tokens, at):
                     for asked in self.phrases[phrase]:
                         met.setdefault(asked, set()).add(phrase)
@@ -91,13 +90,13 @@ class Coder:
                         found.add(asked[0])
         return frozenset(found), tuple(words)
 
-    def _phrases_in(self, tokens: list[str]) -> Iterable[tuple[str, int]]:
-        """Phrases that begin with a word of the text and end with one; two Han characters may end inside a word."""
-        for i, token in enumerate(tokens):
-            if likely := self.by_first.get(token[:1]):
-                rest = "".join(tokens[i : i + LONGEST])
-                for phrase, is_han in likely:
-                    if rest.startswith(phrase) and (is_han or len(phrase) in _ends(tokens, i)):
+    def _phrases_in(self, clause: str, tokens: list[str]) -> Iterable[tuple[str, int]]:
+        """Phrases that begin with a word of the clause and end with one; Han characters may end inside a word."""
+        ends = list(accumulate(map(len, tokens)))
+        for i, begin in enumerate([0, *ends[:-1]]):
+            for start in (clause[begin : begin + 2], clause[begin]):
+                for phrase, is_han in self.by_start.get(start, ()):
+                    if clause.startswith(phrase, begin) and (is_han or begin + len(phrase) in ends):
                         yield phrase, i
 
     def _negated(self, tokens: list[str], at: int) -> bool:
@@ -133,10 +132,10 @@ def coder(folder: Path | None = None) -> Coder:
                 phrases.setdefault(part, []).append((reason, i))
     both = [shipped, own] if own else [shipped]
     words = (frozenset(plain(w) for one in both for w in getattr(one, name)) for name in ("negations", "between"))
-    by_first: dict[str, tuple[tuple[str, bool], ...]] = {}
+    by_start: dict[str, tuple[tuple[str, bool], ...]] = {}
     for phrase in phrases:
-        by_first[phrase[0]] = (*by_first.get(phrase[0], ()), (phrase, bool(_HAN.fullmatch(phrase))))
-    return Coder({phrase: tuple(asked) for phrase, asked in phrases.items()}, needed, rules, *words, by_first)
+        by_start[phrase[:2]] = (*by_start.get(phrase[:2], ()), (phrase, bool(_HAN.fullmatch(phrase))))
+    return Coder({phrase: tuple(asked) for phrase, asked in phrases.items()}, needed, rules, *words, by_start)
 
 
 def _read(path: Path) -> WordList:
@@ -168,6 +167,8 @@ def clauses(written: str) -> list[str]:
 def plain(written: str) -> str:
     """Give a text in one spelling: half-width, lower case, n't and cannot as two words."""
     folded = unicodedata.normalize("NFKC", written).casefold()
+    if "'" not in folded and "’" not in folded and "cannot" not in folded:
+        return folded.strip()
     return _NOT.sub(lambda found: "can not" if found[0] == "cannot" else " not", folded).strip()
 
 
@@ -179,15 +180,10 @@ def cut(clause: str) -> list[str]:
     >>> cut("价格太贵")
     ['价格', '太', '贵']
     """
-    words = []
-    for word in _rjieba().cut(clause):
-        words += (word[0], word[1:]) if word[0] in _DEGREE and len(word) > 1 else (word,)
-    return words
-
-
-def _ends(tokens: list[str], at: int) -> set[int]:
-    """How long a phrase from this word on is when it ends with a word."""
-    return set(accumulate(len(token) for token in tokens[at : at + LONGEST]))
+    words = _rjieba().cut(clause)
+    if _DEGREE.isdisjoint(clause):
+        return words
+    return [part for word in words for part in ((word[0], word[1:]) if word[0] in _DEGREE and word[1:] else (word,))]
 
 
 @cache

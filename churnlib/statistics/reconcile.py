@@ -85,7 +85,14 @@ class ReasonLevels(Result):
         apart = both[both["verdict"] != "alike"]
         if apart.empty:
             return (Finding("reconcile.levels.alike", {"n": len(both)}),)
-        return tuple(self._finding(row) for row in apart.head(NAMED).itertuples())
+        first = apart.drop_duplicates("verdict")  # the largest of either kind before others of one kind
+        told = pd.concat([first, apart.drop(first.index)]).head(NAMED)
+        return (*(self._finding(row) for row in told.itertuples()), *self._rest())
+
+    def _rest(self) -> tuple[Finding, ...]:
+        """Say how much no driver explains: what is named and not shown may not have been measured."""
+        rest = self.table.loc[self.table["reason_group"] == "unexplained", "part"]
+        return tuple(Finding("reconcile.levels.rest", {"part": np.clip(part, 0, 1)}) for part in rest[rest.notna()])
 
     def _finding(self, row) -> Finding:
         values = {"reason": row.label, "share": row.share, "lower": row.ci_lower, "upper": row.ci_upper}
@@ -113,6 +120,14 @@ class ReasonLevels(Result):
         if self.table["action"].notna().any():
             notes.append(Statement("reconcile.note.action", {"least": NOTEWORTHY}))
         return tuple(notes)
+
+    def read_columns(self) -> list[Column]:
+        return [c for c in self.shown_columns() if not c.name.endswith(("_lower", "_upper"))]
+
+    def summary(self, language: str | None = None) -> pd.DataFrame:
+        """One row per group, without the intervals: these stand in the figure and in the file."""
+        names = [column.name for column in self.shown_columns()]
+        return super().summary(language).iloc[:, [names.index(column.name) for column in self.read_columns()]]
 
     @property
     def _drawn(self) -> pd.DataFrame | None:
