@@ -17,7 +17,7 @@ from churnlib.tenure.incidence import CumulativeIncidence, cumulative_incidence
 from churnlib.tenure.logrank import LogRank, logrank_test
 from churnlib.tenure.milestones import SurvivalTable, reading, survival_table
 from churnlib.tenure.restricted import STAYED, RestrictedMean, months_stayed
-from churnlib.tenure.survival import MONTHS, SurvivalCurve, kaplan_meier, readable
+from churnlib.tenure.survival import SurvivalCurve, kaplan_meier, main_month, readable
 
 WIDE = (3, 12, 24, 36, 60)  # months read where each stands in a column
 
@@ -44,11 +44,23 @@ class LengthOfStay(SurvivalCurve):
 
     def summary(self, language: str | None = None) -> pd.DataFrame:
         """Readings at the months that matter, one a row; of several levels one row a level."""
+        language = language or text.language()
         table = self.readings.summary(language)
-        return self._with_means(table, language or text.language()) if self.readings.is_wide else table
+        if not self.readings.is_wide:
+            return table
+        told = self._told_months()
+        left_out = [m for m in self.readings.table["months"].unique() if m not in told]
+        table = table.drop(columns=[text.say("survival.at_month", language, months=m) for m in left_out])
+        return self._with_means(table, language)
 
     def read_columns(self):
         return self.readings.read_columns()
+
+    def _told_months(self) -> list[int]:
+        """The main reading, the next and the last one: more columns would be unreadable."""
+        reached = self.readings.shown.dropna(subset="survival")["months"].unique().tolist()
+        later = [m for m in reached if m > main_month(self.about, reached)] if reached else []
+        return [main_month(self.about, reached), later[0], later[-1]] if later else reached[-3:]
 
     def _with_means(self, table: pd.DataFrame, language: str) -> pd.DataFrame:
         stayed = self.means.shown[self.means.shown["part"] == STAYED].set_index("level")
@@ -104,9 +116,8 @@ def length_of_stay(counts) -> LengthOfStay:
         One row per level and tenure at which somebody left.
     """
     curve = kaplan_meier(counts)
-    wide = counts.frame["level"].nunique() > 1
     has = {field.name: getattr(curve, field.name) for field in fields(curve)}
-    has |= {"readings": survival_table(counts, months=WIDE if wide else MONTHS), "means": months_stayed(counts)}
+    has |= {"readings": survival_table(counts), "means": months_stayed(counts)}
     return LengthOfStay(**has, test=logrank_test(counts), gray=gray_test(counts))
 
 
