@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from noise import LIKENESS, SIZES, losses
 
 from churnlib import text
-from churnlib.statistics.changepoint import change_points
+from churnlib.statistics.changepoint import change_points, complete_periods, fit
 from churnlib.statistics.segmentation import segment
 
 ORACLES = Path(__file__).parent / "oracles"
@@ -100,8 +100,10 @@ def test_every_sentence_can_be_said_in_both_languages(lost):
 
 
 def share_with_change(n, size, likeness, replicates, seed=111):
-    rng = np.random.default_rng(seed)
-    return np.mean([len(found(losses(rng, n, size, likeness), size).table) > 0 for _ in range(replicates)])
+    rng, counts = np.random.default_rng(seed), period_counts([1] * n, opening=size)
+    series = complete_periods(counts.frame, counts.about)
+    draws = (series.assign(n_churned_opening=losses(rng, n, size, likeness)) for _ in range(replicates))
+    return np.mean([len(fit(draw, counts.about, n >= 48).changes) > 0 for draw in draws])
 
 
 def share_found(size, replicates, seed=112):

@@ -158,7 +158,7 @@ def test_a_longer_month_is_no_change_of_risk():
 
 def test_a_rise_in_one_segment_is_found_there():
     made, _ = simulate(
-        np.random.default_rng(5), extra=lambda ago, row: 3.0 if ago == 0 and row["region"] == "south" else 1
+        np.random.default_rng(5), extra=lambda ago, row: 4.0 if ago == 0 and row["region"] == "south" else 1
     )
     head, level, customers = decompose_change(made).findings
     assert head.key == "decompose.rise" and level.key == "decompose.level.up" and "south" in level.say("en")

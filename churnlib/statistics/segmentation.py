@@ -146,13 +146,26 @@ class _Work:
         q, _ = np.linalg.qr(self.design(chosen))
         return self.y - q @ (q.T @ self.y), self.columns - q @ (q.T @ self.columns)
 
+    def residual(self, chosen: list[int]) -> np.ndarray:
+        q, _ = np.linalg.qr(self.design(chosen))
+        return self.y - q @ (q.T @ self.y)
+
+    def gain(self, chosen: list[int]) -> np.ndarray:
+        """What each further column would take from the residual sum of squares."""
+        r, z = self.project(chosen)
+        own, usable = self._own(z)
+        return np.where(usable, (z.T @ r) ** 2 / own, 0.0)
+
+    def _own(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        own = np.einsum("ij,ij->j", z, z)
+        usable = own > 1e-6 * np.einsum("ij,ij->j", self.columns, self.columns)
+        return np.where(usable, own, 1.0), usable
+
     def gains(self, chosen: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """What each further column, and each pair of them, would take from the residual sum of squares."""
+        """The same, and what each pair of further columns would take."""
         r, z = self.project(chosen)
         gram, b = z.T @ z, z.T @ r
-        own = np.diag(gram).copy()
-        usable = own > 1e-6 * (self.columns**2).sum(0)
-        own[~usable] = 1.0
+        own, usable = self._own(z)
         single = np.where(usable, b**2 / own, 0.0)
         determinant = np.outer(own, own) - gram**2
         both = (np.outer(b**2, own) + np.outer(own, b**2) - 2 * np.outer(b, b) * gram) / np.where(
@@ -161,7 +174,7 @@ class _Work:
         return single, np.where(np.outer(usable, usable), both, 0.0)
 
     def noise(self, chosen: list[int]) -> float:
-        r, n = self.project(chosen)[0], len(self.y)
+        r, n = self.residual(chosen), len(self.y)
         spent = self.base.shape[1] + 2 * len(chosen)  # a change has a size and a place
         total = float(r @ r)
         lag = float(r[1:] @ r[:-1]) / total if total > 0 else 0.0
@@ -177,7 +190,7 @@ def _simplest(work: _Work, names) -> list[int]:
     """Search from a level start and, where a straight line gains enough, from that: the fewer terms win."""
     line = names.index(("slope", 0))
     level = _prune(work, _grow(work, []))
-    if work.gains([])[0][line] <= SINGLE * work.noise([line]):
+    if work.gain([])[line] <= SINGLE * work.noise([line]):
         return level
     straight = _prune(work, _grow(work, [line]))
     return straight if line in straight and len(straight) < len(level) else level
@@ -202,7 +215,7 @@ def _move(work: _Work, chosen: list[int]) -> list[int]:
     for _ in range(4):
         before = list(chosen)
         for k in range(len(chosen)):
-            single, _ = work.gains(chosen[:k] + chosen[k + 1 :])
+            single = work.gain(chosen[:k] + chosen[k + 1 :])
             best = int(single.argmax())
             if single[best] > single[chosen[k]] * (1 + 1e-9):
                 chosen[k] = best
@@ -215,7 +228,7 @@ def _prune(work: _Work, chosen: list[int]) -> list[int]:
     """Drop the change that matters least while it does not earn its place."""
     while chosen:
         noise = work.noise(chosen)
-        worth = [work.gains([c for c in chosen if c != j])[0][j] / noise for j in chosen]
+        worth = [work.gain([c for c in chosen if c != j])[j] / noise for j in chosen]
         if min(worth) >= SINGLE:
             break
         chosen = [c for c in chosen if c != chosen[int(np.argmin(worth))]]
@@ -229,13 +242,13 @@ def _straighten(work: _Work, chosen: list[int], names) -> list[int]:
     if first is None or line in chosen or names[first][0] != "slope" or names[first][1] > len(work.y) // 3:
         return chosen
     rest = [j for j in chosen if j != first]
-    single, _ = work.gains(rest)
+    single = work.gain(rest)
     return [line, *rest] if single[first] - single[line] <= LIMIT * work.noise(chosen) else chosen
 
 
 def _interval(work: _Work, chosen: list[int], j: int, names) -> tuple[int, int]:
     """The places between its neighbours where a change, as a step or a new slope, fits as well as noise allows."""
-    single, _ = work.gains([c for c in chosen if c != j])
+    single = work.gain([c for c in chosen if c != j])
     limit, at = LIMIT * work.noise(chosen), names[j][1]
     others = [names[c][1] for c in chosen if c != j and names[c][1] > 0]
     low, high = max([t for t in others if t < at], default=0), min([t for t in others if t > at], default=len(work.y))
