@@ -225,7 +225,8 @@ def _recorded_from(data: Any, table: str) -> date:
     if table not in ("contacts", "activity"):
         return data.observed_from
     first = data.con.value(f"SELECT min(date) FROM {quote(table)}")  # noqa: S608 (one of two words)
-    return first if first > data.observed_from + timedelta(days=LATE) else data.observed_from
+    is_late = first is not None and first > data.observed_from + timedelta(days=LATE)
+    return first if is_late else data.observed_from
 
 
 def _label(data: Any, recent: Recent) -> Label:

@@ -63,7 +63,7 @@ changed AS (
   SELECT *, lead(entry) OVER (PARTITION BY customer, spell ORDER BY from_date NULLS LAST) AS next_entry
   FROM compared WHERE level_before IS NULL OR level_before <> level
 )
-SELECT s.customer, s.level, {block} AS block, CASE WHEN s.is_first THEN 'entered' ELSE 'moved_in' END AS began,
+SELECT s.customer, s.spell, s.level, {block} AS block, CASE WHEN s.is_first THEN 'entered' ELSE 'moved_in' END AS began,
   CASE WHEN s.next_entry IS NULL THEN s.what ELSE 'moved_out' END AS what, s.weight, s.entry,
   coalesce(s.next_entry, s.leaving) AS leaving
 FROM changed AS s
@@ -94,9 +94,10 @@ FROM moves GROUP BY level, block, tenure
 ORDER BY level NULLS LAST, block NULLS LAST, tenure NULLS LAST
 """
 
-# One row per level of one of the segments: customers do not add over levels that change.
+# One row per level of one of the segments: customers (after a return: their spells) do not add over levels that change.
 SIZES = """
-SELECT {level} AS level, count(DISTINCT customer) AS n_customers FROM tenures GROUP BY {level} ORDER BY level NULLS LAST
+SELECT level, count(*) AS n_customers
+FROM (SELECT DISTINCT customer, spell, {level} AS level FROM tenures) AS seen GROUP BY level ORDER BY level NULLS LAST
 """
 
 # Whole days: a spell of one day has exit 1, so that nobody who ended on the first day drops out.
