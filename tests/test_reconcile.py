@@ -13,8 +13,9 @@ from test_reasons import counted
 from churnlib import text
 from churnlib.about import Event, Period, Segment
 from churnlib.show import display
+from churnlib.statistics.reasonchanges import reconcile_changes
 from churnlib.statistics.reasons import stated_reasons
-from churnlib.statistics.reconcile import reconcile_changes, reconcile_levels
+from churnlib.statistics.reconcile import reconcile_levels
 from churnlib.text import Label
 
 

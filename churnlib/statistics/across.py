@@ -102,7 +102,9 @@ class SharesAcross(Result):
         language, shown = language or text.language(), self.shown
         cells = [text.say("across.cell", language, n=r.n, share=r.share) for r in shown.itertuples()]
         cells = [text.MISSING if missing else cell for cell, missing in zip(cells, shown["share"].isna(), strict=True)]
-        heads = {r.column: f"{r.column_label.to(language)} (n = {r.n_base})" for r in shown.itertuples()}
+        heads = {
+            r.column: text.say("across.head", language, column=r.column_label, n=r.n_base) for r in shown.itertuples()
+        }
         wide = shown.assign(cell=cells).pivot(index="code", columns="column", values="cell")
         wide = wide.reindex(index=dict.fromkeys(shown["code"]), columns=list(heads)).fillna(text.MISSING)
         names = dict(zip(shown["code"], shown["code_label"], strict=True))

@@ -47,14 +47,14 @@ class CodedTexts(Result):
         Column("share", "pct", 1),
         Column("ci_lower", "pct", 1),
         Column("ci_upper", "pct", 1),
-        Column("quote", "text"),
+        Column("quote", "label"),
     )
 
     @property
     def shown(self) -> pd.DataFrame:
         hides = ("n_texts", "share", "ci_lower", "ci_upper")
         out = disclosure.protect(self.table, self.about, count="n_texts", base="n_all", hides=hides)
-        return out.assign(quote=out["quote"].where(out["share"].notna(), ""))
+        return out.assign(quote=out["quote"].where(out["share"].notna(), Label("", "")))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -113,7 +113,7 @@ def coded_texts(texts, source: str = "complaint", *, level: str = "group", windo
     d = sums.reindex(order).to_numpy(int)
     lower, upper = wilson(d, np.full(len(d), n), about.conf_level)
     table = pd.DataFrame({"reason": order, "n_texts": d, "n_all": n, "share": d / max(n, 1)})
-    table = table.assign(ci_lower=lower, ci_upper=upper, quote=[quotes.get(code, "") for code in order])
+    table = table.assign(ci_lower=lower, ci_upper=upper, quote=[Label.of(quotes.get(code, "")) for code in order])
     labels = [text.label("texts.uncoded_label") if c == UNCODED else reason_label(c, about, level) for c in order]
     table.insert(0, "reason_label", labels)
     words = texts.words[(texts.words["source"] == source) & (texts.words["n_texts"] >= about.privacy_k)]
