@@ -18,6 +18,8 @@ from churnlib.counts.leavers import reason_leavers
 from churnlib.counts.legible import divided_counts, legible_counts
 from churnlib.counts.losses import loss_counts
 from churnlib.counts.origins import origin_counts
+from churnlib.counts.holders import holder_attribute, holder_counts
+from churnlib.counts.leaving import profile_counts
 from churnlib.counts.panel import panel_counts
 from churnlib.counts.periods import period_counts
 from churnlib.counts.reasons import lost_to_counts, reason_counts, reason_pair_counts, response_counts
@@ -48,8 +50,11 @@ __all__ = [
     "legible_counts",
     "lost_to_counts",
     "origin_counts",
+    "holder_attribute",
+    "holder_counts",
     "panel_counts",
     "period_counts",
+    "profile_counts",
     "purchase_counts",
     "quiet_counts",
     "reason_counts",

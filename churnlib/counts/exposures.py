@@ -45,10 +45,10 @@ SELECT customer, $driver, date + {after}, CAST(date + INTERVAL '{months}' MONTH 
 FROM contacts WHERE kind = $kind {resolved}
 """
 
-# A change of value counts from {after} days after it. A value was given up when half of those who had it at the opening
-# of a month got another one in that month: then its changes are departures (the account manager left).
-CHANGES = """
-INSERT INTO stretches_exposed
+# One row per customer and change of a value. A value was given up when half of those who had it on the eve of a month
+# got another one in that month: then its changes are departures (the account manager left).
+HANDOVERS = """
+CREATE OR REPLACE TEMP TABLE handovers AS
 WITH changes AS (
   SELECT customer, former, from_date, CAST(date_trunc('month', from_date) AS DATE) AS opening
   FROM (
@@ -57,20 +57,27 @@ WITH changes AS (
   ) AS stretches
   WHERE former <> 'unknown' AND level <> 'unknown' AND level <> former
 ),
-months AS (SELECT former, opening, count(*) AS n_changed FROM changes GROUP BY former, opening),
+months AS (SELECT DISTINCT former, opening FROM changes),
 given_up AS (
   SELECT m.former, m.opening
   FROM months AS m
-  JOIN {table} AS l ON l.level = m.former AND m.opening BETWEEN l.from_date AND l.to_date
+  JOIN {table} AS l ON l.level = m.former AND m.opening - 1 BETWEEN l.from_date AND l.to_date
   JOIN spells AS s ON s.customer = l.customer AND s.definition = $definition
-    AND m.opening BETWEEN s.start_date AND coalesce(s.end_date, DATE '9999-12-31')
-  GROUP BY m.former, m.opening, m.n_changed
-  HAVING 2 * m.n_changed >= count(*)
+    AND m.opening - 1 BETWEEN s.start_date AND coalesce(s.end_date, DATE '9999-12-31')
+  LEFT JOIN changes AS c ON c.customer = l.customer AND c.former = m.former AND c.opening = m.opening
+  GROUP BY m.former, m.opening
+  HAVING 2 * count(c.customer) >= count(*) AND count(c.customer) > 0
 )
-SELECT c.customer, $driver, c.from_date + {after}, CAST(c.from_date + INTERVAL '{months}' MONTH AS DATE), 1
-FROM changes AS c {departed}
+SELECT c.customer, c.former, c.from_date, c.opening, g.former IS NOT NULL AS departed
+FROM changes AS c LEFT JOIN given_up AS g ON g.former = c.former AND g.opening = c.opening
 """
-DEPARTED = "JOIN given_up AS g ON g.former = c.former AND g.opening = c.opening"
+
+# A change counts from {after} days after it.
+CHANGES = """
+INSERT INTO stretches_exposed
+SELECT customer, $driver, from_date + {after}, CAST(from_date + INTERVAL '{months}' MONTH AS DATE), 1
+FROM handovers WHERE departed OR NOT {only_departed}
+"""
 
 # An event counts on the customers of its scope: levels as of the day. One stage of it a statement.
 EVENTS = """
@@ -107,17 +114,18 @@ WITH sums AS (
   WHERE date <= $as_of {kinds} GROUP BY customer, {place}
 ),
 grid AS (
-  SELECT customer, place, size, CAST(NULL AS DATE) AS asof FROM sums
-  UNION ALL SELECT customer, {trial_place}, 0, asof FROM trials
+  SELECT customer, place, size, CAST(NULL AS DATE) AS seen_on FROM sums
+  UNION ALL SELECT customer, {trial_place}, 0, seen_on FROM trials
 ),
 looked AS (
-  SELECT customer, asof, place, min(CASE WHEN asof IS NULL THEN place END) OVER (PARTITION BY customer) AS first_place,
+  SELECT customer, seen_on, place,
+    min(CASE WHEN seen_on IS NULL THEN place END) OVER (PARTITION BY customer) AS first_place,
     sum(size) OVER (PARTITION BY customer ORDER BY place NULLS LAST RANGE BETWEEN {recent}) AS recent,
     sum(size) OVER (PARTITION BY customer ORDER BY place NULLS LAST RANGE BETWEEN {base}) AS base
   FROM grid
 )
-SELECT customer, $driver, asof, asof, 1 FROM looked
-WHERE asof IS NOT NULL AND base > 0 AND first_place <= place - {far}
+SELECT customer, $driver, seen_on, seen_on, 1 FROM looked
+WHERE seen_on IS NOT NULL AND base > 0 AND first_place <= place - {far}
   AND coalesce(recent, 0) * {base_months} < {below} * base * {months}
 """
 
@@ -251,10 +259,16 @@ def _contacts(data: Any, number: int, name: str, driver: Driver, definition: str
 
 
 def _changes(data: Any, number: int, name: str, driver: Driver, definition: str, silent: bool) -> None:
-    table, _ = _own_levels(data, name, SegmentSpec(assignment=driver.assignment))
-    how = {"months": driver.months or CONTACT_MONTHS, "after": 0 if silent else 1}
-    sql = CHANGES.format(table=table, departed=DEPARTED if driver.departed else "", **how)
-    data.con.run(sql, {"driver": number, "definition": definition})
+    make_handovers(data, driver.assignment, definition)
+    how = {"months": driver.months or CONTACT_MONTHS, "after": 0 if silent else 1, "only_departed": driver.departed}
+    data.con.run(CHANGES.format(**how), {"driver": number})
+
+
+def make_handovers(data: Any, attribute: str, definition: str) -> str:
+    """Make the table `handovers` of an assigned attribute, and give the table of its levels (see `segment_table`)."""
+    table, _ = _own_levels(data, f"assigned {attribute}", SegmentSpec(assignment=attribute))
+    data.con.run(HANDOVERS.format(table=table), {"definition": definition})
+    return table
 
 
 def _events(data: Any, number: int, name: str, driver: Driver, definition: str, silent: bool) -> tuple[str, ...]:
@@ -346,7 +360,7 @@ def _falling(data: Any, number: int, name: str, driver: Driver, definition: str,
     day = "date_diff('day', DATE '2000-01-01', {0})" if silent else "year({0}) * 12 + month({0})"
     how = {
         "place": day.format("date"),
-        "trial_place": day.format("asof"),
+        "trial_place": day.format("seen_on"),
         "measure": "amount" if driver.activity == "amount" else "1",
         "recent": f"{months * size + near} PRECEDING AND {_back(near + 1)}",
         "base": f"{far} PRECEDING AND {months * size + near + 1} PRECEDING",

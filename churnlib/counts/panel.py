@@ -34,7 +34,7 @@ WITH present AS (
     CASE WHEN entry_date <= $countable_from THEN start_date ELSE entry_date END AS joined
   FROM spells WHERE definition = $definition
 )
-SELECT p.customer, m.number, m.first_day AS asof, coalesce(p.end_date < m.next_day, FALSE) AS churned,
+SELECT p.customer, m.number, m.first_day AS seen_on, coalesce(p.end_date < m.next_day, FALSE) AS churned,
   year(m.first_day) * 12 + month(m.first_day) - year(p.start_date) * 12 - month(p.start_date)
     - CASE WHEN day(p.start_date) > 1 THEN 1 ELSE 0 END AS tenure
 FROM present AS p JOIN panel_months AS m ON m.first_day > p.joined AND m.first_day <= coalesce(p.end_date, $as_of)
@@ -55,7 +55,7 @@ dated AS (
     CASE WHEN end_date IS NOT NULL AND (next_day IS NULL OR next_day > end_date) THEN end_date ELSE due END AS due
   FROM judged WHERE due <= $as_of
 )
-SELECT d.customer, m.number, d.day AS asof, d.churned,
+SELECT d.customer, m.number, d.day AS seen_on, d.churned,
   greatest(year(d.day) * 12 + month(d.day) - year(d.start_date) * 12 - month(d.start_date)
     - CASE WHEN day(d.start_date) > day(d.day) THEN 1 ELSE 0 END, 0) AS tenure
 FROM dated AS d JOIN panel_months AS m ON d.due >= m.first_day AND d.due < m.next_day
@@ -65,23 +65,23 @@ FROM dated AS d JOIN panel_months AS m ON d.due >= m.first_day AND d.due < m.nex
 EXPOSED = """
 CREATE OR REPLACE TEMP TABLE exposed AS
 WITH hits AS (
-  SELECT i.customer, o.asof, i.driver, max(i.level) AS level
-  FROM stretches_exposed AS i JOIN {days} AS o ON {same} o.asof BETWEEN i.from_date AND i.to_date
-  GROUP BY i.customer, o.asof, i.driver
+  SELECT i.customer, o.seen_on, i.driver, max(i.level) AS level
+  FROM stretches_exposed AS i JOIN {days} AS o ON {same} o.seen_on BETWEEN i.from_date AND i.to_date
+  GROUP BY i.customer, o.seen_on, i.driver
 )
-SELECT h.customer, h.asof, CAST(sum(h.level * w.weight) AS BIGINT) AS code
+SELECT h.customer, h.seen_on, CAST(sum(h.level * w.weight) AS BIGINT) AS code
 FROM hits AS h JOIN driver_weights AS w ON w.driver = h.driver
-GROUP BY h.customer, h.asof
+GROUP BY h.customer, h.seen_on
 """
-MONTHS_THEMSELVES = {"days": "(SELECT first_day AS asof FROM panel_months)", "same": ""}
-OWN_DAYS = {"days": "(SELECT DISTINCT customer, asof FROM trials)", "same": "o.customer = i.customer AND"}
+MONTHS_THEMSELVES = {"days": "(SELECT first_day AS seen_on FROM panel_months)", "same": ""}
+OWN_DAYS = {"days": "(SELECT DISTINCT customer, seen_on FROM trials)", "same": "o.customer = i.customer AND"}
 
 # One row per pattern and block. Adds over everything.
 PATTERNS = """
 SELECT t.number + {months} * ({band} + {bands} * ({fixed})) AS stratum, coalesce(e.code, 0) + {moving} AS exposure,
   t.customer % {blocks} AS block, count(*) AS n_at_risk, count(CASE WHEN t.churned THEN 1 END) AS n_churned
 FROM trials AS t {joins}
-LEFT JOIN exposed AS e ON e.customer = t.customer AND e.asof = t.asof
+LEFT JOIN exposed AS e ON e.customer = t.customer AND e.seen_on = t.seen_on
 WHERE t.tenure >= 0
 GROUP BY stratum, exposure, block
 ORDER BY stratum NULLS LAST, exposure NULLS LAST, block NULLS LAST
@@ -131,7 +131,7 @@ def panel_counts(data: Any, *, definition: str | None = None) -> PanelCounts:
     name, drivers = definitions.spells(data, definition), drivers_of(data)
     declared = definitions.declared_definition(data, name)[1]
     silent = declared.kind == "inactivity"
-    periods = _months(data, name)
+    periods = make_months(data, name)
     make_trials(data, name, declared)
     factors = lay_out(data, drivers, name, silent)
     controls, left_out = _controls(data, drivers)
@@ -159,7 +159,7 @@ def panel_counts(data: Any, *, definition: str | None = None) -> PanelCounts:
     )
 
 
-def _months(data: Any, name: str) -> pd.DataFrame:
+def make_months(data: Any, name: str) -> pd.DataFrame:
     """Make the table `panel_months`: the complete months of the ledger up to the report's period, numbered from 0."""
     periods = make_calendar(data, "month", first_countable(data, name, "month"))
     last = np.datetime64(data.about.period.last)
@@ -171,7 +171,7 @@ def _months(data: Any, name: str) -> pd.DataFrame:
 
 
 def make_trials(data: Any, name: str, declared: Any) -> None:
-    """Make the table `trials`: customer, number (of the month), asof, churned, tenure."""
+    """Make the table `trials`: customer, number (of the month), seen_on, churned, tenure."""
     values = {"definition": name, "as_of": data.as_of}
     if declared.kind == "inactivity":
         inactivity.follow(data, declared.activity)
@@ -222,7 +222,13 @@ def _patterns(
     number, level, code = zip(*codes, strict=True) if codes else ((), (), ())
     loaded = {"factor": pa.array(number, pa.int32()), "level": pa.array(level, pa.string())}
     data.con.load("panel_codes", pa.table({**loaded, "code": pa.array(code, pa.int64())}))
-    how = {"months": n_months, "band": _band(), "bands": len(TENURE), "blocks": BLOCKS, "joins": " ".join(joins)}
+    how = {
+        "months": n_months,
+        "band": tenure_band("t.tenure", TENURE),
+        "bands": len(TENURE),
+        "blocks": BLOCKS,
+        "joins": " ".join(joins),
+    }
     return data.con.frame(PATTERNS.format(fixed=" + ".join(fixed), moving=" + ".join(moving), **how))
 
 
@@ -230,7 +236,7 @@ def _join(table: str, moves: bool, levels: tuple[str, ...], joins: list[str], co
     """Add the join that gives the index of a customer's level, and name it."""
     i = len(joins)
     codes += [(i, level, code) for code, level in enumerate(levels)]
-    within = f"AND t.asof BETWEEN l{i}.from_date AND l{i}.to_date" if moves else ""
+    within = f"AND t.seen_on BETWEEN l{i}.from_date AND l{i}.to_date" if moves else ""
     joins.append(
         f"LEFT JOIN {table} AS l{i} ON l{i}.customer = t.customer {within}"
         f" LEFT JOIN panel_codes AS c{i} ON c{i}.factor = {i} AND c{i}.level = l{i}.level"
@@ -238,8 +244,9 @@ def _join(table: str, moves: bool, levels: tuple[str, ...], joins: list[str], co
     return f"coalesce(c{i}.code, 0)"
 
 
-def _band() -> str:
-    whens = " ".join(f"WHEN t.tenure >= {months} THEN {i}" for i, months in reversed(list(enumerate(TENURE))))
+def tenure_band(column: str, edges: tuple[int, ...]) -> str:
+    """Give the SQL of a band's index by completed months of tenure."""
+    whens = " ".join(f"WHEN {column} >= {months} THEN {i}" for i, months in reversed(list(enumerate(edges))))
     return f"CASE {whens} ELSE 0 END"
 
 

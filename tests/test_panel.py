@@ -1,0 +1,126 @@
+"""The panel: who is at risk and exposed, checked by hand on a dozen customers; nothing is known before it happened."""
+
+import pandas as pd
+import pytest
+from test_sql import listening, problems
+from toy import ACTIVITY, ASSIGNMENTS, CONTACTS, toy
+
+from churnlib import counts, text
+from churnlib.counts.exposures import drivers_of
+from churnlib.model.schema import Spec
+
+DRIVERS = {
+    "complaint": {"group": "service", "contact": "complaint", "resolved": "false", "months": "3"},
+    "any_complaint": {"group": "service", "contact": "complaint", "months": "1"},
+    "changed": {"group": "relationship", "assignment": "manager", "months": "2"},
+    "left": {"group": "relationship", "assignment": "manager", "departed": "true", "months": "2"},
+    "south": {"group": "access", "segment": "region", "levels": ["south"]},
+    "old": {"group": "product", "column": "age", "bins": ["0", "40"], "since": "2024-06-01"},
+    "falling": {"group": "product", "activity": "amount", "below": "0.6", "months": "2"},
+    "rarer": {"group": "product", "activity": "frequency"},
+}
+
+
+def exposed(data, driver: str, definition: str = "contract_end") -> dict[str, tuple[int, int]]:
+    """Month -> customer-months at risk and churned under a driver."""
+    panel = counts.panel_counts(data, definition=definition)
+    rows = panel.frame.merge(panel.patterns[["month", driver]], left_on="pattern", right_index=True)
+    rows = rows[rows[driver] > 0].assign(month=[panel.months[m] for m in rows.loc[rows[driver] > 0, "month"]])
+    sums = rows.groupby("month")[["n_at_risk", "n_churned"]].sum()
+    return {str(month): tuple(map(int, row)) for month, row in zip(sums.index, sums.to_numpy(), strict=True)}
+
+
+@pytest.mark.parametrize("definition", ["contract_end", "mobile", "value"])
+def test_at_risk_and_lost_are_those_of_the_ledger(definition):
+    data = toy(drivers=DRIVERS)
+    panel, ledger = counts.panel_counts(data, definition=definition), counts.period_counts(data, definition=definition)
+    rows = panel.frame.merge(panel.patterns[["month"]], left_on="pattern", right_index=True)
+    sums = rows.groupby("month")[["n_at_risk", "n_churned"]].sum()
+    book = ledger.frame[ledger.frame["is_complete"]].set_index("period")
+    for month, row in sums.iterrows():
+        there = book.loc[panel.months[month]]
+        assert (row["n_at_risk"], row["n_churned"]) == (there["n_opening"], there["n_churned_opening"])
+    assert book["n_opening"].sum() == sums["n_at_risk"].sum()
+
+
+def test_a_complaint_counts_from_the_next_opening_for_its_months():
+    data = toy(drivers=DRIVERS)
+    # customer 1 complained on 3 February, unresolved; customer 2 the same day, resolved, and left on the 10th
+    assert exposed(data, "complaint") == {"2024-03": (1, 0), "2024-04": (1, 0), "2024-05": (1, 0)}
+    assert exposed(data, "any_complaint") == {"2024-03": (1, 0)}
+
+
+def test_a_change_counts_from_the_day_after_it_and_a_departure_is_one_of_half_the_customers():
+    data = toy(drivers=DRIVERS)
+    # customer 1 changes on 1 March (not yet known at that opening), customer 6 on 15 March
+    assert exposed(data, "changed") == {"2024-04": (2, 0), "2024-05": (2, 0)}
+    # on the eve of March Li had 1 and 7 and keeps 7; Wang had 6, and Li got it
+    assert exposed(data, "left") == {"2024-04": (2, 0), "2024-05": (2, 0)}
+    kept = [(1, "manager", "Li", "2023-03-15", "2024-02-29"), (1, "manager", "Wang", "2024-03-01", None)]
+    others = [(k, "manager", "Li", "2023-01-01", None) for k in (6, 7, 8)]
+    assert exposed(toy(tables={"assignments": kept + others}, drivers=DRIVERS), "left") == {}
+
+
+def test_levels_hold_as_of_the_opening_and_since_a_day():
+    data = toy(drivers=DRIVERS)
+    south = exposed(data, "south")
+    # 3 (lost on 1 January) at the first opening; 6 and 8 joined in January and February, 9 joined and left in March
+    assert (south["2024-01"], south["2024-02"], south["2024-03"]) == ((1, 1), (1, 0), (2, 0))
+    old = exposed(data, "old")
+    assert min(old) == "2024-07"  # customer 7 (50 years) is away in June, back on 1 July (not at its opening)
+
+
+def test_falling_amounts_look_before_the_lag_and_need_a_whole_base():
+    rows = [(1, f"2024-{m:02d}-05", 10000 if m < 9 else 1000) for m in range(1, 13)]
+    data = toy(tables={"activity": rows}, drivers=DRIVERS)
+    # months looked at end one month before the opening: October's is September's and August's share of March - August
+    falling = exposed(data, "falling")
+    assert min(falling) == "2024-11"  # August 100, September 10: 55 % of the base; October's opening sees July, August
+
+
+def test_under_inactivity_every_day_of_activity_is_a_trial_and_losses_are_the_ledgers():
+    data = toy(drivers=DRIVERS)
+    panel, ledger = counts.panel_counts(data, definition="silent"), counts.period_counts(data, definition="silent")
+    rows = panel.frame.merge(panel.patterns[["month"]], left_on="pattern", right_index=True)
+    lost = rows.groupby("month")["n_churned"].sum()
+    book = ledger.frame[ledger.frame["is_complete"]].set_index("period")["n_churned"]
+    assert {panel.months[m]: n for m, n in lost.items() if n} == {k: n for k, n in book.items() if n}
+    assert panel.silent and panel.frame["n_at_risk"].sum() < len(ACTIVITY) + 12
+
+
+def test_what_happens_after_the_end_changes_nothing():
+    before = counts.panel_counts(toy(drivers=DRIVERS)).frame
+    later = [*CONTACTS, (2, "2024-02-11", "complaint", None, False), (7, "2024-10-05", "complaint", None, False)]
+    moved = [*ASSIGNMENTS, (9, "manager", "Li", "2024-03-05", "2024-04-01"), (9, "manager", "Wang", "2024-04-02", None)]
+    after = counts.panel_counts(toy(tables={"contacts": later, "assignments": moved}, drivers=DRIVERS)).frame
+    pd.testing.assert_frame_equal(before, after)
+
+
+@pytest.mark.parametrize("definition", ["contract_end", "silent"])
+def test_every_statement_means_the_same_elsewhere(definition):
+    data = listening(drivers=DRIVERS)
+    counts.panel_counts(data, definition=definition)
+    found = {sql: problems(sql) for sql in data.con.heard}
+    assert not {sql: names for sql, names in found.items() if names}
+
+
+def test_without_declared_drivers_the_tables_say_what_to_look_at():
+    proposed = drivers_of(toy())
+    assert proposed["complaint"].contact == "complaint" and proposed["complaint"].resolved is False
+    assert drivers_of(toy(drivers={})) == {}
+
+
+def test_a_level_that_nobody_has_is_named_with_near_misses():
+    bad = DRIVERS | {"south": {"group": "access", "segment": "region", "levels": ["suoth"]}}
+    with pytest.raises(text.DataError, match="south"):
+        counts.panel_counts(toy(drivers=bad))
+
+
+def test_a_driver_has_one_source_and_its_options():
+    for wrong in (
+        {"group": "price"},
+        {"group": "price", "contact": "a", "event": "b"},
+        {"group": "price", "contact": "a", "bins": ["1"]},
+    ):
+        with pytest.raises(ValueError, match="driver|option"):
+            Spec.model_validate({"title": "t", "as_of": "2025-01-01", "tables": {}, "drivers": {"d": wrong}})
