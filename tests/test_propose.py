@@ -3,6 +3,7 @@
 import openpyxl
 import pytest
 from datasets import write_table
+from dirty_files import dirty_files
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -187,6 +188,25 @@ def test_times_names_a_numeric_column_of_the_same_file(home):
     )
     with pytest.raises(text.DataError, match="times"):
         schema.load(folder / "dataset.yml")
+
+
+@pytest.mark.parametrize("case", dirty_files()[::7], ids=lambda case: case.name)
+def test_a_dirty_file_gives_a_description_or_one_clear_line(home, case):
+    for name, data in case.files.items():
+        (home / "from" / name).parent.mkdir(exist_ok=True)
+        (home / "from" / name).write_bytes(data)
+    try:
+        path = propose("dirty", home / "from")
+    except text.ChurnError as problem:
+        assert "\n" not in str(problem)
+    else:  # the little table has no end dates: it is said that nothing tells who has left
+        assert "end_date" in what_to_check(path) and not schema.load(path).exclusions
+
+
+def test_a_table_without_rows_stops_no_proposal(home):
+    chinese_files(home / "from")
+    (home / "from" / "空.csv").write_text("客户编号,入网日期\n", "utf-8")
+    assert "activity" in schema.load(propose("mine", home / "from")).tables
 
 
 def test_a_list_of_attributes_beside_activity_is_the_customers(home):

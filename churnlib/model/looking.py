@@ -188,7 +188,7 @@ def _beginning(path: Path, folder: Path) -> Path:
 def _column(engine: Engine, header: str) -> Column:
     counts = f"SELECT CAST({quote(header)} AS VARCHAR) AS written, count(*) AS n FROM raw GROUP BY ALL"  # noqa: S608
     rows = engine.frame(f"SELECT * FROM ({counts}) WHERE written IS NOT NULL ORDER BY n DESC, written")  # noqa: S608
-    filled = rows[[not is_blank(written) for written in rows["written"]]]
+    filled = rows[[not is_blank(written) for written in rows["written"]] if len(rows) else slice(None)]
     texts = dict(zip(filled["written"][:DISTINCT], filled["n"][:DISTINCT].astype(int), strict=True))
     return Column(header, int(filled["n"].sum()), len(filled), texts)
 

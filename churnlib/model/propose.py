@@ -237,6 +237,9 @@ def _definition(by_table: dict[str, list[Match]]) -> Iterator[str]:
         for table in ("customers", "contracts")
         for m in by_table.get(table, ())
     )
+    if not ends and "activity" not in by_table:
+        yield _doubt("no_churn")
+        return
     marked = any("churned" in m.columns for m in by_table.get("customers", ()))
     doubt = _doubt("marked" if marked else "contract_end" if ends else "inactive")
     yield f"definition: {'contract_end' if ends else 'inactive'}  {doubt}"
