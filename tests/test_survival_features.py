@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from moving_cases import day, random_changes
 from survival_cases import about, oracle, simulate
 from toy import BARE, canonical
@@ -192,6 +194,33 @@ def test_levels_that_cannot_be_estimated_are_named_with_the_reason():
     model = proportional_hazards(counted)
     assert model.findings[-1].key == "survival.ratio.separated" and model.fit.converged
     assert any("feature b: r" in words for words in said(model))
+
+
+spells = st.lists(
+    st.tuples(st.sampled_from("uv"), st.sampled_from("pqr"), st.integers(0, 3), st.integers(1, 9), st.booleans()),
+    min_size=1,
+    max_size=25,
+)
+
+
+@pytest.mark.filterwarnings("error")
+@settings(max_examples=30, deadline=None)
+@given(spells)
+def test_however_few_customers_there_are_no_number_is_broken(spells):
+    rows = pd.DataFrame(spells, columns=["a", "b", "entry", "more", "event"]).assign(n=1)
+    rows = rows.assign(exit=rows["entry"] + rows["more"], outcome=np.where(rows["event"], "voluntary", "censored"))
+    frame, patterns = cells(rows)
+    segments = tuple(
+        Segment(k, Label.of(f"feature {k}"), v, tuple(map(Label.of, v))) for k, v in (("a", "uv"), ("b", "pqr"))
+    )
+    few = about(min_denominator=1, privacy_k=1)
+    model = proportional_hazards(SimpleNamespace(frame=frame, patterns=patterns, segments=segments, about=few))
+    for result in (model, ratios_by_tenure(model)):
+        cells_shown = result.summary("en").to_numpy().ravel().tolist()
+        for words in (*said(result), *map(str, cells_shown)):
+            assert "nan" not in words and "inf" not in words and "e+" not in words
+    estimated = model.table.dropna(subset="p_value")
+    assert (estimated["ci_lower"] > 0).all() and np.isfinite(estimated["ci_upper"]).all()
 
 
 def test_a_model_that_does_not_converge_gives_no_numbers():

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import sparse
 
 FAR = 15.0  # log hazard ratios of features with levels do not go so far unless they grow without end
+FLAT = 5.0  # standard error of a log hazard ratio from which the likelihood is flat: on the way to no end
 STILL = 0.01  # standard errors: a step that matters to no error estimate
 ALIASED = 1e-9  # share of a covariate's own information that the others must leave for it to count as one of its own
 
@@ -221,6 +222,8 @@ def maximise(likelihood: PartialLikelihood, tolerance: float = 1e-9, most: int =
             candidate = likelihood.at(beta + step)
         beta, (loglik, gradient, information) = beta + step, candidate
     separated = (np.abs(beta) > FAR) & ~gone | (np.abs(step) > 1e-3) * (n == most)
+    covariance = _inverse(information, separated | gone)
+    separated |= np.diag(covariance) > FLAT**2
     covariance = _inverse(information, separated | gone)
     std_error = np.sqrt(np.diag(covariance))
     converged = bool(n < most or separated.any())

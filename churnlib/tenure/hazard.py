@@ -141,7 +141,7 @@ class HazardRatios(FeatureResult):
         if not self.fit.converged:
             return (Finding("survival.model.not_converged"),)
         if told.empty:
-            return (self.too_small(), *self._left_out())
+            return (Finding("survival.model.too_few", {"n": self.about.min_denominator}), *self._left_out())
         # many levels are looked at: intervals widened for their number decide who is named
         z = ndtri(1 - (1 - self.about.conf_level) / 2 / len(told))
         clear = told[told["log_ratio"].abs() > z * told["std_error"]]
@@ -171,7 +171,7 @@ class HazardRatios(FeatureResult):
         """Say which ratios cannot be given, and why."""
         found = []
         for key in ("separated", "aliased"):
-            gone = self.table[self.table[f"is_{key}"]]
+            gone = self.table[self.table[f"is_{key}"] & (self.table["n_customers"] >= self.about.min_denominator)]
             if len(gone):
                 names = [self.named(*row) for row in zip(gone["covariate"], gone["level"], strict=True)]
                 found.append(Finding(f"survival.ratio.{key}", {"levels": names}))
