@@ -60,7 +60,7 @@ def test_disagreements_are_put_into_words():
     assert (price.verdict, price.firm, service.verdict, service.firm) == ("more_said", True, "more_shown", False)
     words = " ".join(f.say("en") for f in result.findings)
     assert "is named by 41%" in words and "associated with 12% of the losses" in words
-    assert "is named by only 9%" in words and "associated with 31%" in words
+    assert "is named by only 9.0%" in words and "associated with 31.0%" in words
     assert not any(cause in words for cause in ("caused", "because of", "due to"))
 
 

@@ -200,6 +200,12 @@ def test_uncoded_texts_are_counted_and_their_words_listed():
     assert coded_texts(coded(9, 4)).findings[0].key == "texts.few.complaint"
 
 
+def test_words_of_too_few_are_not_quoted():
+    counts = coded(60, 40)
+    counts.frame.loc[1, "n_texts"] = 3
+    assert str(coded_texts(counts).shown.iloc[0].quote) == ""
+
+
 def test_precision_and_recall_by_hand():
     row = text_agreement(coded(60, 40)).table.iloc[0]
     assert (row.precision, row.recall) == (58 / 60, 58 / 63)

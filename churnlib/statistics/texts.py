@@ -54,7 +54,8 @@ class CodedTexts(Result):
     def shown(self) -> pd.DataFrame:
         hides = ("n_texts", "share", "ci_lower", "ci_upper")
         out = disclosure.protect(self.table, self.about, count="n_texts", base="n_all", hides=hides)
-        return out.assign(quote=out["quote"].where(out["share"].notna(), Label("", "")))
+        quotes = zip(out["quote"], out["share"].notna(), strict=True)
+        return out.assign(quote=[quote if is_shown else Label("", "") for quote, is_shown in quotes])
 
     @property
     def findings(self) -> tuple[Finding, ...]:
