@@ -20,19 +20,13 @@ from churnlib.counts import definitions
 from churnlib.counts.revenue import make_revenue
 
 LONGEST = 37  # calendar months that are looked at: three years and the month before them
-AT_ONCE = 4_000_000  # rows of activity in memory
+AT_ONCE = 4_000_000  # rows of activity in memory, about
 REGULAR = 0.8  # share of the steps between a customer's first and last bill that have one, in regular billing
 
 # One row per activity of some days; the day as a number from the first of them.
 ROWS = """
 SELECT customer, CAST(date_diff('day', CAST($first AS DATE), date) AS INTEGER) AS day, {value} AS value
 FROM {source} WHERE date BETWEEN $first AND $last {kinds}
-"""
-
-# One row per calendar month with activity, counted from the year 0.
-ROWS_BY_MONTH = """
-SELECT year(date) * 12 + month(date) - 1 AS month, count(*) AS n FROM {source} WHERE date BETWEEN $first AND $last
-GROUP BY year(date) * 12 + month(date) - 1 ORDER BY month NULLS LAST
 """
 
 # One row per spell.
@@ -154,8 +148,9 @@ def stepwise(data: Any, members: pd.DataFrame, steps: int, size: int, **source: 
         else:
             step = (days.astype(int)[day] - start.astype(int)[at]) // 7
             used = (step >= 0) & (step < steps)
-        np.add.at(sums, step[used].astype(np.int64) * n + at[used], value[used])
-    return sums.reshape(steps, n).T
+        cell = at.astype(np.int64) * steps + step
+        np.add.at(sums, *((cell, value) if used.all() else (cell[used], value[used])))
+    return sums.reshape(n, steps)
 
 
 def _read(
@@ -163,11 +158,14 @@ def _read(
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Give activity of known customers some months at a time: their rows, the days of the span, the place of each
     activity's day among them, its value."""
-    days = {"first": first, "last": last}
-    months = data.con.frame(ROWS_BY_MONTH.format(source=source), days)
-    for _, span in months.groupby((months["n"].cumsum() - 1) // AT_ONCE):
-        begin, end = (Period(date(m // 12, m % 12 + 1, 1)) for m in (span["month"].min(), span["month"].max()))
-        inside = {"first": max(begin.first, first), "last": min(end.last, last)}
+    extent = data.con.frame("SELECT count(*) AS n, min(date) AS first, max(date) AS last FROM activity").iloc[0]
+    if not extent["n"]:
+        return
+    first, last = max(first, extent["first"].date()), min(last, extent["last"].date())
+    months = list(_months(Period.containing(first), Period.containing(last)))
+    size = max(1, int(AT_ONCE * len(months) // extent["n"]))
+    for k in range(0, len(months), size):
+        inside = {"first": max(months[k].first, first), "last": min(months[k : k + size][-1].last, last)}
         bought = data.con.arrays(ROWS.format(source=source, value=value, kinds=kinds), inside)
         at = rows[np.minimum(bought["customer"], len(rows) - 1)]
         known, all_days = at >= 0, np.arange(inside["first"], inside["last"] + timedelta(days=1))
