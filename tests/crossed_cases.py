@@ -53,18 +53,17 @@ def simulate(
     size = rng.dirichlet(np.full(len(cells), 3.0)) * customers
     base = risk * np.exp(rng.normal(0, 0.2, len(cells)))
     base *= risk / (base @ size / size.sum())
-    frames = []
-    for i, month in enumerate(months(n_months, last)):
-        n = rng.poisson(size * np.exp(rng.normal(0, 0.03, len(cells))))
-        rate = base.copy()
-        if extra is not None:
-            rate = rate * [extra(n_months - 1 - i, row) for row in cells.to_dict("records")]
-        first = next(iter(segments))
-        local = dict(zip(segments[first], rng.normal(0, own, len(segments[first])), strict=True))
-        shock = rng.normal(0, noise) + cells[first].map(local).to_numpy()
-        p = 1 / (1 + (1 - rate) / rate * np.exp(-shock))
-        lost = rng.binomial(n, p)
-        frames.append(cells.assign(period=month, n_opening=n, n_churned_opening=lost, expected=n * rate))
-    frame = pd.concat(frames, ignore_index=True)
+    shape, first = (n_months, len(cells)), next(iter(segments))
+    n = rng.poisson(size * np.exp(rng.normal(0, 0.03, shape)))
+    rate = np.tile(base, (n_months, 1))
+    if extra is not None:
+        rows = cells.to_dict("records")
+        rate = rate * [[extra(n_months - 1 - i, row) for row in rows] for i in range(n_months)]
+    place = cells[first].map({level: k for k, level in enumerate(segments[first])}).to_numpy()
+    shock = rng.normal(0, noise, (n_months, 1)) + rng.normal(0, own, (n_months, len(segments[first])))[:, place]
+    lost = rng.binomial(n, 1 / (1 + (1 - rate) / rate * np.exp(-shock)))
+    frame = pd.concat([cells] * n_months, ignore_index=True)
+    frame = frame.assign(period=np.repeat(months(n_months, last), len(cells)), n_opening=n.ravel())
+    frame = frame.assign(n_churned_opening=lost.ravel(), expected=(n * rate).ravel())
     frame = frame[frame["n_opening"] > 0].reset_index(drop=True)
     return counts(frame.drop(columns="expected"), segments), frame

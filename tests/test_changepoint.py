@@ -129,7 +129,7 @@ def share_dated(replicates, seed=113):
 
 @pytest.mark.parametrize("likeness", LIKENESS)
 def test_series_without_a_change_show_few(likeness):
-    assert share_with_change(42, 20_000, likeness, 60) <= 0.12
+    assert share_with_change(42, 20_000, likeness, 200) <= 0.09
 
 
 def test_a_lasting_rise_by_a_quarter_is_found_within_six_months():

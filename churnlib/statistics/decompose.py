@@ -17,7 +17,7 @@ from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
 from churnlib.statistics.comparison import compared_period, level_sigma, two_periods
 from churnlib.statistics.standardise import Cells, decompose, variance
-from churnlib.statistics.usual import periods_beyond, usual_rows
+from churnlib.statistics.usual import usual_and_beyond
 from churnlib.text import Label
 
 LISTED = 10  # levels with a bar of their own; the others together
@@ -265,16 +265,14 @@ def decompose_change(counts, against: str = "year_ago") -> ChangeExplained:
     if before is None or not totals["n_opening"].get(str(about.period), 0):
         return ChangeExplained(table=pd.DataFrame(), clear=False, **told | {"before": None})
     cells, levels = two_periods(counts, about.period, before)
-    usual = usual_rows(totals.reset_index(), about)
+    usual, beyond = usual_and_beyond(totals.reset_index(), about)
     common = overdispersion(usual["n_churned_opening"], usual["n_opening"])
     parts, sigma = decompose(cells), level_sigma(counts, usual["period"], levels)
     half = _quantile(about.conf_level, len(usual)) * np.sqrt(variance(parts, cells, sigma, common))
     table = _table(cells, levels, parts.effects, half, counts.segments)
     table = _with_customers(pd.concat([table, _totals(cells, common, about)], ignore_index=True), cells)
     low, high = table[["ci_lower", "ci_upper"]].iloc[-1]
-    beyond = periods_beyond(
-        totals.reset_index(), about
-    )  # two periods that the chart calls usual differ by nothing clear
+    # what the chart calls usual twice has not changed
     is_clear = (low > 0 or high < 0) and (beyond is None or bool({str(before), str(about.period)} & beyond))
     return ChangeExplained(table=table, clear=bool(is_clear), **told)
 

@@ -14,7 +14,7 @@ from churnlib.intervals import overdispersion, wilson
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
 from churnlib.statistics.trend import PLOTTED
-from churnlib.statistics.usual import usual_rows
+from churnlib.statistics.usual import usual_and_beyond
 
 DOUBTFUL = 5  # times our rate: more likely another unit of time than another market
 
@@ -126,7 +126,7 @@ def market_comparison(counts, benchmarks, per: str | None = None) -> MarketCompa
         raise text.UsageError("market.unknown_unit", unit=per, known=list(UNITS))
     frame = counts.frame[counts.frame["is_complete"] & (counts.frame["n_opening"] > 0)].sort_values("period")
     frame = frame[frame["period"] <= str(about.period)]
-    usual = usual_rows(frame, about)
+    usual, _ = usual_and_beyond(frame, about)
     sigma = overdispersion(usual["n_churned_opening"], usual["n_opening"])
     steps = YEAR[per or unit] / YEAR[unit]  # a month is a twelfth of the year that a yearly rate is of
     rows = [_compared(row, frame, sigma, steps, about) for row in benchmarks.frame.itertuples()]

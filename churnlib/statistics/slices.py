@@ -14,7 +14,7 @@ from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement
 from churnlib.statistics.comparison import own_noise
 from churnlib.statistics.search import Cells, Found, all_slices, pick, search
-from churnlib.statistics.usual import usual_rows
+from churnlib.statistics.usual import usual_and_beyond
 from churnlib.text import Label
 
 STRETCH = {"week": 8, "month": 3, "quarter": 1, "year": 1}  # periods taken together: one month alone tells little
@@ -168,7 +168,7 @@ def find_slices(counts, against: str = "year_ago", stretch: int | None = None) -
         return SlicesFound(**empty)
     cells = pick(names, frame, {str(p) for p in now}, {str(p) for p in before})
     totals = frame[frame["is_complete"]].groupby("period")[["n_opening", "n_churned_opening"]].sum().reset_index()
-    usual = usual_rows(totals.assign(is_complete=True), about)
+    usual, _ = usual_and_beyond(totals.assign(is_complete=True), about)
     slices = all_slices(cells.levels, _noise(frame, names, set(usual["period"])))
     found, n_looked, limit = search(cells, slices, about.min_denominator * len(now), about.privacy_k)
     table = _table(cells, found, limit, counts.segments, len(now))

@@ -12,7 +12,7 @@ from churnlib.about import YEAR, Period
 from churnlib.intervals import difference, overdispersion, wilson
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Kpi, Result, Statement, period_values
-from churnlib.statistics.usual import periods_beyond, usual_rows
+from churnlib.statistics.usual import usual_and_beyond
 from churnlib.text import Label
 
 BASELINE = 24  # periods among which one is ranked
@@ -255,7 +255,8 @@ def churn_trend(counts) -> ChurnTrend:
         One row per period.
     """
     about, year = counts.about, YEAR[counts.about.period.unit]
-    table = _as_charted(series(counts.frame, about), about)
+    usual, beyond = usual_and_beyond(counts.frame, about)
+    table = _as_charted(_compared(counts.frame, about, usual), beyond, year)
     complete = table[["n_churned_opening", "n_opening"]].where(table["is_complete"]).rolling(year).sum()
     table = table.assign(rolling_rate=complete["n_churned_opening"] / complete["n_opening"])
     return ChurnTrend(about=about, table=table, name="churn_rate")
@@ -263,21 +264,24 @@ def churn_trend(counts) -> ChurnTrend:
 
 def series(frame: pd.DataFrame, about) -> pd.DataFrame:
     """Work out rates and comparisons of every level's periods: one row per level and period, in order."""
+    return _compared(frame, about, usual_and_beyond(frame, about)[0])
+
+
+def _compared(frame: pd.DataFrame, about, usual: pd.DataFrame) -> pd.DataFrame:
     rates = churn_rates(frame.sort_values(["level", "period"], kind="stable").reset_index(drop=True))
-    usual = rates[rates["period"].isin(usual_rows(frame, about)["period"])]
+    usual = rates[rates["period"].isin(usual["period"])]
     counted = {level: rows[["n_churned_opening", "n_opening"]] for level, rows in usual.groupby("level", sort=False)}
     sigma = {level: overdispersion(*rows.to_numpy().T) for level, rows in counted.items()}
     rates = rates.assign(sigma=rates["level"].map(sigma).fillna(1.0))
     return compare(compare(rates, 1, "previous"), YEAR[about.period.unit], "year_ago")
 
 
-def _as_charted(rates: pd.DataFrame, about) -> pd.DataFrame:
+def _as_charted(rates: pd.DataFrame, beyond: set[str] | None, year: int) -> pd.DataFrame:
     """Call no difference clear between two periods that the control chart calls usual both."""
-    beyond = periods_beyond(rates, about)
     if beyond is None:
         return rates
     is_beyond = rates["period"].isin(beyond)
-    for prefix, steps in (("previous", 1), ("year_ago", YEAR[about.period.unit])):
+    for prefix, steps in (("previous", 1), ("year_ago", year)):
         either = is_beyond | is_beyond.shift(steps, fill_value=False)
         rates = rates.assign(**{f"{prefix}_clear": rates[f"{prefix}_clear"] & either})
     return rates

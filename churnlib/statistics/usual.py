@@ -37,21 +37,22 @@ def usual_periods(series: pd.DataFrame, about, declared: Baseline | None = None)
     return (inside if is_declared or not len(series) else _found(series, about)), is_declared
 
 
-def usual_rows(rates: pd.DataFrame, about) -> pd.DataFrame:
-    """Give the usual periods of one level, or of the sums over levels: period, `n_opening`, `n_churned_opening`."""
+def usual_and_beyond(rates: pd.DataFrame, about) -> tuple[pd.DataFrame, set[str] | None]:
+    """Judge all customers together, from the counts of one level or of several that add up to them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per usual period: `period`, `n_opening`, `n_churned_opening`.
+    set of str or None
+        The periods beyond the control limits; None where too few periods say what is usual.
+    """
     rows = rates[rates["is_complete"].astype(bool)]
     sums = rows.groupby("period", as_index=False)[["n_opening", "n_churned_opening"]].sum().assign(is_complete=True)
     series = complete_periods(sums, about)
-    return series[usual_periods(series, about, about.baseline)[0]]
-
-
-def periods_beyond(rates: pd.DataFrame, about) -> set[str] | None:
-    """Give the periods beyond the control limits of all customers together; None where nothing says what is usual."""
-    sums = rates.groupby("period", as_index=False)[["n_opening", "n_churned_opening"]].sum()
-    complete = rates.groupby("period")["is_complete"].all()
-    series = complete_periods(sums.assign(is_complete=sums["period"].map(complete)), about)
-    table, usual = control_limits(series, usual_periods(series, about, about.baseline)[0], about.time_unit)
-    return None if usual is None else set(table.loc[table["beyond"] != 0, "period"])
+    inside, _ = usual_periods(series, about, about.baseline)
+    table, usual = control_limits(series, inside, about.time_unit)
+    return series[inside], None if usual is None else set(table.loc[table["beyond"] != 0, "period"])
 
 
 def declared_periods(series: pd.DataFrame, declared: Baseline | None) -> np.ndarray:
