@@ -225,7 +225,8 @@ def proportional_hazards(
 
     Exact for tied tenures, late entry and levels that change with time. Assumes proportional hazards: see `checks` and
     `proportional`. Counts by block (`tenure_counts(..., blocks=True)`) give errors that allow for several spells of one
-    customer, as after a return.
+    customer, as after a return. The pieces of one spell need none: they never overlap, and only the last can end in
+    churn.
 
     Parameters
     ----------
