@@ -1,11 +1,13 @@
 """How long survival takes: N customers in Parquet to curves, tests and restricted means, and an exact Efron Cox model.
 
     python benchmarks/survival.py                # 1 million customers, about 30 MB in a temporary folder
-    python benchmarks/survival.py --rows 10000000 --without cox coxph
+    python benchmarks/survival.py --rows 10000000 --without cox coxph lifelines_cox
 
 Prints CPU-seconds, seconds and peak memory of each step, a process of its own, and the ratios that matter: curves
-against one scan (sum and max over every column used) and against lifelines on one row per customer; our Cox model
-against R's coxph (survival package; skipped where R is not installed) and the largest difference of their coefficients.
+against one scan (sum and max over every column used) and against lifelines on one row per customer; the whole chain
+from a data set of customers with dates (read once before), which has to end in the same counts; our Cox model against
+R's coxph (survival package; skipped where R is not installed) with the largest difference of their coefficients, and
+against lifelines with late entry on fewer customers.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -37,6 +40,7 @@ EFFECTS = {
     "price": (0, 0.2, 0.35),
 }
 OUTCOMES = ("voluntary", "involuntary", "natural", "unknown")
+STEPS = ("chain", "lifelines", "cox", "coxph", "lifelines_cox")
 # Weibull lives (shape 0.8), starts over ten years, ends recorded in the last five (1826 days): late entry, daily ties.
 MADE = """
 WITH drawn AS (
@@ -47,16 +51,41 @@ lives AS (
   SELECT *, CAST(greatest(0, 1826 - start) AS INTEGER) AS entry, CAST(3652 - start AS INTEGER) AS seen,
     ceil(1200 * pow(-ln(u) / exp({risk}), 1.25)) AS life
   FROM drawn)
-SELECT {names}, entry, CAST(least(life, seen) AS INTEGER) AS leaving,
+SELECT {names}, start, entry, CAST(least(life, seen) AS INTEGER) AS leaving,
   CASE WHEN life > seen THEN 'censored' WHEN way < 6 THEN 'voluntary' WHEN way < 9 THEN 'involuntary' ELSE 'natural' END
     AS what
-FROM lives WHERE life > entry
+FROM lives WHERE life > entry LIMIT {wanted}
 """
 MOVES = """
 WITH moves AS (
   SELECT {by}, entry AS tenure, 'entered' AS what, count(*) AS n FROM read_parquet('{path}') GROUP BY ALL
   UNION ALL SELECT {by}, leaving, what, count(*) FROM read_parquet('{path}') GROUP BY ALL)
 SELECT {by}, tenure, {sums} FROM moves GROUP BY ALL ORDER BY ALL
+"""
+# the same customers with dates, as a company would hand them in
+DATED = """
+COPY (SELECT row_number() OVER () AS customer_id, DATE '2015-01-01' + start AS start_date, plan,
+  CASE WHEN what <> 'censored' THEN DATE '2015-01-01' + (start + leaving - 1) END AS end_date,
+  nullif(what, 'censored') AS outcome
+  FROM read_parquet('{path}')) TO '{folder}/customers.parquet' (FORMAT parquet)
+"""
+DECLARED = """
+title: {zh: 性能, en: benchmark}
+as_of: 2024-12-30
+observed_from: 2020-01-01
+tables:
+  customers:
+    file: customers.parquet
+    columns:
+      customer_id: customer_id
+      start_date: start_date
+      end_date: end_date
+      outcome: outcome
+      plan: plan
+definitions:
+  contract_end: {kind: contract_end}
+segments:
+  plan: {column: plan, label: {zh: 套餐, en: plan}}
 """
 COXPH = """
 library(survival)
@@ -75,7 +104,10 @@ def make(path: Path, rows: int) -> None:
     levels = [f"hash(i * 31 + {10 + k}) % {len(EFFECTS[name])} AS {name}" for k, name in enumerate(names)]
     risk = [f"list_extract({list(map(float, EFFECTS[name]))}, CAST({name} AS INTEGER) + 1)" for name in names]
     as_text = [f"concat('{name}_', {name}) AS {name}" for name in names]
-    query = MADE.format(rows=rows, levels=", ".join(levels), risk=" + ".join(risk), names=", ".join(as_text))
+    drawn = int(1.4 * rows)  # some had left before they were observed
+    query = MADE.format(
+        rows=drawn, wanted=rows, levels=", ".join(levels), risk=" + ".join(risk), names=", ".join(as_text)
+    )
     duckdb.connect().sql(query).write_parquet(str(path))
 
 
@@ -89,14 +121,15 @@ def moves(path: Path, names: tuple[str, ...]):
     return duckdb.connect().sql(MOVES.format(by=", ".join(names), path=path, sums=sums)).df()
 
 
+TENURE = [f"churnlib.tenure.{m}" for m in ("milestones", "tenure_risk", "incidence", "restricted", "gray")]
 # what a step imports is not timed: at this size it would be most of the scan's and of the curves' time
 LOADED = {
     "scan": ("duckdb",),
-    "curves": (
-        "pandas",
-        *(f"churnlib.tenure.{m}" for m in ("milestones", "tenure_risk", "incidence", "restricted", "gray")),
-    ),
+    "curves": ("pandas", *TENURE),
+    "read": ("churnlib",),
+    "chain": ("pandas", "churnlib.model.dataset", "churnlib.counts", *TENURE),
     "lifelines": ("pandas", "lifelines", "lifelines.statistics"),
+    "lifelines_cox": ("pandas", "lifelines"),
     "cox": ("pandas", "churnlib.tenure.cox"),
 }
 
@@ -125,14 +158,40 @@ def rows_of(path: Path, columns: str):
 
 def curves(path: Path) -> None:
     """All curves, tests and restricted means of three segments."""
+    frame = moves(path, ("plan",)).rename(columns={"plan": "level"})
+    print(all_results(SimpleNamespace(frame=frame, about=about())))
+
+
+def all_results(counts) -> str:
+    """Work everything out and tell the counts by their hash."""
+    import pandas as pd
+
     import churnlib as churn
 
-    frame = moves(path, ("plan",)).rename(columns={"plan": "level"})
-    counts = SimpleNamespace(frame=frame, about=about())
     for verb in (churn.kaplan_meier, churn.survival_table, churn.tenure_quantiles, churn.hazard_by_tenure):
         verb(counts)
     for verb in (churn.cumulative_incidence, churn.months_stayed, churn.logrank_test, churn.gray_test):
         verb(counts)
+    told = counts.frame[["level", "tenure", "n_entered", *(f"n_{o}" for o in OUTCOMES), "n_censored"]]
+    return str(pd.util.hash_pandas_object(told, index=False).sum())
+
+
+def read(path: Path) -> None:
+    """Read the customers with dates as a company's data set is read, once; not measured against anything."""
+    import churnlib as churn
+
+    folder = path.parent / "data" / "dated"
+    folder.mkdir(parents=True, exist_ok=True)
+    duckdb.connect().execute(DATED.format(path=path, folder=folder))
+    (folder / "dataset.yml").write_text(DECLARED, "utf-8")
+    churn.open_dataset("dated")
+
+
+def chain(path: Path) -> None:
+    """From the data set as it was read: spells, counts, all results."""
+    import churnlib as churn
+
+    print(all_results(churn.tenure_counts(churn.open_dataset("dated"), by="plan")))
 
 
 def lifelines(path: Path) -> None:
@@ -145,6 +204,17 @@ def lifelines(path: Path) -> None:
     for _, part in rows.groupby("plan"):
         KaplanMeierFitter().fit(part["leaving"], part["event"], entry=part["entry"])
     multivariate_logrank_test(rows["leaving"], rows["plan"], rows["event"])  # it knows no late entry
+
+
+def lifelines_cox(path: Path) -> None:
+    """Cox model with the same covariates and late entry on one row per customer."""
+    import pandas as pd
+    from lifelines import CoxPHFitter
+
+    rows = rows_of(path, f"{', '.join(EFFECTS)}, entry, leaving, what").df()
+    rows["event"] = rows.pop("what") != "censored"
+    rows = pd.get_dummies(rows, columns=list(EFFECTS), drop_first=True, dtype=float)
+    CoxPHFitter().fit(rows, "leaving", "event", entry_col="entry")
 
 
 def cox(path: Path) -> None:
@@ -177,7 +247,7 @@ def step(act: str, path: Path) -> None:
     for module in LOADED[act]:
         importlib.import_module(module)
     began, cpu = time.perf_counter(), time.process_time()
-    {"scan": scan, "curves": curves, "lifelines": lifelines, "cox": cox}[act](path)
+    {f.__name__: f for f in (scan, curves, read, chain, lifelines, lifelines_cox, cox)}[act](path)
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     print(cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, seconds)
 
@@ -185,7 +255,8 @@ def step(act: str, path: Path) -> None:
 def measured(act: str, path: Path) -> tuple[float, str]:
     """Run one step in a process of its own, print it; gives CPU-seconds (without imports) and what else it printed."""
     command = [sys.executable, __file__, "--step", act, str(path)]
-    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    home = os.environ | {"CHURN_HOME": str(path.parent)}
+    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=home).stdout
     said, _, numbers = printed.strip().rpartition("\n")
     cpu, memory, seconds = map(float, numbers.split())
     print(f"{act:10} {cpu:7.2f} CPU-s {seconds:7.2f} s {memory:6.2f} GB", flush=True)
@@ -196,7 +267,8 @@ def main() -> None:
     """Make the customers, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=CUSTOMERS)
-    parser.add_argument("--without", nargs="*", default=[], help="steps to leave out: lifelines, cox, coxph")
+    parser.add_argument("--without", nargs="*", default=[], help=f"steps to leave out: {', '.join(STEPS)}")
+    parser.add_argument("--lifelines-rows", type=int, default=10_000, help="customers of lifelines' Cox model")
     parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.step:
@@ -205,12 +277,22 @@ def main() -> None:
         path = Path(folder) / "customers.parquet"
         make(path, given.rows)
         print(f"{given.rows:,} customers, {path.stat().st_size / 1e6:.0f} MB")
-        one_scan, ours = measured("scan", path)[0], measured("curves", path)[0]
+        one_scan, (ours, counted) = measured("scan", path)[0], measured("curves", path)
         print(f"  curves: {ours / one_scan:.1f} x one scan")
+        if "chain" not in given.without:
+            measured("read", path)
+            whole, again = measured("chain", path)
+            print(f"  chain: {whole / one_scan:.1f} x one scan, the same counts: {counted == again}")
         if "lifelines" not in given.without:
             print(f"  lifelines: {measured('lifelines', path)[0] / ours:.1f} x our CPU")
         if "cox" not in given.without:
             compare_cox(path, "coxph" not in given.without)
+        if "lifelines_cox" not in given.without:
+            few = path.with_name("few.parquet")
+            make(few, given.lifelines_rows)
+            theirs, said = measured("lifelines_cox", few)[0], measured("cox", few)[1]
+            times = theirs / json.loads(said)[0]
+            print(f"  lifelines' Cox model of {given.lifelines_rows:,} customers: {times:.0f} x the CPU of our fit")
 
 
 def compare_cox(path: Path, with_r: bool) -> None:

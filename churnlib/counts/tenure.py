@@ -27,7 +27,6 @@ BLOCKS = 50  # customer code modulo this: a delete-a-block jackknife needs no cu
 
 # One row per spell with its tenure at entry and exit and its level, which cannot change.
 TENURES = """
-CREATE OR REPLACE TEMP TABLE tenures AS
 SELECT l.level, {block} AS block, 'entered' AS began, {what} AS what,
   CAST({weight} AS DECIMAL(18, 0)) AS weight, {entry} AS entry, {leaving} AS leaving
 FROM {spells} AS s
@@ -39,7 +38,6 @@ WHERE s.definition = $definition AND {wanted}
 # One row per spell and stretch of tenure in one level. Of several changes within one month, where the data know no
 # days, the last one counts.
 PIECES = """
-CREATE OR REPLACE TEMP TABLE tenures AS
 WITH stretches AS (
   SELECT s.customer, s.spell, l.level, l.from_date, l.from_date <= s.entry_date AS is_first, {what} AS what,
     CAST({weight} AS DECIMAL(18, 0)) AS weight, {leaving} AS leaving,
@@ -82,7 +80,7 @@ WHOLE_FROM = """(
 
 # One row per level, block and tenure at which somebody came or went. Adds over levels and blocks.
 TENURE_COUNTS = """
-WITH moves AS (
+WITH {tenures} moves AS (
   SELECT level, block, entry AS tenure, began AS what, count(*) AS n, sum(weight) AS w, sum(weight * weight) AS w2
   FROM tenures GROUP BY level, block, entry, began
   UNION ALL
@@ -187,10 +185,14 @@ def tenure_counts(
     sources, segments, changes = _divided(data, by)
     block = f"s.customer % {BLOCKS}" if blocks else "0"
     chosen = {"wanted": WANTED[spells], "block": block} | (WEIGHTED if weight else UNWEIGHTED)
-    _place(data, name, crossing(sources), changes, chosen)
-    frame = data.con.frame(TENURE_COUNTS.format(sums=", ".join(_sums(weight, MOVES if changes else ()))))
-    sizes = _sizes(data, segments) if changes else None
-    data.con.run("DROP TABLE tenures")
+    place = _place(data, name, crossing(sources), PIECES if changes else TENURES, chosen)
+    values, sums = {"definition": name, "as_of": data.as_of}, ", ".join(_sums(weight, MOVES if changes else ()))
+    if changes:  # kept for a moment, because customers have to be counted by level too
+        data.con.run(f"CREATE OR REPLACE TEMP TABLE tenures AS {place}", values)
+        frame, sizes = data.con.frame(TENURE_COUNTS.format(tenures="", sums=sums)), _sizes(data, segments)
+        data.con.run("DROP TABLE tenures")
+    else:
+        frame, sizes = data.con.frame(TENURE_COUNTS.format(tenures=f"tenures AS ({place}),", sums=sums), values), None
     frame = frame if blocks else frame.drop(columns="block")
     key, division, patterns = "level", segments[0], None
     if len(segments) > 1:
@@ -214,13 +216,11 @@ def _divided(
     return [source for source, _ in found], tuple(division for _, division in found), changes
 
 
-def _place(data: Any, name: str, source: str, changes: bool, chosen: dict[str, str]) -> None:
-    """Make the table of spells, or of the pieces of them, by level and tenure."""
+def _place(data: Any, name: str, source: str, statement: str, chosen: dict[str, str]) -> str:
+    """Fill in the statement that places spells, or pieces of them, by level and tenure."""
     clock = MONTHS if data.about.time_unit == "month" else DAYS
     what = "CASE WHEN s.end_date IS NULL THEN 'censored' ELSE s.outcome END"
-    chosen = clock | chosen | {"segment": source, "spells": spells_at_risk(data, name), "what": what}
-    made = (PIECES if changes else TENURES).format(**chosen)
-    data.con.run(made, {"definition": name, "as_of": data.as_of})
+    return statement.format(**clock, **chosen, segment=source, spells=spells_at_risk(data, name), what=what)
 
 
 def spells_at_risk(data: Any, name: str) -> str:
