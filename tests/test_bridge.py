@@ -1,5 +1,6 @@
 """Money from bills: the bridge balances to the cent for every data set, rare buyers have not stopped."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -90,6 +91,14 @@ def test_silent_churn_by_hand_and_rare_buyers_are_left_alone():
     told = counts.quiet_counts(data, months=3).frame.set_index("what")
     assert told["n_customers"].to_dict() == {"fallen": 1, "none": 1, "steady": 26, "unused": 1}
     assert told.loc["fallen", ["amount_before", "amount_now"]].tolist() == [100, 40]
+
+
+def test_the_zero_usage_lines_of_the_telecom_operator_are_found():
+    # the simulation's truth counts all lines with a bill and no call in December, also those here for less than a year
+    data = churnlib.open_dataset("telecom")
+    truth = json.loads((data.folder / "truth.json").read_text("utf-8"))["zero_usage_lines"]["2025-12"]
+    told = counts.quiet_counts(data, months=3).frame.set_index("what")["n_customers"]
+    assert 0.75 * truth < told["unused"] <= truth
 
 
 def test_every_word_is_there():

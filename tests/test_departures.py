@@ -9,6 +9,7 @@ import pytest
 from counted import ABOUT
 from toy import toy
 
+import churnlib
 from churnlib import text
 from churnlib.about import Period
 from churnlib.counts import cohort_counts
@@ -91,3 +92,11 @@ def test_too_little_says_so_and_all_words_exist():
         for statement in (*result.findings, *result.notes, result.subtitle):
             assert all(statement.say(language) for language in text.LANGUAGES)
         assert len(result.summary("zh")) == len(result.table)
+
+
+@pytest.mark.parametrize(("name", "month"), [("telecom", "2025-07"), ("dairy", "2024-12")])
+def test_the_stories_of_the_demo_data_are_found_as_bad_months_of_all_cohorts(name, month):
+    # the operator's peak; the months in which those who turned away in the crisis had been silent for long enough
+    result = cohort_departures(cohort_period_counts(churnlib.open_dataset(name)))
+    head = result.findings[0]
+    assert (head.key, str(head.values["name"])) == ("departures.across.more", month)
