@@ -2,7 +2,7 @@
 
 Verbs, in the order in which data flow (each is loaded when it is first used):
 
-- data: `open_dataset`, `set_language`
+- data: `open_dataset`, `set_language`; `print_form`, the churn form of one customer to be filled in
 - counts: `period_counts`, `crossed_counts`, `tracking_counts`, `tenure_counts`, `cohort_counts`, `reason_counts`,
   `response_counts`; what to count by beside segments: `recently`, `features`
 - results: `tracking_table`, `customer_ledger`, `churn_trend`, `segment_rates`, `control_chart`, `change_points`,
@@ -17,6 +17,7 @@ from importlib import import_module
 _VERBS = {
     "text": ["set_language"],
     "model.dataset": ["open_dataset"],
+    "model.form_print": ["print_form"],
     "counts.definitions": ["excluded"],
     "counts.evidence": ["gap_evidence"],
     "counts.recent": ["recently", "features"],

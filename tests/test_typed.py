@@ -15,8 +15,9 @@ from test_values import AMOUNTS, BLANKS, DATES, DAY, NO_AMOUNTS, NO_DATES
 
 from churnlib import text
 from churnlib.engine import Engine
+from churnlib.sources.dates import read_date
 from churnlib.sources.typed import refused, remarks, type_table, typed, why
-from churnlib.sources.values import read_amount, read_date, read_id, read_number
+from churnlib.sources.values import read_amount, read_id, read_number
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from churnlib.engine import Engine, quote
-from churnlib.sources import doubts, values
+from churnlib.sources import dates, doubts, values
 from churnlib.sources.doubts import RawColumn
 from churnlib.sources.usual import listed, literal, nothing, usual
 from churnlib.sources.written import EXCEL_ERRORS, Read, fold, is_blank
@@ -196,7 +196,7 @@ def _listed(engine: Engine, parts: list[str], names: list[str]) -> pd.DataFrame:
 def _doubts(column: RawColumn, texts: list[str], kind: Kind, how: How, native: str) -> tuple[How, dict[str, str]]:
     """Look at the column as a whole: what it proves, and which texts it makes doubtful."""
     if kind == "date":
-        order = how.order or (doubts.order_of_days(column) if any(map(values.is_unsure_date, texts)) else None)
+        order = how.order or (doubts.order_of_days(column) if any(map(dates.is_unsure, texts)) else None)
         return replace(how, order=order), doubts.doubtful_dates(texts)
     if kind in ("money", "number") and how.decimal == "." and native == "VARCHAR":
         return how, doubts.doubtful_numbers(column, texts, kind == "money")
@@ -205,7 +205,7 @@ def _doubts(column: RawColumn, texts: list[str], kind: Kind, how: How, native: s
 
 def _reader(kind: Kind, how: How) -> Callable[[str], Read]:
     return {
-        "date": lambda text: values.read_date(text, how.order, how.zone),
+        "date": lambda text: dates.read_date(text, how.order, how.zone),
         "money": lambda text: values.read_amount(text, how.currency, how.decimal, how.unit),
         "number": lambda text: values.read_number(text, how.decimal, how.unit),
         "flag": lambda text: Read(values.parse_flag(text)),

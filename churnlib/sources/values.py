@@ -9,30 +9,7 @@ from __future__ import annotations
 import re
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from churnlib.sources.dates import is_unsure as is_unsure_date
-from churnlib.sources.dates import parse_date, read_date
 from churnlib.sources.written import BLANKS, EXCEL_ERRORS, Read, fold, is_blank, plain, refuse, tidy
-
-__all__ = [
-    "BLANKS",
-    "decimal_comma_is_proven",
-    "decimal_point_is_proven",
-    "is_blank",
-    "is_thousand_or_decimal",
-    "is_unsure_date",
-    "lost_digits",
-    "normalise_category",
-    "parse_amount",
-    "parse_date",
-    "parse_flag",
-    "parse_id",
-    "parse_number",
-    "read_amount",
-    "read_date",
-    "read_id",
-    "read_number",
-    "spellings",
-]
 
 _SIZES = {
     "": 0,
@@ -152,11 +129,6 @@ def parse_flag(text: str) -> bool | None:
     return written in _YES or (False if written in _NO else refuse("not_a_flag"))
 
 
-def parse_id(text: str) -> str | None:
-    """Read one identifier as text; see `read_id`."""
-    return read_id(text).value
-
-
 def read_id(text: str) -> Read:
     """Read one identifier: always text, leading zeros kept, full-width signs in ASCII.
 
@@ -190,17 +162,6 @@ def lost_digits(texts: list[str]) -> frozenset[str]:
     """
     long = [text for text in texts if len(text) > 15 and text.isascii() and text.isdigit()]
     return frozenset(long if all(set(text[15:]) == {"0"} for text in long) else ())
-
-
-def normalise_category(text: str) -> str | None:
-    """Write a category in one way: NFKC, single blanks, no surrounding ones; None for a blank.
-
-    Examples
-    --------
-    >>> normalise_category(" ＶＩＰ　客户")
-    'VIP 客户'
-    """
-    return None if is_blank(text) else tidy(text)
 
 
 def spellings(counts: dict[str, int], values: dict[str, str | None] | None = None) -> dict[str, str | None]:
