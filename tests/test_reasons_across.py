@@ -75,6 +75,11 @@ def test_the_wide_table_has_a_column_a_level_in_their_order():
     assert wide.iloc[0].tolist() == ["Price", "20 (20.0%)", "30 (60.0%)"]
 
 
+def test_the_size_of_a_tiny_level_is_hidden():
+    wide = reasons_across(*stated({"s": (100, {"price": 20}), "n": (3, {"price": 2})})).summary("en")
+    assert list(wide.columns) == ["Kind", "South (n = 100)", "North"] and wide.iloc[0, 2] == "—"
+
+
 def test_outcomes_add_up_in_every_month():
     rows = [("", p, k, n) for p in months(3) for k, n in (("answered", 60), ("wrong_number", 41), ("no_answer", 20))]
     table = follow_up_across(counts(rows, ["level", "period", "follow_up", "n_customers"])).table

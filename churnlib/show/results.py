@@ -98,13 +98,14 @@ class Column:
 
     Further kinds: "level" (of the segment), "term" (a catalogue word, "<prefix>.<value>"), "whole" (a count that keeps
     all its digits, as tables need); "by_row" and "change_by_row" for tables of figures, where the table's column `kind`
-    says what each row is.
+    says what each row is. A column that is not `read` stands in files alone: a page has no room for every limit.
     """
 
     name: str
     kind: str = "text"
     digits: int | None = None
     prefix: str = ""
+    read: bool = True
 
     def label(self, module: str) -> Label:
         """Give the heading: the module's own word for the column, or the common one."""
@@ -171,7 +172,7 @@ class Result:
 
     def read_columns(self) -> list[Column]:
         """Give the columns of `summary`: those of `shown`, unless a result is read in another shape than it is kept."""
-        return self.shown_columns()
+        return [column for column in self.shown_columns() if column.read]
 
     def summary(self, language: str | None = None) -> pd.DataFrame:
         """Give the table as readers see it: labelled, rounded, as text, in one language.
@@ -179,11 +180,11 @@ class Result:
         Returns
         -------
         pandas.DataFrame
-            One row per row of `shown`, one text column per shown column; money columns name their unit.
+            One row per row of `shown`, one text column per column that is read; money columns name their unit.
         """
         language = language or text.language()
         shown, out = self.shown, {}
-        for column in self.shown_columns():
+        for column in (c for c in self.shown_columns() if c.read):
             heading, cells = self._column_text(column, shown[column.name], language)
             out[heading] = cells
         return pd.DataFrame(out, index=shown.index)

@@ -59,7 +59,7 @@ class SharesAcross(Result):
 
     @property
     def shown(self) -> pd.DataFrame:
-        hides = ("n", "share", "ci_lower", "ci_upper", "share_others", "gap", "gap_lower", "gap_upper")
+        hides = ("n", "n_base", "share", "ci_lower", "ci_upper", "share_others", "gap", "gap_lower", "gap_upper")
         # reasons can be several, so they add up to nothing; outcomes and places do, in rows and in columns
         margins = {} if self.what == "reason" else {"within": ("column",), "across": ("code",)}
         return disclosure.protect(self.table, self.about, count="n", base="n_base", hides=hides, **margins)
@@ -102,8 +102,15 @@ class SharesAcross(Result):
         language, shown = language or text.language(), self.shown
         cells = [text.say("across.cell", language, n=r.n, share=r.share) for r in shown.itertuples()]
         cells = [text.MISSING if missing else cell for cell, missing in zip(cells, shown["share"].isna(), strict=True)]
-        heads = {
-            r.column: text.say("across.head", language, column=r.column_label, n=r.n_base) for r in shown.itertuples()
+        sizes, labels = (
+            shown.groupby("column")["n_base"].max(),
+            dict(zip(shown["column"], shown["column_label"], strict=True)),
+        )
+        heads = {  # a size below the privacy threshold is hidden in all cells
+            column: text.say("across.head", language, column=label, n=sizes[column])
+            if np.isfinite(sizes[column])
+            else label.to(language)
+            for column, label in labels.items()
         }
         wide = shown.assign(cell=cells).pivot(index="code", columns="column", values="cell")
         wide = wide.reindex(index=dict.fromkeys(shown["code"]), columns=list(heads)).fillna(text.MISSING)

@@ -77,17 +77,17 @@ class StatedReasons(Result):
         Column("ci_upper", "pct", 1),
         Column("share_mentions", "pct", 1),
         Column("weighted", "pct", 1),
-        Column("weighted_lower", "pct", 1),
-        Column("weighted_upper", "pct", 1),
+        Column("weighted_lower", "pct", 1, read=False),
+        Column("weighted_upper", "pct", 1, read=False),
         Column("bound_lower", "pct", 1),
         Column("bound_upper", "pct", 1),
         Column("fee_lost", "money"),
         Column("fee_share", "pct", 1),
-        Column("fee_lower", "pct", 1),
-        Column("fee_upper", "pct", 1),
+        Column("fee_lower", "pct", 1, read=False),
+        Column("fee_upper", "pct", 1, read=False),
         Column("change", "points", 1),
-        Column("change_lower", "points", 1),
-        Column("change_upper", "points", 1),
+        Column("change_lower", "points", 1, read=False),
+        Column("change_upper", "points", 1, read=False),
     )
 
     @property

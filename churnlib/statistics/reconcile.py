@@ -52,11 +52,11 @@ class ReasonLevels(Result):
     columns: ClassVar[tuple[Column, ...]] = (
         Column("label", "label"),
         Column("share", "pct", 1),
-        Column("ci_lower", "pct", 1),
-        Column("ci_upper", "pct", 1),
+        Column("ci_lower", "pct", 1, read=False),
+        Column("ci_upper", "pct", 1, read=False),
         Column("part", "pct", 1),
-        Column("part_lower", "pct", 1),
-        Column("part_upper", "pct", 1),
+        Column("part_lower", "pct", 1, read=False),
+        Column("part_upper", "pct", 1, read=False),
         Column("attributable", "number", 0),
         Column("verdict", "term", prefix="reconcile.verdict"),
         Column("evidence", "term", prefix="reconcile.evidence"),
@@ -109,14 +109,6 @@ class ReasonLevels(Result):
         if self.table["action"].notna().any():
             notes.append(Statement("reconcile.note.action", {"least": NOTEWORTHY}))
         return tuple(notes)
-
-    def read_columns(self) -> list[Column]:
-        return [c for c in self.shown_columns() if not c.name.endswith(("_lower", "_upper"))]
-
-    def summary(self, language: str | None = None) -> pd.DataFrame:
-        """One row per group, without the intervals: these stand in the figure and in the file."""
-        names = [column.name for column in self.shown_columns()]
-        return super().summary(language).iloc[:, [names.index(column.name) for column in self.read_columns()]]
 
     @property
     def _drawn(self) -> pd.DataFrame | None:
