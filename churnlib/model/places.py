@@ -25,7 +25,7 @@ def find_folder(name: str | Path) -> Path:
         if str(name) and (folder / "dataset.yml").is_file():
             return folder.resolve()
     known = sorted(path.parent.name for path in data.glob("*/dataset.yml"))
-    raise text.UsageError("dataset.unknown", name=str(name), known=known or [text.MISSING], hint=hint(str(name), known))
+    raise text.UsageError("dataset.unknown", name=str(name), hint=hint(str(name), known))
 
 
 def scripts(folder: Path) -> list[Path]:
