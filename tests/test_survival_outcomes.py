@@ -110,6 +110,20 @@ def test_the_hazard_counts_customer_months():
     assert exposure.tolist() == [[60.0, 60.0]]
 
 
+def test_no_month_hidden_follows_from_the_curve_and_the_other_months():
+    rng = np.random.default_rng(20)
+    rows = pd.concat([simulate(300, rng, level="a"), simulate(250, rng, level="b")])
+    for made in (counts(rows), counts(rows.assign(level=""))):
+        risk, curve = hazard_by_tenure(made), kaplan_meier(made).shown
+        for level, months in risk.table.groupby("level"):
+            shown = risk.shown.loc[months.index, "n_events"].to_numpy()
+            read = curve[(curve["level"] == level) & (curve["months"] % 1 == 0)]["months"].astype(int).tolist()
+            for first, last in zip(read, read[1:], strict=False):
+                gone = np.isnan(shown[first:last])
+                alone = months["n_events"].to_numpy()[first:last][gone]
+                assert gone.sum() != 1 or not 0 < alone.item() < 5
+
+
 def test_a_contract_end_spike_is_found_and_an_even_risk_is_not_called_one():
     even = hazard_by_tenure(counts(simulate(20_000, np.random.default_rng(24))))
     assert [finding.key for finding in even.findings] == ["survival.hazard.even"]

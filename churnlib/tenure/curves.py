@@ -163,6 +163,32 @@ def merge_small_steps(lost: np.ndarray, k: int, together: bool = False, anchors=
     return keep
 
 
+def hide_partners(lost: np.ndarray, hidden: np.ndarray, read: np.ndarray) -> np.ndarray:
+    """Hide a second number wherever just one is hidden between two readings of the running total: the next smallest.
+
+    Parameters
+    ----------
+    lost : numpy.ndarray, shape (G, M)
+        What was lost in each step; NaN where nothing is shown.
+    hidden : numpy.ndarray of bool, shape (G, M)
+        Steps that may not be shown.
+    read : numpy.ndarray of bool, shape (G, M)
+        Whether the total is shown after the step (see `merge_small_steps`).
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (G, M)
+    """
+    out = hidden.copy()
+    for g, row in enumerate(lost):
+        span = np.r_[0, read[g].cumsum()[:-1]]  # a reading ends its span
+        for each in np.unique(span[hidden[g]]):
+            others = np.flatnonzero((span == each) & ~hidden[g] & (row > 0))
+            if hidden[g][span == each].sum() == 1 and len(others):
+                out[g, others[np.argmin(row[others])]] = True
+    return out
+
+
 def _next_shown(shown: np.ndarray) -> np.ndarray:
     """Give for every position the next value along the last axis that is not NaN."""
     at = np.where(np.isnan(shown), shown.shape[1], np.arange(shown.shape[1]))

@@ -12,11 +12,11 @@ from scipy.stats import binom, chi2
 from churnlib import text
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Statement
-from churnlib.tenure.curves import level_curves
+from churnlib.tenure.curves import hide_partners, level_curves, merge_small_steps
 from churnlib.tenure.estimators import survival_interval
 from churnlib.tenure.lifetable import DAYS_PER_MONTH, LifeTable, anniversary, life_table
 from churnlib.tenure.logrank import holm
-from churnlib.tenure.survival import LINES, SurvivalResult, tick_months
+from churnlib.tenure.survival import LINES, MONTHS, SurvivalResult, tick_months
 
 GIVEN = (0, 1, 3, 6, 12, 24)  # months stayed, from which the next ones are looked at
 RATE = ("n_events", "hazard", "ci_lower", "ci_upper")
@@ -112,10 +112,14 @@ class TenureHazard(SurvivalResult):
 
     @property
     def shown(self) -> pd.DataFrame:
-        table = self.table
+        table, k = self.table, self.about.privacy_k
         known = table["hazard"].notna()
-        lost = table["n_events"].where(known).to_numpy(float)
-        keep = known & ~((lost > 0) & (lost < self.about.privacy_k))
+        lost = table["n_events"].where(known).to_numpy(float).reshape(table["level"].nunique(), -1)
+        hidden = (lost > 0) & (lost < k)
+        # the survival curve is read at months too: between two readings one month hidden alone would follow
+        months = table["months"].to_numpy().reshape(lost.shape)[0]
+        read = merge_small_steps(lost.cumsum(axis=1), k, anchors=np.isin(months, MONTHS))
+        keep = known & ~hide_partners(lost, hidden, read).ravel()
         return self.withheld(table, known, keep, RATE)
 
     @property
