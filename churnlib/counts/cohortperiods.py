@@ -40,7 +40,7 @@ def cohort_period_counts(data: Any, unit: str | None = None, *, definition: str 
     names = periods.set_index("number")["period"]
     complete = periods.loc[periods["is_complete"], "number"].max()
     parts = [_cohort(rows, started, int(complete)) for started, rows in ends.groupby("started")]
-    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_NAMES)
+    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["started", "number", *_NAMES[2:]])
     frame = frame.assign(cohort=frame["started"].map(names), period=frame["number"].map(names))
     return Counts(frame[_NAMES], told, ("cohort", "period"), ("cohort",))
 
