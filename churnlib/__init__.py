@@ -98,7 +98,7 @@ _VERBS = {
     "statistics.attributable": ["attributable_reasons"],
     "statistics.leaving": ["leaving_profile"],
     "statistics.holders": ["holder_changes", "holder_units"],
-    "statistics.reasons": ["stated_reasons"],
+    "statistics.reasons": ["stated_reasons", "enough_periods"],
     "statistics.followup": ["follow_up", "lost_to"],
     "statistics.across": ["reasons_across", "follow_up_across", "lost_to_across"],
     "statistics.together": ["reasons_together"],

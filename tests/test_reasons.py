@@ -10,7 +10,7 @@ from counted import ABOUT, months
 from churnlib import text
 from churnlib.model.vocabulary import MAPPINGS
 from churnlib.statistics.followup import follow_up
-from churnlib.statistics.reasons import stated_reasons
+from churnlib.statistics.reasons import enough_periods, stated_reasons
 
 
 def counted(named: dict, answered: int, silent: dict, periods=("2025-12",), version="1", fee=100_00):
@@ -147,3 +147,8 @@ def test_coarse_types_print_their_mapping():
     reasons = stated_reasons(mentions, response, level="type")
     assert reasons.findings[0].values["reason"].zh == "客户满意度下降型"
     assert "Competitive pressure (Competitor, Price)" in reasons.notes[-1].say("en")
+
+
+def test_a_window_with_too_few_answers_is_widened_to_a_year():
+    few, many = (counted({"price": n}, n, {}, months(12))[1] for n in (5, 10))
+    assert (enough_periods(few), enough_periods(many), enough_periods(few, 24)) == (12, 3, 24)

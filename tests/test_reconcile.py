@@ -83,6 +83,12 @@ def test_a_driver_without_association_is_called_so():
     assert result.findings[0].key == "reconcile.levels.not_shown.firm"
 
 
+def test_a_driver_that_goes_with_fewer_losses_is_no_share_of_them():
+    result = reconcile_levels(stated({"price": 164}), revealed(price=(-0.08, -0.12, -0.04, True)))
+    check(result)
+    assert result.findings[0].key == "reconcile.levels.fewer.firm" and result.table.iloc[0].evidence == "said"
+
+
 @pytest.mark.parametrize(
     ("said", "shown", "key"),
     [
@@ -169,6 +175,12 @@ def test_changes_by_what_is_clear(shares, excess, state, key):
     result = reconcile_changes(moved(price=shares), effects(effect(EVENTS[0], excess, state)))
     check(result)
     assert result.findings[0].key == f"reconcile.changes.{key}"
+
+
+def test_an_event_of_no_group_is_held_against_nothing():
+    result = reconcile_changes(moved(price=(40, 41)), effects(effect(EVENTS[2], -90)))
+    check(result)
+    assert result.findings[0].key == "reconcile.changes.event_alone"
 
 
 def test_the_scale_of_words_follows_the_evidence():

@@ -82,7 +82,8 @@ class ReasonChanges(Result):
         if row.verdict != "event_only":
             values |= {"change": row.change, "change_lower": row.change_lower, "change_upper": row.change_upper}
         weight = 0.0 if row.verdict == "said_only" else abs(row.excess)
-        return Finding(f"reconcile.changes.{row.verdict}", values, grade="weak", weight=weight)
+        key = row.verdict if row.reason_group else "event_alone"
+        return Finding(f"reconcile.changes.{key}", values, grade="weak", weight=weight)
 
     @property
     def notes(self) -> tuple[Statement, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from churnlib import text
-from churnlib.about import About, Period
+from churnlib.about import YEAR, About, Period
 from churnlib.intervals import difference, wilson
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Kpi, Result, Statement
@@ -275,6 +275,14 @@ def stated_reasons(mentions, response, answers=None, *, level: str = "group", wi
         unheard=model.unheard if by else 0,
         level=level,
     )
+
+
+def enough_periods(response, window: int = 3) -> int:
+    """Give the number of periods to take together: as asked, or a year of them where too few answered for shares."""
+    last = response.about.period
+    rows = response.frame[within(response.frame, last.shift(1 - window), last)]
+    year = YEAR[last.unit]
+    return window if rows["n_respondents"].sum() >= response.about.min_denominator else max(window, year)
 
 
 def _members(label: Label, codes: tuple[str, ...]) -> Label:

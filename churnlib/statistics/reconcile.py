@@ -93,6 +93,7 @@ class ReasonLevels(Result):
         }
         values |= {"customers": row.attributable}
         how = row.verdict if row.verdict == "more_shown" or row.reported else "not_shown"
+        how = "fewer" if row.reported and row.part_upper < 0 else how
         sure = "firm" if row.firm else "open"
         return Finding(f"reconcile.levels.{how}.{sure}", values, grade="weak", weight=abs(row.attributable))
 
