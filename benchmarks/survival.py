@@ -127,6 +127,7 @@ LOADED = {
     "scan": ("duckdb",),
     "curves": ("pandas", *TENURE),
     "read": ("churnlib",),
+    "scan_dated": ("duckdb",),
     "chain": ("pandas", "churnlib.model.dataset", "churnlib.counts", *TENURE),
     "lifelines": ("pandas", "lifelines", "lifelines.statistics"),
     "lifelines_cox": ("pandas", "lifelines"),
@@ -185,6 +186,14 @@ def read(path: Path) -> None:
     duckdb.connect().execute(DATED.format(path=path, folder=folder))
     (folder / "dataset.yml").write_text(DECLARED, "utf-8")
     churn.open_dataset("dated")
+
+
+def scan_dated(path: Path) -> None:
+    """Sum or max over every column that the chain uses."""
+    days = ("start_date", "end_date")
+    used = ["sum(customer_id)", "max(outcome)", "max(plan)"]
+    used += [f"{how}(date_diff('day', DATE '2000-01-01', {day}))" for day in days for how in ("sum", "max")]
+    rows_of(path.parent / "data" / "dated" / "customers.parquet", ", ".join(used)).fetchall()
 
 
 def chain(path: Path) -> None:
@@ -247,7 +256,7 @@ def step(act: str, path: Path) -> None:
     for module in LOADED[act]:
         importlib.import_module(module)
     began, cpu = time.perf_counter(), time.process_time()
-    {f.__name__: f for f in (scan, curves, read, chain, lifelines, lifelines_cox, cox)}[act](path)
+    {f.__name__: f for f in (scan, curves, read, scan_dated, chain, lifelines, lifelines_cox, cox)}[act](path)
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     print(cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, seconds)
 
@@ -281,8 +290,8 @@ def main() -> None:
         print(f"  curves: {ours / one_scan:.1f} x one scan")
         if "chain" not in given.without:
             measured("read", path)
-            whole, again = measured("chain", path)
-            print(f"  chain: {whole / one_scan:.1f} x one scan, the same counts: {counted == again}")
+            one_scan, (whole, again) = measured("scan_dated", path)[0], measured("chain", path)
+            print(f"  chain: {whole / one_scan:.1f} x one scan of its columns, the same counts: {counted == again}")
         if "lifelines" not in given.without:
             print(f"  lifelines: {measured('lifelines', path)[0] / ours:.1f} x our CPU")
         if "cox" not in given.without:
