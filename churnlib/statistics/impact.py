@@ -112,6 +112,10 @@ class EventEffects(Result):
         return (*late, method, placebo, Statement("impact.note.scale"))
 
     @property
+    def tucked(self) -> bool:
+        return self._drawn is None
+
+    @property
     def _drawn(self) -> pd.DataFrame | None:
         known = self.table[self.table["state"].isin(ESTIMATED)] if len(self.table) else self.table
         return known if len(known) else None
