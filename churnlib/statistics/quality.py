@@ -10,6 +10,8 @@ import pandas as pd
 from churnlib import text
 from churnlib.show.results import Column, Finding, Kpi, Result, Statement
 
+LONG = 15  # files, beyond which their table is folded away
+
 
 @dataclass(frozen=True, kw_only=True)
 class FilesRead(Result):
@@ -23,7 +25,6 @@ class FilesRead(Result):
     """
 
     module: ClassVar[str] = "quality"
-    folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
         Column("file"),
         Column("table", "term", prefix="quality.table"),
@@ -32,6 +33,11 @@ class FilesRead(Result):
         Column("n_rows_used", "whole"),
         Column("n_rows_set_aside", "whole"),
     )
+
+    @property
+    def folded(self) -> bool:
+        """A folder of monthly files is a long table."""
+        return len(self.table) > LONG
 
     @property
     def findings(self) -> tuple[Finding, ...]:
