@@ -123,10 +123,10 @@ def test_intervals_hold_the_simulated_losses_and_nothing_is_reported_without_a_d
     rng = np.random.default_rng(5)
     hits, false = [], 0
     for _ in range(200):
-        counts, truth = simulated(rng, (1.0, 0.6, 0.0), n_months=3, n_segments=2, size=120)
+        counts, truth = simulated(rng, (1.0, 0.6, 0.0), n_months=3, n_segments=2, size=300, n_blocks=20)
         own = attributable_reasons(counts).table.set_index("driver").loc[["d0", "d1", "d2"]]
         hits.append((own["ci_lower"].to_numpy() <= truth) & (truth <= own["ci_upper"].to_numpy()))
-        null, _ = simulated(rng, (0.0, 0.0, 0.0), n_months=3, n_segments=2, size=120)
+        null, _ = simulated(rng, (0.0, 0.0, 0.0), n_months=3, n_segments=2, size=300, n_blocks=20)
         false += attributable_reasons(null).table["reported"].any()
     assert (np.mean(hits, axis=0) > 0.90).all()  # 2,000 replicates: tests/calibrate
     assert false <= 17  # 5 % of 200 and two standard errors

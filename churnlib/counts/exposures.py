@@ -22,6 +22,7 @@ from churnlib.text import Label
 from churnlib.yamlfile import hint
 
 CONTACT_MONTHS, EVENT_MONTHS, TERM_MONTHS, ACTIVITY_MONTHS, BASE_MONTHS = 3, 12, 2, 3, 6
+AFTERMATH = 7  # days after activity within which a contact is about it
 STAGES = (0, 3, 6, 12)  # months since an event began: its effect may fade or grow
 MANY = 10  # values of an assignment above which it is taken for the person who holds the relationship
 GROUP_OF_EVENT = {  # the reason group to which a kind of event belongs, where drivers are proposed
@@ -38,10 +39,11 @@ CREATE OR REPLACE TEMP TABLE stretches_exposed (
   customer INTEGER, driver INTEGER, from_date DATE, to_date DATE, level INTEGER)
 """
 
-# A contact counts from {after} days after it for some months.
+# A contact counts from {after} days after it for some months. Under an inactivity rule it also belongs to activity of
+# the week before: what went wrong at a visit is often said a few days later.
 CONTACTS = """
 INSERT INTO stretches_exposed
-SELECT customer, $driver, date + {after}, CAST(date + INTERVAL '{months}' MONTH AS DATE), 1
+SELECT customer, $driver, date + ({after}), CAST(date + INTERVAL '{months}' MONTH AS DATE), 1
 FROM contacts WHERE kind = $kind {resolved}
 """
 
@@ -254,7 +256,7 @@ def lay_out(data: Any, drivers: dict[str, Driver], definition: str, silent: bool
 
 def _contacts(data: Any, number: int, name: str, driver: Driver, definition: str, silent: bool) -> None:
     resolved = "" if driver.resolved is None else "AND resolved" if driver.resolved else "AND NOT resolved"
-    how = {"months": driver.months or CONTACT_MONTHS, "after": 0 if silent else 1, "resolved": resolved}
+    how = {"months": driver.months or CONTACT_MONTHS, "after": -AFTERMATH if silent else 1, "resolved": resolved}
     data.con.run(CONTACTS.format(**how), {"driver": number, "kind": driver.contact})
 
 

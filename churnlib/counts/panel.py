@@ -184,7 +184,9 @@ def make_trials(data: Any, name: str, declared: Any) -> None:
 
 def _controls(data: Any, drivers: dict) -> tuple[dict[str, tuple[str, Segment]], tuple]:
     """Choose the segments that drivers are compared within: name -> (table, levels); and what there is no room for."""
-    taken = {d.segment for d in drivers.values() if d.segment and d.since is None}
+    always = [d for d in drivers.values() if is_levelled(d)]  # their levels are the driver itself
+    columns = {d.column or data.spec.segments[d.segment].column for d in always} - {None}
+    taken = {d.segment for d in always} | {n for n, s in data.spec.segments.items() if s.column in columns}
     first = [*needed_controls(data, drivers.values()), *([data.spec.segment] if data.spec.segment else [])]
     chosen, left_out, cells = {}, [], 1
     for name in dict.fromkeys([*first, *data.spec.segments]):

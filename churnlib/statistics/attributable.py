@@ -211,7 +211,7 @@ def attributable_reasons(counts, *, window: int = WINDOW) -> AttributableReasons
     table = intervals(whole, without, about.conf_level)
     table["n_exposed"], table["n_churned"], table["crude"] = exposed_losses(panel, inside, parts)
     table["alone"] = [*losses_alone(panel, fit, inside), *[np.nan] * (len(groups) + 1)]
-    table["state"] = _states(panel, fit, parts)
+    table["state"] = _states(panel, fit, inside, parts)
     table = _named(table, drivers, groups, n_churned, about.conf_level)
     calibration, p = calibrated(panel, fit, inside)
     controls = [f.label for f in counts.factors[:n_controls]]
@@ -231,14 +231,14 @@ def attributable_reasons(counts, *, window: int = WINDOW) -> AttributableReasons
     )
 
 
-def _states(panel: Panel, fit: Fit, parts: np.ndarray) -> list[str]:
+def _states(panel: Panel, fit: Fit, inside: np.ndarray, parts: np.ndarray) -> list[str]:
     """Say of every set of drivers whether it could be estimated."""
     states = []
     for f in range(panel.n_controls, len(panel.codes)):
-        codes = panel.codes[f]
-        estimated = (fit.columns[f] >= 0).any()
-        few = "few" if (panel.n[codes > 0]).sum() else "absent"
-        states.append("estimated" if estimated and fit.converged else "entangled" if fit.aliased[f].any() else few)
+        met = inside & (panel.codes[f] > 0)
+        why = "entangled" if fit.aliased[f].any() else "few"
+        estimated = fit.converged and (met & fit.used & (fit.columns[f][panel.codes[f]] >= 0)).any()
+        states.append("absent" if not panel.n[met].any() else "estimated" if estimated else why)
     known = np.array(states) == "estimated"
     sets = parts[len(states) :]
     return states + [

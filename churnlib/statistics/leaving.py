@@ -137,7 +137,8 @@ def leaving_profile(counts) -> LeavingProfile:
     used = [m for i, m in enumerate(MEASURES, 1) if (whole[i].sum(axis=(0, 2)) > 0).all()] if len(frame) else []
     n_left = int(whole[0][:, 1, 0].sum()) if len(backs) else 0
     left, stayed = _means(whole)
-    without = [np.log(np.divide(*_means(whole - sums[..., b]))) for b in range(blocks)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        without = [np.log(np.divide(*_means(whole - sums[..., b]))) for b in range(blocks)]
     rows = [
         {"measure": m, "back": int(k), "left": left[i, j], "stayed": stayed[i, j]}
         | _interval(
