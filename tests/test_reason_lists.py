@@ -4,7 +4,9 @@ import pytest
 from datasets import SPEC, write_dataset, write_table
 
 from churnlib import text
+from churnlib.model import schema
 from churnlib.model.dataset import open_dataset
+from churnlib.model.propose import propose
 
 HEADER = ["客户", "日期", "原因", "表单"]
 ROWS = [
@@ -86,3 +88,17 @@ def test_the_category_of_a_complaint_is_kept(folder):
     tables = {**SPEC["tables"], "contacts": {"file": "投诉.csv", "columns": columns}}
     data = open_dataset(write_dataset(folder, tables=tables, reasons={"categories": {"网络": "access"}}))
     assert data.has("contacts.category") and data.con.value("SELECT min(category) FROM contacts") == "网络"
+
+
+def test_a_new_data_set_knows_both_columns_by_their_usual_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHURN_HOME", str(tmp_path))
+    files = tmp_path / "files"
+    files.mkdir()
+    write_table(files / "客户档案.csv", ["客户编号", "入网日期", "离网日期"], [["A1", "2020-01-01", "2024-01-01"]])
+    complaint = ["A1", "2023-01-01", "投诉", "网络", "信号差"]
+    write_table(files / "投诉记录.csv", ["客户编号", "日期", "接触类型", "投诉类别", "内容"], [complaint])
+    form = ["A1", "2024-01-10", "价格偏高", "2023版"]
+    write_table(files / "离网回访.csv", ["客户编号", "回访日期", "离网原因", "表单版本"], [form])
+    spec = schema.load(propose("mine", files))
+    assert spec.tables["contacts"][0].columns["category"].column == "投诉类别"
+    assert spec.tables["exit_survey"][0].columns["version"].column == "表单版本"

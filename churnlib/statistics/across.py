@@ -130,7 +130,7 @@ class SharesAcross(Result):
         states = [["small" if np.isnan(v) else "complete" for v in row] for row in grid.to_numpy(float)]
         return plots.heat_map(
             [str(names[r]) for r in rows],
-            [str(heads[c]) for c in columns],
+            [c if self.over == "period" else str(heads[c]) for c in columns],
             grid.to_numpy(float).tolist(),
             states,
             column_header=str(self._over),
@@ -222,4 +222,6 @@ def _code_label(code: str, what: str, level: str, about) -> Label:
 def _column_label(column: str, over: str, about) -> Label:
     if over == "level":
         return about.segment.label_of(column)
+    if over == "period":
+        return Label(*(Period.parse(column).say(language) for language in text.LANGUAGES))
     return Label.of(column) if column else text.label("across.no_version")

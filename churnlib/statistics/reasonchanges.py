@@ -129,7 +129,7 @@ def reconcile_changes(stated=None, effects=None, explained=None) -> ReasonChange
     if explained is not None and len(explained.shown):
         total = {"reason_group": "", "label": text.label("reconcile.total"), "verdict": "total"}
         total["contribution"] = float(explained.shown["n_lost"].iloc[-1])
-        table = pd.concat([table, pd.DataFrame([total])], ignore_index=True)[table.columns]
+        table = pd.DataFrame([*table.to_dict("records"), total], columns=table.columns)
     window = stated.window if stated is not None else None
     return ReasonChanges(about=about, table=table.reset_index(drop=True), name="changes_reconciled", window=window)
 
