@@ -51,6 +51,12 @@ def test_the_index_lists_every_report_with_status_figures_revision_and_reason(re
         assert (reports / unquote(href)).is_file()
 
 
+def test_a_manifest_that_says_too_little_spoils_nothing(reports):
+    (reports / "a/2025-12/r2/manifest.json").write_text("{}", "utf-8")
+    html = archive.write_index(reports).read_text("utf-8")
+    assert "a/2025-11/r1/" in html and "a/2025-12/r2/" not in html
+
+
 def test_a_report_with_a_broken_manifest_spoils_nothing(reports):
     (reports / "a/2025-12/r2/manifest.json").write_text("{", "utf-8")
     assert "a/2025-12/r1/" in archive.write_index(reports).read_text("utf-8")

@@ -22,6 +22,7 @@ from churnlib.yamlfile import hint
 INDEX = "index.html"
 FIGURES = (*HEADLINES, "n_churned_opening", "fee_churned_opening", "retention_12")  # columns, those that occur
 MOST_FIGURES = 4
+TOLD = {"period", "revision", "generated"}  # what a manifest must say to be listed
 KINDS = {"xlsx": "Excel", "pdf": "PDF"}
 CODES = {"zh": "zh-CN", "en": "en"}
 
@@ -84,11 +85,12 @@ def write_index(reports: Path) -> Path:
 
 
 def _report(folder: Path, reports: Path) -> dict[str, Any]:
-    found = [found for period in reversed(publish.periods(folder)) if (found := publish.published(folder, period))]
+    newest = [publish.published(folder, period) for period in reversed(publish.periods(folder))]
+    found = [pair for pair in newest if pair and pair[1].keys() >= TOLD]
     kpis = [_kpis(revision) for revision, _ in found]
     known = {name: figures[name] for figures in kpis for name in FIGURES if name in figures}
     names = [name for name in FIGURES if name in known][:MOST_FIGURES]
-    title = found[0][1].get("title") or dict.fromkeys(LANGUAGES, folder.name)
+    title = (found[0][1].get("title") if found else None) or dict.fromkeys(LANGUAGES, folder.name)
     rows = [_row(*pair, [figures.get(n) for n in names], reports) for pair, figures in zip(found, kpis, strict=True)]
     heads = [known[name]["label"] for name in names]
     return {"name": folder.relative_to(reports).as_posix(), "title": title, "heads": heads, "rows": rows}

@@ -60,7 +60,8 @@ class Steps:
 
     def _note(self, line: dict) -> None:
         if self.log is not None:
-            told = {"time": datetime.now().astimezone().isoformat(timespec="seconds"), **line}
+            plain = {name: str(value) if isinstance(value, text.Label) else value for name, value in line.items()}
+            told = {"time": datetime.now().astimezone().isoformat(timespec="seconds"), **plain}
             with self.log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(told, ensure_ascii=False, default=str) + "\n")
 
