@@ -24,7 +24,7 @@ import duckdb
 ROWS = 12_000_000
 CUSTOMERS = """
 SELECT 'C' || lpad(CAST(i AS VARCHAR), 9, '0') AS 客户编号,
-  CAST(DATE '2019-01-01' + CAST(hash(i) % 2000 AS INTEGER) AS VARCHAR) AS 入网日期,
+  CAST(DATE '2019-01-01' + CAST(hash(i) % 1700 AS INTEGER) AS VARCHAR) AS 入网日期,
   list_extract(['华南', '华北', '华东', '西南', '西北'], CAST(hash(i) % 5 AS INTEGER) + 1) AS 大区
 FROM range({customers}) AS r(i)
 """

@@ -224,12 +224,6 @@ def rival_rankings(counts: Mapping[str, object]) -> RivalRankings:
     from scipy.stats import kendalltau
 
     about = next(iter(counts.values())).about
-    rates = []
-    for c in counts.values():
-        now = series(c.frame, c.about)
-        now = _protected(now[now["period"] == str(about.period)].reset_index(drop=True), about)
-        rates.append(now.set_index("level")["churn_rate"])
-    table = pd.concat(rates, axis=1, keys=range(len(rates))).dropna()
     year = [_year(c, about) for c in counts.values()]
     table = pd.concat([rows["churn_rate"] for rows, _ in year], axis=1, keys=range(len(year))).dropna()
     pairs = [(i, j) for i in table.columns for j in table.columns if i < j]
