@@ -148,9 +148,9 @@ def stepwise(data: Any, members: pd.DataFrame, steps: int, size: int, **source: 
         else:
             step = (days.astype(int)[day] - start.astype(int)[at]) // 7
             used = (step >= 0) & (step < steps)
-        cell = at.astype(np.int64) * steps + step
+        cell = step.astype(np.int64) * n + at  # step by step: neighbours in the file are neighbours in memory
         np.add.at(sums, *((cell, value) if used.all() else (cell[used], value[used])))
-    return sums.reshape(n, steps)
+    return sums.reshape(steps, n).T
 
 
 def _read(
