@@ -133,8 +133,8 @@ class TenureCounts(Counts):
         One row per combination of levels that occurs, numbered by its index: the column `pattern` of `frame`; a column
         of level codes under the name of each segment. With one segment, its levels are in the frame itself.
     sizes : pandas.DataFrame
-        One row per segment and level (the index): `n_customers` who were ever counted in it. They add up to more than
-        all customers; none where nobody can change level, for then they are those who entered.
+        One row per segment whose levels can change, and level (the index): `n_customers` who were ever counted in it.
+        They add up to more than all customers; where nobody can change level, they are those who entered.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -182,14 +182,15 @@ def tenure_counts(
     if weight and not has_fee(data):
         raise text.DataError("counts.no_fee")
     name = definitions.spells(data, definition)
-    sources, segments, changes = _divided(data, by)
+    sources, segments, changing = _divided(data, by)
+    changes = any(changing)
     block = f"s.customer % {BLOCKS}" if blocks else "0"
     chosen = {"wanted": WANTED[spells], "block": block} | (WEIGHTED if weight else UNWEIGHTED)
     place = _place(data, name, crossing(sources), PIECES if changes else TENURES, chosen)
     values, sums = {"definition": name, "as_of": data.as_of}, ", ".join(_sums(weight, MOVES if changes else ()))
     if changes:  # kept for a moment, because customers have to be counted by level too
         data.con.run(f"CREATE OR REPLACE TEMP TABLE tenures AS {place}", values)
-        frame, sizes = data.con.frame(TENURE_COUNTS.format(tenures="", sums=sums)), _sizes(data, segments)
+        frame, sizes = data.con.frame(TENURE_COUNTS.format(tenures="", sums=sums)), _sizes(data, segments, changing)
         data.con.run("DROP TABLE tenures")
     else:
         frame, sizes = data.con.frame(TENURE_COUNTS.format(tenures=f"tenures AS ({place}),", sums=sums), values), None
@@ -204,16 +205,16 @@ def tenure_counts(
 
 def _divided(
     data: Any, by: str | Recent | Sequence[str | Recent] | None
-) -> tuple[list[str], tuple[Segment, ...], bool]:
-    """Whatever divides the customers: sources of levels, their segments, and whether a customer can change level."""
+) -> tuple[list[str], tuple[Segment, ...], list[bool]]:
+    """Whatever divides the customers: sources of levels, their segments, and whether a customer can change in each."""
     wanted = [by] if isinstance(by, str | Recent) else list(dict.fromkeys(by or ()))
     if len(wanted) > 1 and any(is_tenure(data, each) for each in wanted):
         raise text.UsageError("counts.tenure_covariate", name=next(each for each in wanted if is_tenure(data, each)))
     found = [
         recent_levels(data, each) if isinstance(each, Recent) else segment(data, each) for each in wanted or [None]
     ]
-    changes = any(isinstance(each, Recent) or changes_over_time(data.spec.segments[each]) for each in wanted)
-    return [source for source, _ in found], tuple(division for _, division in found), changes
+    changing = [isinstance(each, Recent) or changes_over_time(data.spec.segments[each]) for each in wanted]
+    return [source for source, _ in found], tuple(division for _, division in found), changing
 
 
 def _place(data: Any, name: str, source: str, statement: str, chosen: dict[str, str]) -> str:
@@ -244,12 +245,13 @@ def _sums(weight: str | None, moves: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _sizes(data: Any, segments: tuple[Segment, ...]) -> pd.DataFrame:
-    """Count the customers of every level, each once."""
+def _sizes(data: Any, segments: tuple[Segment, ...], changing: list[bool]) -> pd.DataFrame:
+    """Count the customers of every level of the segments in which a customer can change, each once."""
     parts = []
     for i, division in enumerate(segments, start=1):
-        level = f"split_part(level, '{BETWEEN}', {i})" if len(segments) > 1 else "level"
-        parts.append(data.con.frame(SIZES.format(level=level)).assign(segment=division.name))
+        if changing[i - 1]:
+            level = f"split_part(level, '{BETWEEN}', {i})" if len(segments) > 1 else "level"
+            parts.append(data.con.frame(SIZES.format(level=level)).assign(segment=division.name))
     return pd.concat(parts, ignore_index=True).set_index(["segment", "level"])
 
 

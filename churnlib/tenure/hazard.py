@@ -298,7 +298,7 @@ def _table(frame, patterns, model: cox.CoxModel, std_error, sizes, conf_level: f
     rows = []
     for name, reference in model.references.items():
         sums = of_pattern.groupby(patterns[name].reindex(of_pattern.index).to_numpy()).sum()
-        customers = sums["n_entered"] if sizes is None else sizes.loc[name, "n_customers"]
+        customers = sizes.loc[name, "n_customers"] if sizes is not None and name in sizes.index else sums["n_entered"]
         for level in (reference, *(v for c, v in model.terms if c == name)):
             row = {"covariate": name, "level": level, "n_customers": customers[level]}
             row |= {"n_events": sums["n_events"][level], "is_reference": level == reference}
