@@ -3,6 +3,7 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from counted import ABOUT, months
@@ -152,3 +153,12 @@ def test_coarse_types_print_their_mapping():
 def test_a_window_with_too_few_answers_is_widened_to_a_year():
     few, many = (counted({"price": n}, n, {}, months(12))[1] for n in (5, 10))
     assert (enough_periods(few), enough_periods(many), enough_periods(few, 24)) == (12, 3, 24)
+
+
+def test_no_hidden_reason_can_be_had_from_the_mentions():
+    shown = stated_reasons(*counted({"price": 60, "service": 30, "trust": 12, "product": 3}, 100, {})).shown
+    rows = shown.set_index("reason")
+    assert rows.loc[["price", "service", "trust"], "share"].notna().all() and np.isnan(rows.loc["product", "share"])
+    assert np.isnan(rows.loc["trust", "share_mentions"])  # else 105 mentions less the others' would be product's
+    plain = stated_reasons(*counted({"price": 60, "service": 30, "trust": 12}, 100, {})).shown
+    assert plain.set_index("reason").loc[["price", "service", "trust"], "share_mentions"].notna().all()

@@ -77,7 +77,8 @@ def test_the_wide_table_has_a_column_a_level_in_their_order():
 
 def test_the_size_of_a_tiny_level_is_hidden():
     wide = reasons_across(*stated({"s": (100, {"price": 20}), "n": (3, {"price": 2})})).summary("en")
-    assert list(wide.columns) == ["Kind", "South (n = 100)", "North"] and wide.iloc[0, 2] == "—"
+    assert list(wide.columns) == ["Kind", "South", "North"]  # 102 in all would give North's away
+    assert (wide.iloc[:, 1:] == "—").all(axis=None)
 
 
 def test_outcomes_add_up_in_every_month():

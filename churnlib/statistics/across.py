@@ -14,7 +14,8 @@ from churnlib.intervals import difference, wilson
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
 from churnlib.statistics.followup import place_label
-from churnlib.statistics.reasons import reason_label, within
+from churnlib.statistics.reasons import reason_label
+from churnlib.statistics.reasonshares import within
 from churnlib.text import Label
 
 WIDEST = 12  # columns that a heat map has room for
@@ -60,8 +61,8 @@ class SharesAcross(Result):
     @property
     def shown(self) -> pd.DataFrame:
         hides = ("n", "n_base", "share", "ci_lower", "ci_upper", "share_others", "gap", "gap_lower", "gap_upper")
-        # reasons can be several, so they add up to nothing; outcomes and places do, in rows and in columns
-        margins = {} if self.what == "reason" else {"within": ("column",), "across": ("code",)}
+        # a respondent can name several reasons, so they add up in their rows alone; others in columns, too
+        margins = {"across": ("code",)} if self.what == "reason" else {"within": ("column",), "across": ("code",)}
         return disclosure.protect(self.table, self.about, count="n", base="n_base", hides=hides, **margins)
 
     @property

@@ -13,7 +13,8 @@ from churnlib.about import Period
 from churnlib.intervals import wilson
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
-from churnlib.statistics.reasons import ANSWERED, within
+from churnlib.statistics.reasons import ANSWERED
+from churnlib.statistics.reasonshares import within
 from churnlib.text import Label
 
 NOWHERE = ("", "不清楚", "不详", "未知", "不知道", "unknown", "not known")  # of places: nothing is known

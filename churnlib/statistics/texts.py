@@ -14,7 +14,8 @@ from churnlib.intervals import wilson
 from churnlib.show import disclosure
 from churnlib.show.results import Column, Finding, Result, Statement
 from churnlib.statistics.agreement import cohens_kappa
-from churnlib.statistics.reasons import reason_label, within
+from churnlib.statistics.reasons import reason_label
+from churnlib.statistics.reasonshares import within
 from churnlib.text import Label
 
 UNCODED = "uncoded"

@@ -13,7 +13,8 @@ from churnlib.about import Period
 from churnlib.intervals import wilson
 from churnlib.show import disclosure
 from churnlib.show.results import Column, Finding, Result, Statement
-from churnlib.statistics.reasons import reason_label, within
+from churnlib.statistics.reasons import reason_label
+from churnlib.statistics.reasonshares import within
 
 
 @dataclass(frozen=True, kw_only=True)
