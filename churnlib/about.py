@@ -232,9 +232,10 @@ class About:
         are recorded as such.
     baseline : Baseline or None
         What the data set declares as usual.
-    delay : (int, int)
-        Days after an event from which, and up to which, churn due to it begins to be counted: under an inactivity
-        definition one limit less a usual gap, and one limit; none where the contract's end is recorded.
+    delay : (int, int, int)
+        Days after an event from which churn due to it may be counted, from which most of it is, and from which all of
+        it is: under an inactivity definition one limit less two usual gaps, less one, and one limit; none where the
+        contract's end is recorded.
     reported : Period or None
         The report's own period, where these counts are by another unit.
     min_denominator, privacy_k : int
@@ -264,7 +265,7 @@ class About:
     reason_lists: tuple[tuple[str, str, Label, tuple[str, ...]], ...] = ()
     reason_actions: tuple[tuple[str, Label], ...] = ()
     baseline: Baseline | None = None
-    delay: tuple[int, int] = (0, 0)
+    delay: tuple[int, int, int] = (0, 0, 0)
     reported: Period | None = None
     earliest_churn: float = 0.0
     min_denominator: int = 30

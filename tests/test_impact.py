@@ -135,13 +135,13 @@ def test_churn_that_is_counted_a_limit_later_is_looked_for_a_limit_later():
     groups = with_events(by_level(levels), event("2025-04-02", "region=south"))
     whole = with_events(period_counts([360] * 36, opening=40_000), event("2025-04-02", "region=south"))
     for counts in (groups, whole):
-        counts.about = replace(counts.about, delay=(68, 90))
+        counts.about = replace(counts.about, delay=(46, 68, 90))
     result = event_effects(whole, [groups])
     row = result.table.iloc[0]
     assert (row["first"], row["last"], row["state"]) == ("2025-06", "2025-12", "consistent")
     assert row.ci_lower <= 20_000 * 0.018 * 0.5 * 7 <= row.ci_upper
     assert result.notes[0].key == "impact.note.delay" and "68 days" in result.notes[0].say("en")
-    whole.about = replace(whole.about, delay=(300, 330))
+    whole.about = replace(whole.about, delay=(270, 300, 330))
     late = event_effects(whole, [groups]).table.iloc[0]  # nothing of it can be counted yet
     assert (late["state"], late["first"]) == ("recent", "2026-01")
 

@@ -223,16 +223,17 @@ def countable_from(data: Any, definition: str | None = None) -> date:
     return data.observed_from
 
 
-def delay(data: Any, definition: str | None = None) -> tuple[int, int]:
-    """Give how many days after its occasion churn begins to be counted, and by when it has begun (see `About`)."""
+def delay(data: Any, definition: str | None = None) -> tuple[int, int, int]:
+    """Give how many days after its occasion churn may be counted, mostly is, and is in full (see `About`)."""
     name, declared = declared_definition(data, definition)
     spells(data, name)
     if declared.kind == "inactivity":
         return inactivity.delay(data, name, declared)
     if declared.kind == "value_decline":
         months = decline.months_in(declared.sustained)
-        return round((months - 1) * inactivity.MONTH), round(months * inactivity.MONTH)
-    return 0, 0
+        first = round((months - 1) * inactivity.MONTH)
+        return first, first, round(months * inactivity.MONTH)
+    return 0, 0, 0
 
 
 def _contract_end(data: Any, name: str, declared: Any) -> None:

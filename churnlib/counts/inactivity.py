@@ -161,11 +161,12 @@ def countable_from(data: Any, name: str, declared: Any) -> date:
     return data.con.value(COUNTABLE_FROM.format(limit=after(declared.limit, str(usual))), {"day": data.observed_from})
 
 
-def delay(data: Any, name: str, declared: Any) -> tuple[int, int]:
-    """Give after how many days churn due to an event begins to be counted, and by when it has.
+def delay(data: Any, name: str, declared: Any) -> tuple[int, int, int]:
+    """Give after how many days churn due to an event may be counted, mostly is, and is in full.
 
-    Who stays away because of it was last there up to a usual gap before it; one limit later that silence is churn.
+    Who stays away because of it was last there up to a usual gap before it, some two; one limit later that silence is
+    churn.
     """
     usual = data.con.value("SELECT max(days) FROM usual_gaps WHERE definition = ?", [name])
     days = {"days": 1.0, "months": MONTH, "gaps": usual}[declared.limit.unit] * declared.limit.n
-    return max(round(days - usual), 0), round(days)
+    return max(round(days - 2 * usual), 0), max(round(days - usual), 0), round(days)

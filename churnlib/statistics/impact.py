@@ -105,7 +105,7 @@ class EventEffects(Result):
     def notes(self) -> tuple[Statement, ...]:
         if not len(self.table):
             return ()
-        first, full = self.about.delay
+        _, first, full = self.about.delay
         late = (Statement("impact.note.delay", {"first": first, "full": full}),) if full else ()
         method = Statement("impact.note.method", {"before": BEFORE})
         placebo = Statement("impact.note.placebo", {"least": PLACEBOS, "vague": VAGUE})
@@ -199,7 +199,7 @@ def _row(case: Case, cases: list[Case], source, divided: dict, periods: list[str
     lost = float(series.lost[case.at : end + 1].sum())
     if size < about.min_denominator or lost < about.privacy_k:
         return row | {"state": "small"}
-    effect = effect_of(series, case.at, end)
+    effect = effect_of(series, case.at, end, skip=case.at - case.clean)
     state = _state(effect, bool(controls), bool(others))
     if state not in ESTIMATED:
         return row | {"state": state, "n_lost": lost, "n_placebos": effect.n_placebos}
@@ -225,7 +225,7 @@ def _unfit(case: Case, controls: list[str], others: list[Case], end: int) -> str
     """Why an event cannot be judged, if so."""
     if case.segment == "?":
         return "nobody"
-    if case.at < BEFORE:
+    if case.clean < BEFORE:
         return "short"
     if end - case.at + 1 < AFTER:
         return "recent"

@@ -162,8 +162,8 @@ def _iterated(y: np.ndarray, x: np.ndarray, offset: np.ndarray, n: np.ndarray | 
     return effect, mean, np.maximum(mean if n is None else mean * (1 - mean / n), 1e-12)
 
 
-def effect_of(series: Series, at: int, end: int, first: int = 0) -> Effect:
-    """Estimate what happened from period `at` to `end` against what came before, from `first` on.
+def effect_of(series: Series, at: int, end: int, skip: int = 0) -> Effect:
+    """Estimate what happened from period `at` to `end` against what came before.
 
     The excess is what was lost less what the periods before lead to expect, whatever course the effect takes. Its
     standard error is calibrated by placebo dates: the same is done for dates before the event, where nothing
@@ -174,27 +174,29 @@ def effect_of(series: Series, at: int, end: int, first: int = 0) -> Effect:
     series : Series
     at, end : int
         First and last period judged.
+    skip : int
+        Periods just before it that are taken neither for what came before nor for the effect.
 
     Returns
     -------
     Effect
     """
-    excess, error, expected, freedom, carried = _excess(series, first, at, end)
-    placebos = [_excess(series, first, k, k + span)[:2] for k, span in _placebo_dates(first, at, end)]
+    excess, error, expected, freedom, carried = _excess(series, at, end, skip)
+    placebos = [_excess(series, k, k + span, skip)[:2] for k, span in _placebo_dates(at, end, skip)]
     ratios = np.array([found / spread for found, spread in placebos])
     placebo = float((ratios**2).mean()) if len(ratios) >= PLACEBOS else 1.0
     widening = float(np.sqrt(max(1.0, placebo)))
     half = t.ppf(0.975, freedom) * widening * error
     p_value = float(2 * t.sf(abs(excess) / (widening * error), freedom))
     doubt = "placebo" if widening > 1.5 else "course" if carried > 0.5 else "few"
-    course = _level_and_slope(series, first, at, end)
+    course = _level_and_slope(series, at, end)
     return Effect(excess, excess - half, excess + half, expected, p_value, widening, len(ratios), doubt, *course)
 
 
-def _placebo_dates(first: int, at: int, end: int) -> list[tuple[int, int]]:
+def _placebo_dates(at: int, end: int, skip: int) -> list[tuple[int, int]]:
     """Dates that leave enough periods before them, with the length judged after them, all before the event."""
     span = min(end - at, PLACEBO_AFTER - 1)
-    return [(k, span) for k in range(first + BEFORE, at - span)]
+    return [(k, span) for k in range(BEFORE + skip, at - skip - span)]
 
 
 def _design(series: Series, rows: slice, trend: bool) -> np.ndarray:
@@ -204,13 +206,13 @@ def _design(series: Series, rows: slice, trend: bool) -> np.ndarray:
     return np.column_stack([*columns, series.terms])[rows]
 
 
-def _excess(series: Series, first: int, at: int, end: int) -> tuple[float, float, float, int, float]:
+def _excess(series: Series, at: int, end: int, skip: int) -> tuple[float, float, float, int, float]:
     """Excess, its standard error, expected losses, freedom, and which part of the variance comes from the fit.
 
     All from a regression of the periods before.
     """
-    before, after = slice(first, at), slice(at, end + 1)
-    trend = at - first >= WITH_TREND
+    before, after = slice(0, at - skip), slice(at, end + 1)
+    trend = at - skip >= WITH_TREND
     design = _design(series, slice(None), trend)
     used = np.ptp(design[before], axis=0) > 0
     used[0] = True
@@ -225,12 +227,12 @@ def _excess(series: Series, first: int, at: int, end: int) -> tuple[float, float
     return float(excess), float(error), float(expected.sum()), fit.freedom, float(share)
 
 
-def _level_and_slope(series: Series, first: int, at: int, end: int):
+def _level_and_slope(series: Series, at: int, end: int):
     """Rate ratios of the step at the event and of the slope after it."""
-    rows = slice(first, end + 1)
+    rows = slice(0, end + 1)
     i = np.arange(len(series.lost))[rows]
-    design = _design(series, rows, at - first >= WITH_TREND)
-    used = np.ptp(design[: at - first], axis=0) > 0
+    design = _design(series, rows, at >= WITH_TREND)
+    used = np.ptp(design[:at], axis=0) > 0
     used[0] = True
     event = [(i >= at) * 1.0] + ([np.clip(i - at, 0, None) * 1.0] if end - at + 1 >= WITH_SLOPE else [])
     control = None if series.control_lost is None else series.control_lost[rows]

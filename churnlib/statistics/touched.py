@@ -29,6 +29,8 @@ class Case:
         Whom they touched, in that segment.
     named : dict
         Segment -> levels, of every segment that their scope names: none of these is a clean comparison.
+    clean : int
+        Index of the first period in which some of their effect may be counted: what was before says what is usual.
     at : int
         Index of the first period in which their effect can be counted; the number of periods when none has come yet.
     full : int
@@ -39,6 +41,7 @@ class Case:
     segment: str
     levels: tuple[str, ...]
     named: dict[str, tuple[str, ...]]
+    clean: int
     at: int
     full: int
 
@@ -51,17 +54,17 @@ class Case:
         return (self.segment, self.levels) == (other.segment, other.levels)
 
 
-def event_cases(events: Sequence[Event], divided: dict, periods: list[str], delay: tuple[int, int]) -> list[Case]:
+def event_cases(events: Sequence[Event], divided: dict, periods: list[str], delay: tuple[int, ...]) -> list[Case]:
     """Put events on the same customers together that begin within `JOINT` periods of each other.
 
     Events whose effect was counted before the first period, or that lie after the last one, are left out.
     """
     found: list[Case] = []
     for event in sorted(events, key=lambda e: e.date):
-        at, full = (place(event, days, periods) for days in delay)
+        clean, at, full = (place(event, days, periods) for days in delay)
         if at is None or event.date > period_values(periods[-1:])[0].last:
             continue
-        case = Case((event,), *touched(event, divided), at=at, full=full)
+        case = Case((event,), *touched(event, divided), clean=clean or 0, at=at, full=full)
         joined = next((c for c in reversed(found) if c.same(case)), None)
         if joined is not None and at - joined.at < JOINT:
             both = replace(joined, events=(*joined.events, event), full=full, named=joined.named | case.named)
