@@ -162,3 +162,11 @@ def test_no_hidden_reason_can_be_had_from_the_mentions():
     assert np.isnan(rows.loc["trust", "share_mentions"])  # else 105 mentions less the others' would be product's
     plain = stated_reasons(*counted({"price": 60, "service": 30, "trust": 12}, 100, {})).shown
     assert plain.set_index("reason").loc[["price", "service", "trust"], "share_mentions"].notna().all()
+
+
+def test_without_fees_no_money_is_told():
+    mentions, response = counted({"price": 60}, 100, {})
+    mentions.frame[["fee_lost", "fee_lost2"]] = np.nan
+    response.frame[["fee_told", "fee_told2"]] = np.nan
+    table = stated_reasons(mentions, response).table
+    assert table[["fee_lost", "fee_share"]].isna().all(axis=None)

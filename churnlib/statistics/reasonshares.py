@@ -13,10 +13,23 @@ from churnlib.intervals import difference, wilson
 
 @dataclass(frozen=True)
 class Window:
+    """What was said in some periods together.
+
+    Attributes
+    ----------
+    mentions : pandas.DataFrame
+        One row per reason: `n_named`, `n_mentions`, `fee_lost`, `fee_lost2`; the unknown always among them.
+    n_churned, n_respondents : int
+    fee : (float, float)
+        Monthly fees of the respondents: sum, and sum of squares; NaN without fees.
+    versions : dict of str to int
+        Respondents by version of the list.
+    """
+
     mentions: pd.DataFrame
     n_churned: int
     n_respondents: int
-    fee: tuple[float, float]  # of the respondents: sum, and sum of squares
+    fee: tuple[float, float]
     versions: dict[str, int]
 
 
@@ -28,15 +41,16 @@ def add_up(mentions, response, level: str, first: Period, last: Period) -> Windo
     named = mentions.frame[(mentions.frame["level_of_list"] == level) & within(mentions.frame, first, last)]
     asked = response.frame[within(response.frame, first, last)]
     sums = named.groupby("reason")[_SUMS].sum(min_count=1)
+    fee = (asked["fee_told"].sum(min_count=1), asked["fee_told2"].sum(min_count=1))
     unknown = {"group": "unknown", "reason": "unknown.other"}.get(level, "other")
     if unknown not in sums.index:  # shown also when nobody said so
-        sums.loc[unknown] = 0
+        sums.loc[unknown] = [0, 0, 0 * fee[0], 0 * fee[1]]
     told = asked[asked["n_respondents"] > 0].groupby("version")["n_respondents"].sum()
     return Window(
         mentions=sums.reset_index().astype({"n_named": int, "n_mentions": int}),
         n_churned=int(asked["n_customers"].sum()),
         n_respondents=int(asked["n_respondents"].sum()),
-        fee=(asked["fee_told"].sum(min_count=1), asked["fee_told2"].sum(min_count=1)),
+        fee=fee,
         versions={str(name): int(n) for name, n in told.items()},
     )
 
