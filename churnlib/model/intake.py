@@ -149,7 +149,8 @@ def _take_source(
     unread = [] if table == "customers" else [column for column in found.columns if column not in read]
     if "customer_id" in hows:
         how = hows["customer_id"]
-        engine.run(MEET.format(value=how.value, raw=quote(raw), join=how.join))
+        distinct = f"(SELECT DISTINCT {quote(how.column)} FROM {quote(raw)})"  # noqa: S608 (quoted): each id once
+        engine.run(MEET.format(value=how.value, raw=distinct, join=how.join))
     _fill(engine, spec, table, number, source, raw, hows, unread)
     private = {n for n, kind in kinds.items() if n in spec.roles.personal or kind == "id"}
     for name, how in hows.items():
