@@ -1,0 +1,56 @@
+"""What events did, on the simulated companies in full: the intervals hold what is known to be due to each of them."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import churnlib as churn
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+def lost_to(truth: dict, segment: str, level: str, causes: list[str], first: str, last: str) -> float:
+    """The losses that the simulation put down to some causes from one month to another, above those of the year before.
+
+    The year before ends six months earlier, where nothing of the event can have been counted yet.
+    """
+    start, end = truth["months"].index(first), truth["months"].index(last) + 1
+    series = sum(np.array(truth["expected"][segment][level][cause]) for cause in causes)
+    return float(series[start:end].sum() - series[max(start - 18, 0) : start - 6].mean() * (end - start))
+
+
+@cache
+def effects(name: str):
+    data = churn.open_dataset(name)
+    table = churn.event_effects(churn.period_counts(data), churn.scope_counts(data)).table
+    truth = json.loads((data.folder / "truth.json").read_text("utf-8"))
+    return {str(row.event.en): row for row in table.itertuples()}, truth
+
+
+CASES = [
+    ("telecom", "core network outage in South China", "consistent", "region 华南", ["outage", "complaint_wave"]),
+    ("telecom", "competitor's half-price offer (ages 25-34)", "consistent", "age 25-35", ["competitor"]),
+    ("telecom", "prepaid prices up 12 %", "consistent", "payment 预付费", ["price_rise"]),
+    ("bank", "a rival lends at lower rates", "consistent", "loan 100+", ["rate"]),
+    ("dairy", "a food-safety crisis of the industry", "coincides", "all all", ["crisis"]),  # with the measures after it
+    ("logistics", "listings without review", "coincides", "side 车主", ["stale"]),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "event", "state", "touched", "causes"), CASES)
+def test_intervals_hold_what_the_simulation_put_down_to_each_event(name, event, state, touched, causes):
+    found, truth = effects(name)
+    row = next(row for told, row in found.items() if told.startswith(event))
+    due = lost_to(truth, *touched.split(), causes, row.first, row.last)
+    assert row.state == state and row.ci_lower <= due <= row.ci_upper and due > 0
+
+
+@pytest.mark.slow
+def test_training_drawn_by_lot_kept_the_customers_that_it_kept():
+    found, truth = effects("bank")
+    row = found["service training in six branches"]
+    assert row.state == "consistent" and row.ci_lower <= -truth["avoided"]["training"] <= row.ci_upper
