@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnlib.about import Period
+from churnlib.show.display import block
 from churnlib.statistics.cohort import cohort_retention
 from churnlib.statistics.cohortcells import COMPLETE, EMPTY, OPEN, PARTLY, SMALL, cell_states
 
@@ -84,3 +85,10 @@ def test_newer_cohorts_are_compared_with_those_of_a_year_before():
     head = cohort_retention(cohorts(kept)).findings[0]
     assert head.key == "cohort.newest.fall" and head.tone == "worse"
     assert head.values["change"] == pytest.approx(-0.1) and head.values["upper"] < 0
+
+
+def test_a_full_heat_map_stays_a_small_drawing_with_text():
+    # its hatching once made it so large that it became a picture
+    kept = {str(ABOUT.period.shift(-i)): [1000 - 10 * age for age in range(i + 2)] for i in range(24)}
+    made = block(cohort_retention(cohorts(kept)))
+    assert made["svg"] and len(made["svg"]["zh"]) < 100_000 and made["png"] is None

@@ -26,7 +26,7 @@ from churnlib.show.plots.palette import HEAT, PALETTE, SERIES
 
 POINTS = 200  # of a drawn curve, at most
 CELL = 58  # widest cell of a heat map
-HATCHES = {"partly": "////", "open": "...."}
+HATCHES = {"partly": "////", "open": "---"}
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def heat_map(
     values : one sequence a row
         Shown, without the unit, in cells whose state is "complete"; also, in grey on hatching, in "partly" ones.
     states : one sequence a row of {"complete", "partly", "open", "empty", "small"}
-        Partly observed cells are hatched, open ones dotted, "small" ones show "·", "empty" ones nothing.
+        Partly observed cells are hatched, open ones ruled, "small" ones show "·", "empty" ones nothing.
     n : sequence of int, optional
         Customers of each row, written beside its name.
     footer : (name, values), optional
