@@ -72,7 +72,10 @@ def block(name="churn_rate", findings=None, kpis=(), rows=(("华南", "2.31%"),)
             "folded": False,
             "more": 0,
         },
-        "sheet": {"columns": [{"label": label["label"], "formats": [None]} for label in labels], "rows": list(rows)},
+        "sheet": {
+            "columns": [{"label": label["label"], "formats": [None]} for label in labels],
+            "rows": [list(row) for row in rows],
+        },
         "data": {"name": f"{name}.csv", "columns": [{**label, "unit": "text"} for label in labels], "csv": csv},
         "kpis": list(kpis),
     }

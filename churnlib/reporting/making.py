@@ -149,20 +149,29 @@ class Making:
         made = between.now(prepared.about, revision, all_kpis(chapters), rules, prepared.ledger)
         return between.since(prepared.about, [path for path in earlier if path], made)
 
-    def _render(self, content: render.Content) -> dict[str, str]:
+    def _render(self, content: render.Content) -> dict[str, dict[str, str]]:
+        """Give the verified texts: kind -> language -> HTML."""
         request = self.request
         with self.steps.step("render", languages=list(request.languages)):
-            pages = {language: render.page(content, language) for language in request.languages}
+            made = {"html": {language: render.page(content, language) for language in request.languages}}
+            if "mail" in request.formats:
+                made["mail"] = {language: self._mail(content, language) for language in request.languages}
             blocks = [block["data"]["csv"] for chapter in content.chapters for block in chapter.blocks]
             names = {*names_in(request.spec), *_texts_of(blocks), content.run_id, *map(str, request.unit or ())}
             names |= {
                 name for chapter in content.chapters for block in chapter.blocks for name in block.get("names", ())
             }
             names |= {words for notes in content.notes.values() for words in notes.words()}
-            verify(pages, names)
-        return pages
+            for pages in made.values():
+                verify(pages, names)
+        return made
 
-    def _publish(self, content: render.Content, things: dict[str, Any], pages: dict[str, str]) -> tuple[Path, list]:
+    def _mail(self, content: render.Content, language: str) -> str:
+        kinds = ("html", *(kind for kind in self.request.formats if kind != "mail"))
+        files = [formats.name(kind, self.request.period, language) for kind in kinds]
+        return formats.mail(render.context(content, language), files)
+
+    def _publish(self, content: render.Content, things: dict[str, Any], pages: dict[str, dict]) -> tuple[Path, list]:
         request, made = self.request, self.work / "report"
         with self.steps.step("publish", revision=content.revision):
             self._write(content, pages, made)
@@ -177,21 +186,19 @@ class Making:
         page = revision / formats.name("html", request.period, request.languages[0])
         return page, content.warnings + content.doubts
 
-    def _write(self, content: render.Content, pages: dict[str, str], made: Path) -> None:
+    def _write(self, content: render.Content, pages: dict[str, dict[str, str]], made: Path) -> None:
         """Write the report in all its forms."""
         request, about = self.request, content.prepared.about
         made.mkdir()
-        for language, html in pages.items():
+        for language in request.languages:
             path = {kind: made / formats.name(kind, request.period, language) for kind in formats.NAMES}
-            path["html"].write_text(html, "utf-8", newline="\n")
-            report = render.context(content, language)
+            for kind, texts in pages.items():
+                path[kind].write_text(texts[language], "utf-8", newline="\n")
             if "xlsx" in request.formats:
+                report = render.context(content, language)
                 formats.write_workbook(path["xlsx"], report, all_kpis(content.chapters), about)
             if "pdf" in request.formats:
                 formats.print_page(path["html"], path["pdf"], content.generated)
-            if "mail" in request.formats:
-                files = [path[kind].name for kind in ("html", *request.formats) if kind != "mail"]
-                path["mail"].write_text(formats.mail(report, files), "utf-8", newline="\n")
 
     def _manifest(self, content: render.Content, things: dict[str, Any], made: Path) -> dict[str, Any]:
         request = self.request
