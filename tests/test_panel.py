@@ -7,6 +7,7 @@ from toy import ACTIVITY, ASSIGNMENTS, CONTACTS, toy
 
 from churnlib import counts, text
 from churnlib.counts.exposures import drivers_of
+from churnlib.model import schema
 from churnlib.model.schema import Spec
 
 DRIVERS = {
@@ -124,3 +125,49 @@ def test_a_driver_has_one_source_and_its_options():
     ):
         with pytest.raises(ValueError, match="driver|option"):
             Spec.model_validate({"title": "t", "as_of": "2025-01-01", "tables": {}, "drivers": {"d": wrong}})
+
+
+DECLARED = """\
+title: t
+as_of: 2026-01-12
+observed_from: 2024-01-01
+tables:
+  customers: {file: c.csv, columns: {customer_id: id, start_date: s, end_date: e, phone: p, age: a}}
+  contacts: {file: k.csv, columns: {customer_id: id, date: d, kind: {column: k, values: {上门: home_visit}}}}
+segments: {region: {column: age}}
+drivers:
+  visit: {group: service, contact: home_visit}
+  young:
+    group: product
+    segment: region
+roles: {personal: [phone]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "named"),
+    [
+        ("group: product", "group: prodcut", 11, "product"),
+        ("home_visit}\n", "home_vist}\n", 9, "home_visit"),
+        ("segment: region", "segment: regoin", 12, "region"),
+        ("segment: region", "column: phone", 12, "phone"),
+        ("segment: region", "column: agge", 12, "age"),
+        ("segment: region", "column: age\n    bins: [25]", 13, "age"),
+        ("segment: region", "assignment: manager", 12, "assignments"),
+        ("segment: region", "event: outage", 12, "events"),
+        ("segment: region", "segmnet: region", 12, "segment"),
+        ("segment: region", "months: 3", 10, "segment"),
+        ("segment: region", "event: a\n    bins: [1]", 10, "bins"),
+        ("segment: region", "segment: region\n    months: soon", 13, "soon"),
+    ],
+)
+def test_a_wrong_driver_is_told_with_its_key_line_and_near_misses(tmp_path, old, new, line, named):
+    path = tmp_path / "dataset.yml"
+    path.write_text(DECLARED, "utf-8")
+    schema.load(path)
+    path.write_text(DECLARED.replace(old, new), "utf-8")
+    for language in text.LANGUAGES:
+        text.set_language(language)
+        with pytest.raises(text.DataError) as problem:
+            schema.load(path)
+        assert named in str(problem.value) and f"{line}" in str(problem.value), str(problem.value)

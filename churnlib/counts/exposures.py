@@ -111,17 +111,18 @@ UNION ALL SELECT customer, $driver, start_date, {opening} - 1, 2 FROM ends WHERE
 # has been seen for the whole base can fall below it.
 FALLING = """
 INSERT INTO stretches_exposed
-WITH sums AS (
-  SELECT customer, {place} AS place, sum({measure}) AS size FROM activity
-  WHERE date <= $as_of {kinds} GROUP BY customer, {place}
+WITH facts AS (
+  SELECT customer, {place} AS place, {measure} AS size, 1 AS seen, CAST(NULL AS DATE) AS seen_on FROM activity
+  WHERE date <= $as_of {kinds}
+  UNION ALL SELECT customer, {trial_place}, 0, 0, seen_on FROM trials
 ),
 grid AS (
-  SELECT customer, place, size, CAST(NULL AS DATE) AS seen_on FROM sums
-  UNION ALL SELECT customer, {trial_place}, 0, seen_on FROM trials
+  SELECT customer, place, CAST(sum(size) AS BIGINT) AS size, max(seen) AS seen, max(seen_on) AS seen_on
+  FROM facts GROUP BY customer, place
 ),
 looked AS (
   SELECT customer, seen_on, place,
-    min(CASE WHEN seen_on IS NULL THEN place END) OVER (PARTITION BY customer) AS first_place,
+    min(CASE WHEN seen = 1 THEN place END) OVER (PARTITION BY customer) AS first_place,
     sum(size) OVER (PARTITION BY customer ORDER BY place NULLS LAST RANGE BETWEEN {recent}) AS recent,
     sum(size) OVER (PARTITION BY customer ORDER BY place NULLS LAST RANGE BETWEEN {base}) AS base
   FROM grid

@@ -44,7 +44,7 @@ class AttributableReasons(Result):
     table : pandas.DataFrame
         One row per driver, one per `reason_group` (`driver` is null) and one for the rest (`reason_group`
         "unexplained"). `n_exposed` (customer-months at risk under it, in the window), `n_churned` (lost in them; of the
-        rest's row: all losses), `attributable` with `ci_lower`, `ci_upper` (customers), `share` of all losses with
+        rest's row: all of both), `attributable` with `ci_lower`, `ci_upper` (customers), `share` of all losses with
         `share_ci_lower`, `share_ci_upper`, `p_value`, `reported` (beyond chance, all groups and drivers considered),
         `alone` (attributable if it alone were at its reference), `crude` (Levin's formula, a check), `modifiable`,
         `state` ("estimated", "few" events, "entangled" with the calendar or other drivers, "absent").
@@ -90,6 +90,8 @@ class AttributableReasons(Result):
             self.table, self.about, count="n_churned", base="n_exposed", hides=(*hides, "alone", "crude", "p_value")
         )
         estimated = np.where(table["reported"], "reported", "chance")
+        names = zip(table["label"], table["driver"].notna(), strict=True)
+        table["label"] = [Label(*(f"· {word}" for word in label)) if own else label for label, own in names]
         return table.assign(verdict=np.where(table["state"] == "estimated", estimated, table["state"]))
 
     @property
@@ -152,7 +154,8 @@ class AttributableReasons(Result):
         return tuple(out)
 
     def plot(self, ax=None):
-        rows = self.shown[self.shown["driver"].notna() & (self.shown["state"] == "estimated")]
+        shown = self.shown.assign(label=self.table["label"])
+        rows = shown[shown["driver"].notna() & (shown["state"] == "estimated")]
         rows = rows[rows["attributable"].notna()]
         if rows.empty:
             return None
@@ -212,7 +215,8 @@ def attributable_reasons(counts, *, window: int = WINDOW) -> AttributableReasons
     table["n_exposed"], table["n_churned"], table["crude"] = exposed_losses(panel, inside, parts)
     table["alone"] = [*losses_alone(panel, fit, inside), *[np.nan] * (len(groups) + 1)]
     table["state"] = _states(panel, fit, inside, parts)
-    table = _named(table, drivers, groups, n_churned, about.conf_level)
+    table.loc[table.index[-1], "n_exposed"] = int(panel.n[inside].sum())
+    table = _named(table, drivers, groups, n_churned, about)
     calibration, p = calibrated(panel, fit, inside)
     controls = [f.label for f in counts.factors[:n_controls]]
     bounds = tuple(Period.parse(months[i]) for i in (0, -1)) if months else (about.period, about.period)
@@ -246,12 +250,16 @@ def _states(panel: Panel, fit: Fit, inside: np.ndarray, parts: np.ndarray) -> li
     ]
 
 
-def _named(table: pd.DataFrame, drivers, groups: list[str], n_churned: int, conf_level: float) -> pd.DataFrame:
+def _named(table: pd.DataFrame, drivers, groups: list[str], n_churned: int, about) -> pd.DataFrame:
     """Name the rows, turn the last one (all drivers) into the unexplained rest, and judge what is beyond chance."""
-    k, total = len(drivers), table.index[-1]
+    k, total, own = len(drivers), table.index[-1], dict(about.reason_groups)
     table["reason_group"] = [f.group for f in drivers] + groups + [UNEXPLAINED]
     table["driver"] = [f.name for f in drivers] + [None] * (len(groups) + 1)
-    table["label"] = [f.label for f in drivers] + [reason_label(g) for g in groups] + [text.label("attributable.rest")]
+    table["label"] = (
+        [f.label for f in drivers]
+        + [reason_label(g, about, "own" if g in own else "group") for g in groups]
+        + [text.label("attributable.rest")]
+    )
     table["modifiable"] = (
         [f.modifiable for f in drivers] + [any(f.modifiable for f in drivers if f.group == g) for g in groups] + [False]
     )
@@ -263,12 +271,12 @@ def _named(table: pd.DataFrame, drivers, groups: list[str], n_churned: int, conf
     table.loc[total, ["n_churned", "p_value", "crude", "state"]] = n_churned, np.nan, np.nan, "estimated"
     for name, source in (("share", "attributable"), ("share_ci_lower", "ci_lower"), ("share_ci_upper", "ci_upper")):
         table[name] = table[source] / n_churned if n_churned else np.nan
-    level = 1 - conf_level
+    level = 1 - about.conf_level
     found = np.zeros(len(table), bool)
     found[k : k + len(groups)] = discoveries(table["p_value"].iloc[k : k + len(groups)], level)
     for i, group in enumerate(groups):
-        own = [j for j in range(k) if drivers[j].group == group]
-        found[own] = found[k + i] & discoveries(table["p_value"].iloc[own], level)
+        rows = [j for j in range(k) if drivers[j].group == group]
+        found[rows] = found[k + i] & discoveries(table["p_value"].iloc[rows], level)
     return _ordered(table.assign(reported=found))
 
 
