@@ -100,3 +100,9 @@ def test_nobody_and_everybody_answering_is_no_accident(answered):
     answers = counted(n, n // 100 * answered, {"price": n // 100 * (answered // 2)})
     row = weighted_shares(answers, "group").loc["price"]
     assert np.isnan(row.weighted) if not answered else row.weighted == pytest.approx(0.5)
+
+
+def test_too_few_answers_give_no_weighted_share():
+    n = np.full((3, 2), 20)
+    answers = counted(n, np.array([[1, 0], [1, 0], [1, 1]]), {"price": np.array([[1, 0], [0, 0], [0, 1]])})
+    assert propensity(answers).unheard == 120 and weighted_shares(answers, "group")["weighted"].isna().all()
