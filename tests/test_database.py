@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import sqlite3
 import subprocess
@@ -148,6 +147,8 @@ def postgres():
     ]
     if not homes:
         pytest.skip("no PostgreSQL server on this machine: install postgresql")
+    import pwd  # no such module on Windows
+
     nobody = pwd.getpwnam("nobody") if os.geteuid() == 0 else None  # the server refuses to run as root
     # not tmp_path: its parents are closed to others, and a socket's path must be short
     with tempfile.TemporaryDirectory() as folder:
