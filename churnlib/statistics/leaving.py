@@ -166,7 +166,7 @@ def _means(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _interval(logs: np.ndarray, ratio: float, about, n_rows: int) -> dict:
     b = len(logs)
-    se = np.sqrt((b - 1) / b * np.square(logs - logs.mean()).sum())
+    se = np.sqrt((b - 1) / b * np.square(logs - logs.mean()).sum()) if np.isfinite(logs).all() else np.nan
     reach, strict = (student.ppf(1 - (1 - about.conf_level) / 2 / k, b - 1) * se for k in (1, max(n_rows, 1)))
     ends = {"ci_lower": ratio * np.exp(-reach), "ci_upper": ratio * np.exp(reach)}
     return {"ratio": ratio, **ends, "clear": bool(abs(np.log(ratio)) > strict) if np.isfinite(se) else False}
