@@ -12,7 +12,9 @@ from toy import BARE, canonical, toy
 import churnlib
 from churnlib import counts, text
 from churnlib.statistics.bridge import billed_bridge
+from churnlib.statistics.ledger import customer_ledger
 from churnlib.statistics.quiet import quiet_customers
+from churnlib.statistics.value import revenue_bridge
 
 FLOWS = ("new", "expansion", "reactivated", "contraction", "churned")
 
@@ -37,6 +39,13 @@ def test_the_bridge_balances_and_closes_on_the_revenue_of_the_ledger(name):
     both = monthly.index.intersection(ledger.index)
     late = both[3:]  # the ledger also books who never enters observation
     assert len(late) and np.abs(ledger[late] - monthly[late]).max() <= 0.001 * monthly.max()
+
+
+@pytest.mark.parametrize("name", ["telecom", "bank", "cdnow", "dairy", "dealer", "distributor", "logistics"])
+def test_the_books_of_every_data_set_balance_in_customers_and_in_fees(name):
+    ledger = counts.period_counts(churnlib.open_dataset(name), unit="quarter")
+    for book in (customer_ledger, revenue_bridge) if "fee_closing" in ledger.frame else (customer_ledger,):
+        book(ledger)  # refuses a period that does not balance, or does not open on the last one's closing
 
 
 @settings(max_examples=30, deadline=None)
