@@ -144,7 +144,7 @@ class WaysOfLeaving(CumulativeIncidence):
     @property
     def notes(self) -> tuple[Statement, ...]:
         mean = self.means.notes if self.means.horizon else ()
-        return (*super().notes, *mean)
+        return (*super().notes, *mean) if len(self.outcomes) > 1 else mean  # one outcome competes with none
 
     def summary(self, language: str | None = None) -> pd.DataFrame:
         """One row an outcome, the months that matter in columns, the months lost last; by segment the readings."""
