@@ -31,6 +31,16 @@ def test_a_chapter_whose_table_is_lacking_is_left_out_in_one_sentence(odd):
     assert json.loads((odd[0] / "reports/shop/latest/manifest.json").read_text())["left_out"] == ["exit_survey"]
 
 
+def test_each_language_names_the_owner_of_a_decision_in_its_own_words(home):
+    write(home / "data/shop/notes/2025-12.zh.md", "## 决定\n- 查华南 | 网络部 | 2026-02-15\n")
+    write(home / "data/shop/notes/2025-12.en.md", "## Decisions\n- Look at South | Network | 2026-02-15\n")
+    code, _, err = report(home)
+    assert code == 0, err
+    for language, said, other in (("zh", "网络部", "Network"), ("en", "Network", "网络部")):
+        page = page_of(home, language)
+        assert said in page and other not in page
+
+
 def test_a_note_that_belongs_to_no_chapter_is_a_warning(odd):
     _, code, out, err = odd
     assert code == 5 and out[-1].endswith("churn_2025-12.zh.html") and "流失趋式" in err.splitlines()[-1]

@@ -8,7 +8,7 @@ import platform
 import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -254,7 +254,9 @@ def _decided(notes: dict[str, Notes], first: str) -> list[tuple[dict[str, str], 
     if len({len(decisions) for decisions in asked.values()}) > 1:
         asked = dict.fromkeys(LANGUAGES, asked[first])
     words = [{language: asked[language][i].text for language in LANGUAGES} for i in range(len(asked[first]))]
-    return list(zip(words, asked[first], strict=True))
+    owners = [text.Label(*(asked[language][i].owner for language in LANGUAGES)) for i in range(len(words))]
+    named = [replace(decision, owner=owner) for decision, owner in zip(asked[first], owners, strict=True)]
+    return list(zip(words, named, strict=True))
 
 
 def _teller(steps: Steps, total: int):

@@ -20,10 +20,10 @@ MAX_BYTES = 200_000
 
 @dataclass(frozen=True)
 class Decision:
-    """A decision that the analyst asks for: what, by whom, by when."""
+    """A decision that the analyst asks for: what, by whom (in both languages, where both were written), by when."""
 
     text: str
-    owner: str = ""
+    owner: str | Label = ""
     due: str = ""
 
 
