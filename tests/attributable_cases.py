@@ -50,10 +50,11 @@ def simulated(
     chance = -np.expm1(-base * np.maximum(factor, 0.01))
     cells = SimpleNamespace(n=rng.poisson(size * met[:, None], (len(grid), n_blocks)))
     cells.y = rng.binomial(cells.n, chance.to_numpy()[:, None])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(factor[:, None] == 1, 0, x * rates * base.to_numpy()[:, None])
-        share *= (np.exp(-base) - np.exp(-base * factor)).to_numpy()[:, None]
-        share = np.nan_to_num(share / (base * (factor - 1)).to_numpy()[:, None])
+    effects = x * (np.log1p(rates) if multiplies else rates)  # where they overlap, each has its part of the whole
+    parts = np.divide(
+        effects, effects.sum(axis=1, keepdims=True), out=np.zeros_like(x), where=effects.sum(axis=1, keepdims=True) != 0
+    )
+    share = parts * (np.exp(-base) - np.exp(-base * np.maximum(factor, 0.01))).to_numpy()[:, None]
     at, block = np.nonzero(cells.n)
     rows = grid.iloc[at].assign(block=block, n_at_risk=cells.n[at, block], n_churned=cells.y[at, block])
     sizes = {"month": n_months, "segment": n_segments} | {f"d{j}": 2 for j in range(len(excess))}
