@@ -134,6 +134,10 @@ def statements() -> list[str]:
         counts.cohort_counts(data, **how)
     counts.cohort_unit(data)
     data.con.heard |= later.con.heard
+    for name in ("contract_end", "silent"):
+        counts.panel_counts(data, definition=name)
+        counts.profile_counts(data, definition=name)
+        counts.holder_counts(data, "manager", definition=name)
     gap_evidence(data, ["90 days", "3 months", "2 gaps"])
     return sorted(sql for sql in data.con.heard if not sql.startswith("DROP"))
 
