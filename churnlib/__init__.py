@@ -3,8 +3,9 @@
 Verbs, in the order in which data flow (each is loaded when it is first used):
 
 - data: `open_dataset`, `set_language`; `print_form`, the churn form of one customer to be filled in
-- counts: `period_counts`, `crossed_counts`, `tracking_counts`, `tenure_counts`, `cohort_counts`, `reason_counts`,
-  `response_counts`; what to count by beside segments: `recently`, `features`
+- counts: `period_counts`, `legible_counts`, `divided_counts`, `scope_counts`, `crossed_counts`, `tracking_counts`,
+  `tenure_counts`, `cohort_counts`, `reason_counts`, `response_counts`; what to count by beside segments:
+  `recently`, `features`
 - results: `tracking_table`, `customer_ledger`, `churn_trend`, `segment_rates`, `control_chart`, `change_points`,
   `event_effects`, `churn_forecast`; `decompose_change`, `find_slices`, `unit_funnel`, `companion_signals`,
   `market_comparison`; `kaplan_meier` ...; `cohort_retention`;

@@ -55,6 +55,12 @@ def test_a_rate_that_came_back_says_since_when():
     assert [str(result.findings[1].values[k]) for k in ("first", "last", "back")] == ["2025-07", "2025-09", "2025-10"]
 
 
+def test_a_single_month_beyond_the_limits_is_told_as_one():
+    result = control_chart(period_counts([*USUAL[:-6], 290, 200, 205, 200, 195, 204]))
+    assert keys(result) == ["control.even.whole", "control.back.only"]
+    assert "only July 2025" in result.findings[1].say("en")
+
+
 def test_a_lasting_shift_within_the_limits_is_patterned():
     # no run rules (mistake 25e): lasting shifts belong to the change-point search
     rng = np.random.default_rng(8)

@@ -134,6 +134,8 @@ class ControlChart(Result):
             return None
         start, last = run_of_signals(judged["beyond"].iloc[: past[-1] + 1]), past[-1]
         values = {"first": periods[start], "last": periods[last], "back": periods[last].shift(1), "n": int(past.size)}
+        if past.size == 1:
+            return Finding("control.back.only", values)
         return Finding("control.back.one" if start == last else "control.back", values)
 
     def _where(self, key: str) -> Finding | None:
