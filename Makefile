@@ -79,13 +79,13 @@ test: lint ## all that is fast: units, oracles, notebooks, browser · 全部快�
 	@$(RUN) pytest -n auto --dist loadfile
 
 test-all: lint ## also what is slow · 加上慢速测试
-	@$(RUN) pytest -n auto --dist loadfile -m "not calibrate and not benchmark"
+	@$(RUN) pytest -n auto --dist loadfile -m "not calibrate"
 
 calibrate: setup ## coverage and false alarms over 2,000 simulations, slow · 校准：两千次模拟的覆盖率与误报率
 	@$(RUN) pytest -m calibrate
 
 benchmark: setup ## time and memory beside the peers, slow · 性能对比
-	@$(RUN) pytest -m benchmark benchmarks
+	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit; done
 
 lock: ## write the lock files from pyproject.toml (needs uv; remove a lock to take the newest) · 更新锁定文件（需 uv）
 	@uv pip compile --quiet $(LOCK_OPTIONS) --extra dev -o requirements.lock pyproject.toml

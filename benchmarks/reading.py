@@ -97,7 +97,9 @@ def scan(folder: Path) -> int:
     paths = [path for path in folder.iterdir() if path.suffix in (".csv", ".parquet")]
     query = "SELECT count(*), max(hash(COLUMNS(*))) FROM {}"
     found = [query.format(parquet if path.suffix == ".parquet" else csv) for path in paths]
-    return sum(duckdb.connect().execute(sql, [str(path)]).fetchall()[0][0] for sql, path in zip(found, paths, strict=True))
+    return sum(
+        duckdb.connect().execute(sql, [str(path)]).fetchall()[0][0] for sql, path in zip(found, paths, strict=True)
+    )
 
 
 def step(act: str, path: Path) -> None:

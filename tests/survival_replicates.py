@@ -1,6 +1,6 @@
 """Simulated businesses: which of the survival chapter's intervals hold the truth, which of its tests give false alarms.
 
-Looked at 2,000 times by tests/calibrate, 200 times by tests/test_survival_coverage.py.
+Looked at 2,000 times by tests/calibrate, 200 times by tests/test_survival_intervals.py.
 """
 
 import numpy as np

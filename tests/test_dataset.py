@@ -4,7 +4,6 @@ import random
 import sqlite3
 import subprocess
 import sys
-import time
 from datetime import date
 
 import pytest
@@ -179,10 +178,7 @@ def test_the_order_of_rows_and_columns_in_files_changes_no_byte(tmp_path):
 def test_an_unchanged_data_set_is_not_read_again(folder, monkeypatch):
     first = open_dataset(folder)
     monkeypatch.setattr("churnlib.model.canonical.write_canonical", lambda *_: pytest.fail("read again"))
-    started = time.perf_counter()
-    again = open_dataset(folder)
-    assert again.stored.path == first.stored.path
-    assert time.perf_counter() - started < 2  # under 0.3 s on a quiet machine
+    assert open_dataset(folder).stored.path == first.stored.path
 
 
 @pytest.mark.parametrize("damage", ["flipped byte", "edited by hand", "file missing", "file added", "manifest broken"])

@@ -1,7 +1,6 @@
 """What explains the change: exact, adding up, and equal to the published figures."""
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -262,16 +261,3 @@ def test_intervals_of_contributions_hold_their_coverage(options):
     print(options, found.to_dict())
     rates = found[[name for name in found.index if name.startswith("rate")]]
     assert (rates >= 0.925).all() and (found.drop("total:") >= 0.92).all(), found.to_dict()
-
-
-def test_twenty_levels_and_sixty_months_take_no_time():
-    made, _ = simulate(
-        np.random.default_rng(4),
-        n_months=60,
-        segments={"region": tuple(f"r{i:02}" for i in range(20)), "tenure": TWO["tenure"]},
-    )
-    decompose_change(made)  # what is loaded once
-    begun = time.perf_counter()
-    for against in ("previous", "year_ago"):
-        _ = decompose_change(made, against).findings
-    assert time.perf_counter() - begun < 1.0

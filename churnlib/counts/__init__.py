@@ -14,12 +14,12 @@ from churnlib.counts.bridge import bridge_counts
 from churnlib.counts.cohortperiods import cohort_period_counts
 from churnlib.counts.cohorts import cohort_counts, cohort_mode, cohort_unit
 from churnlib.counts.crossed import crossed_counts, slice_counts, unit_counts
+from churnlib.counts.holders import holder_attribute, holder_counts
 from churnlib.counts.leavers import reason_leavers
+from churnlib.counts.leaving import profile_counts
 from churnlib.counts.legible import divided_counts, legible_counts
 from churnlib.counts.losses import loss_counts
 from churnlib.counts.origins import origin_counts
-from churnlib.counts.holders import holder_attribute, holder_counts
-from churnlib.counts.leaving import profile_counts
 from churnlib.counts.panel import panel_counts
 from churnlib.counts.periods import period_counts
 from churnlib.counts.reasons import lost_to_counts, reason_counts, reason_pair_counts, response_counts

@@ -62,7 +62,11 @@ class ExpectedValue(Result):
     @property
     def shown(self) -> pd.DataFrame:
         hides = ("next_year", "spend", "value", "value_all") if self.is_usable else ()
-        table = self.table if self.is_usable else self.table.drop(columns=["next_year", "value", "value_all"], errors="ignore")
+        table = (
+            self.table
+            if self.is_usable
+            else self.table.drop(columns=["next_year", "value", "value_all"], errors="ignore")
+        )
         return disclosure.protect(table, self.about, count="n_customers", base="n_customers", hides=hides)
 
     @property
