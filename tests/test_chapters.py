@@ -70,8 +70,8 @@ def test_everything_that_users_wrote_is_text(home):
 
 def test_notes_are_a_small_part_of_markdown_and_never_markup():
     assert (
-        notes.to_html("一\n二\n\n- **甲** <b>\n- 乙")
-        == "<p>一<br>二</p>\n<ul><li><b>甲</b> &lt;b&gt;</li><li>乙</li></ul>"
+        notes.to_html("一，\n二 a\nb\n\n- **甲** <b>\n- 乙")
+        == "<p>一，二 a b</p>\n<ul><li><b>甲</b> &lt;b&gt;</li><li>乙</li></ul>"
     )
     assert notes.to_html("1. a\n2. b", "en") == '<ol lang="en"><li>a</li><li>b</li></ol>'
 

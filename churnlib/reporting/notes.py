@@ -15,6 +15,10 @@ from churnlib.text import Label
 _DECISIONS = ("决定", "决策", "decisions")
 _SUMMARY = ("管理摘要", "摘要", "executive summary", "summary")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)、])\s+(.*)")
+# lines of one paragraph join with a blank, but not between Han characters
+_HAN_BREAK = re.compile(
+    r"(?<=[\u3000-\u9fff\uff00-\uffef]) (?=[\u3000-\u9fff\uff00-\uffef])"
+)
 MAX_BYTES = 200_000
 
 
@@ -155,4 +159,4 @@ def _block(block: str, mark: str) -> str:
         return (
             f"<{kind}{mark}>" + "".join(f"<li>{text.to_html(_ITEM.match(li)[1])}</li>" for li in lines) + f"</{kind}>"
         )
-    return f"<p{mark}>" + "<br>".join(text.to_html(line.strip()) for line in lines) + "</p>"
+    return f"<p{mark}>{text.to_html(_HAN_BREAK.sub('', ' '.join(line.strip() for line in lines)))}</p>"

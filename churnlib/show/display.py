@@ -96,6 +96,9 @@ def _finding(finding: results.Finding) -> dict[str, Any]:
     return said | {"weight": _number(finding.weight), "numbers": numbers}
 
 
+_UNITS = {"%": 0.01, "万": 1e4, "亿": 1e8, "K": 1e3, "M": 1e6, "B": 1e9}
+
+
 def _numbers(value: Any) -> list[float]:
     """The numbers of a finding's value: its own, or those that stand in the name of something."""
     if isinstance(value, text.Money):
@@ -104,8 +107,8 @@ def _numbers(value: Any) -> list[float]:
         names = value if isinstance(value, Label) else [value.say(lang) for lang in LANGUAGES]
         return [number for name in names for number in _numbers(name)]
     if isinstance(value, str) or hasattr(value, "isoformat"):
-        found = re.findall(r"(\d+(?:\.\d+)?)(\s?%)?", str(value))
-        return [float(digits) / (100 if sign else 1) for digits, sign in found]
+        found = re.findall(r"(\d+(?:\.\d+)?)\s?([%万亿KMB])?", str(value))
+        return [float(digits) * _UNITS.get(unit, 1) for digits, unit in found]
     if isinstance(value, list | tuple):
         return [number for part in value for number in _numbers(part)]
     plain = _number(value)
