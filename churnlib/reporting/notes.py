@@ -16,9 +16,7 @@ _DECISIONS = ("决定", "决策", "decisions")
 _SUMMARY = ("管理摘要", "摘要", "executive summary", "summary")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)、])\s+(.*)")
 # lines of one paragraph join with a blank, but not between Han characters
-_HAN_BREAK = re.compile(
-    r"(?<=[\u3000-\u9fff\uff00-\uffef]) (?=[\u3000-\u9fff\uff00-\uffef])"
-)
+_HAN_BREAK = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef]) (?=[\u3000-\u9fff\uff00-\uffef])")
 MAX_BYTES = 200_000
 
 
