@@ -185,3 +185,13 @@ def test_returns_of_whom_nobody_left_again_are_told_without_an_interval():
     rows = pd.DataFrame({"entry": 0, "exit": 400, "outcome": "censored", "n": 1}, index=range(100))
     (finding,) = survival_after_return(in_blocks(rows)).findings
     assert finding.key == "survival.returned.all" and "nan" not in finding.say("en")
+
+
+def test_the_first_month_that_a_rule_can_count_is_told_as_the_start_of_the_silence():
+    """Half never come back after their first day: a rule of six months counts them all in the first month it can."""
+    rng, n = np.random.default_rng(5), 2_000
+    leaving = np.where(rng.random(n) < 0.5, 184, 190 + rng.exponential(900, n)).astype(int)
+    rows = pd.DataFrame({"exit": np.minimum(leaving, 900), "outcome": np.where(leaving < 900, "voluntary", "censored")})
+    hazard = hazard_by_tenure(counts(rows, earliest_churn=6.0))
+    assert (hazard.findings[0].key, hazard.findings[0].values["months"]) == ("survival.hazard.first", 7)
+    assert hazard.findings[0].values["hazard"] > 0.5 and not any("最高" in words for words in said(hazard))

@@ -145,7 +145,10 @@ class TenureHazard(SurvivalResult):
         if not lower[best] > usual:
             return Finding("survival.hazard.even", values)
         weight = float(peak.n_events - usual * peak.exposure)
-        return Finding("survival.hazard.peak", values, grade="moderate", tone="worse", weight=weight)
+        # the first month that a rule can count holds all whose silence began at the start: the time is the rule's
+        is_first = 0 < self.about.earliest_churn and peak.months < self.about.earliest_churn + 2
+        key = "survival.hazard.first" if is_first else "survival.hazard.peak"
+        return Finding(key, values, grade="moderate", tone="worse", weight=weight)
 
     def _spike_finding(self, told: pd.DataFrame) -> Finding | None:
         """Months that stand out from the two before and the two after: contract ends show in this way."""
