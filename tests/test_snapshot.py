@@ -4,7 +4,7 @@ import pytest
 from datasets import write_table
 
 from churnlib import text
-from churnlib.counts import tenure_counts
+from churnlib.counts import period_counts, tenure_counts, tracking_counts
 from churnlib.model import schema
 from churnlib.model.dataset import open_dataset
 from churnlib.model.propose import propose
@@ -102,3 +102,10 @@ def test_public_layouts_are_recognised(tmp_path, monkeypatch, header, expected):
     assert (spec.time_unit, next(iter(spec.attributes))) == expected
     assert spec.snapshot
     assert {"tenure", "churned"} <= set(spec.tables["customers"][0].columns)
+
+
+def test_a_snapshot_is_counted_by_tenure_and_never_by_period(listed):
+    data = listed([["1", "5", "Yes"], ["2", "5", "No"]])
+    for counted in (period_counts, tracking_counts):
+        with pytest.raises(text.DataError, match="快照"):
+            counted(data)

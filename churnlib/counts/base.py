@@ -110,7 +110,14 @@ def make_calendar(data: Any, unit: str, first: date) -> pd.DataFrame:
         `period`, `first_day`, `last_day`, `next_day` (the day after the last one that the data cover), `is_complete`.
         The table has one row per day of them: `day`, `number`, `opening` (the first opening of a period from that day
         on).
+
+    Raises
+    ------
+    DataError
+        The data are one snapshot: nobody knows when its customers left.
     """
+    if data.about.snapshot:
+        raise text.DataError("counts.snapshot")
     period = Period.containing(first - timedelta(days=1), unit).shift(1)
     rows, days = [], []
     while period.first <= data.as_of:
