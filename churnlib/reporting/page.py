@@ -210,7 +210,12 @@ def _change(kpi: dict[str, Any], name: str, before: float | None, clear: bool | 
     tone = _tone(difference, clear, kpi["rise_is"])
     sign = "≈" if not clear else "▲" if difference > 0 else "▼"
     is_neutral = bool(clear) and tone == "steady"  # a change that is neither better nor worse
-    said = "template.untested" if clear is None else "template.changed" if is_neutral else f"results.tone.{tone}"
+    if clear is None:
+        said = "template.untested"
+    elif is_neutral:
+        said = "template.changed"
+    else:
+        said = "template.unclear" if tone == "steady" else f"results.tone.{tone}"
     word = text.say(said, lang)
     return made | {"sign": sign, "size": size, "tone": tone, "word": word}
 
