@@ -34,7 +34,6 @@ class LeavingProfile(Result):
 
     n_left: int
     module: ClassVar[str] = "leaving"
-    tucked: ClassVar[bool] = True
     columns: ClassVar[tuple[Column, ...]] = (
         Column("measure", "term", prefix="leaving.measure"),
         Column("back", "whole"),

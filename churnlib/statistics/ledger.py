@@ -128,7 +128,6 @@ class TrackingTable(Result):
     """
 
     module: ClassVar[str] = "ledger"
-    tucked: ClassVar[bool] = True
     columns: ClassVar[tuple[Column, ...]] = (
         Column("figure", "term", prefix="ledger.figure"),
         Column("value", "by_row"),
