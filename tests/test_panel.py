@@ -1,5 +1,7 @@
 """The panel: who is at risk and exposed, checked by hand on a dozen customers; nothing is known before it happened."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from test_sql import listening, problems
@@ -115,6 +117,15 @@ def test_a_level_that_nobody_has_is_named_with_near_misses():
     bad = DRIVERS | {"south": {"group": "access", "segment": "region", "levels": ["suoth"]}}
     with pytest.raises(text.DataError, match="south"):
         counts.panel_counts(toy(drivers=bad))
+
+
+def test_part_of_the_customers_may_lack_a_level_that_a_driver_names():
+    absent = {"south": {"group": "access", "segment": "region", "levels": ["east"]}}
+    absent |= {"since": {"group": "access", "segment": "region", "reference": "east", "since": "2024-06-01"}}
+    absent |= {"later": {"group": "access", "segment": "region", "levels": ["east"], "since": "2024-06-01"}}
+    data = replace(toy(drivers=absent), filters=(("region", "north"),))
+    assert exposed(data, "south") == exposed(data, "later") == {}
+    assert exposed(data, "since")
 
 
 def test_a_driver_has_one_source_and_its_options():

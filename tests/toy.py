@@ -169,6 +169,7 @@ class Canonical:
     about: About
     as_of: date
     observed_from: date
+    filters: tuple = ()
 
     def has(self, need: str) -> bool:
         table, _, column = need.partition(".")

@@ -216,14 +216,16 @@ def _own_levels(data: Any, name: str, declared: SegmentSpec) -> tuple[str, Segme
     return quote(table), describe(data.con, data.spec, name, declared, table)
 
 
-def exposed_levels(name: str, driver: Driver, found: Segment) -> tuple[str, ...]:
-    """Give the levels that count as exposed, checked against those that occur."""
+def exposed_levels(data: Any, name: str, driver: Driver, found: Segment) -> tuple[str, ...]:
+    """Give the levels that count as exposed, of those that occur: only a part of the customers may lack some."""
     for given in (*(driver.levels or ()), *([driver.reference] if driver.reference else ())):
-        if not found.named((given,)):
+        if not found.named((given,)) and not data.filters:
             near = hint(given, found.levels)
             raise text.DataError("attributable.unknown_level", name=name, value=given, hint=near)
-    reference = found.named((driver.reference,))[0] if driver.reference else found.levels[0]
-    return found.named(driver.levels) if driver.levels else tuple(v for v in found.levels if v != reference)
+    if driver.levels:
+        return found.named(driver.levels)
+    reference = found.named((driver.reference,)) if driver.reference else found.levels[:1]
+    return tuple(level for level in found.levels if level not in reference)
 
 
 def lay_out(data: Any, drivers: dict[str, Driver], definition: str, silent: bool) -> list[Factor]:
@@ -244,7 +246,7 @@ def lay_out(data: Any, drivers: dict[str, Driver], definition: str, silent: bool
     for number, (name, driver) in enumerate(drivers.items()):
         if is_levelled(driver):
             found = levelled(data, name, driver)[1]
-            exposed = exposed_levels(name, driver, found)
+            exposed = exposed_levels(data, name, driver, found)
             levels, beside = ("", *exposed), False
         else:
             lay = {"contact": _contacts, "assignment": _changes, "event": _events, "term": _terms, "activity": _falling}
@@ -329,11 +331,11 @@ def _lay_event(data: Any, at: dict[str, Any], scopes: list[tuple[str, tuple[str,
 
 def _since(data: Any, number: int, name: str, driver: Driver, definition: str, silent: bool) -> tuple[str, ...]:
     table, found = levelled(data, name, driver)
-    marks = {f"level_{i}": level for i, level in enumerate(exposed_levels(name, driver, found))}
+    marks = {f"level_{i}": level for i, level in enumerate(exposed_levels(data, name, driver, found))}
     sql = SINCE.format(table=table, levels=", ".join("$" + mark for mark in marks))
     for level, (first, last) in enumerate(_cut(f"DATE '{driver.since}'", f"DATE '{data.as_of}'"), 1):
         day = {"first": data.con.value(f"SELECT {first}"), "last": data.con.value(f"SELECT {last}")}  # noqa: S608
-        if day["first"] <= day["last"]:
+        if marks and day["first"] <= day["last"]:
             data.con.run(sql, {"driver": number, "level": level, **day, **marks})
     return ("", *map(str, STAGES))
 
