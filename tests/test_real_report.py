@@ -69,14 +69,15 @@ def test_the_workbook_holds_what_the_csv_files_hold_and_hides_what_they_hide(mad
         cells = [[cell.value for cell in row] for row in book[name].iter_rows()]
         assert len(cells) == len(rows), name
         for shown, kept in zip(cells[1:], rows[1:], strict=True):
-            assert [value is None for value in shown] == [value == "" for value in kept], (name, kept)
+            alike = [(v is None) == (k == "") or (v is None and k == "False") for v, k in zip(shown, kept, strict=True)]
+            assert all(alike), (name, kept)  # a verdict that does not hold is said by no word
     assert seen >= 0.8 * len(tables)
 
 
 def test_no_customer_can_be_told_from_what_is_published(made):
     published = [p for p in made[0].rglob("*") if p.suffix in (".html", ".csv", ".json")]
     words = "\n".join(p.read_text("utf-8") for p in published)
-    assert not re.search(r"(?<!\d)1[3-9]\d{9}(?!\d)", words)  # a mobile number
+    assert not re.search(r"(?<![\d.])1[3-9]\d{9}(?!\d)", words)  # a mobile number
     private = made[0].parent.with_name(f"{made[0].parent.name}.private")
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
     assert all(stat.S_IMODE(p.stat().st_mode) == 0o600 for p in private.rglob("*") if p.is_file())
