@@ -7,6 +7,7 @@ from counted import by_level, period_counts
 
 from churnlib import text
 from churnlib.statistics.rivals import rival_definitions, rival_rankings
+from churnlib.statistics.trend import churn_trend
 from churnlib.text import Label
 
 
@@ -35,6 +36,15 @@ def test_the_story_is_told_from_where_each_rate_went(contract, silence, story):
     assert result.findings[1].key == story
     for language in text.LANGUAGES:
         assert "{" not in result.findings[1].say(language)
+
+
+@pytest.mark.parametrize("n", range(120, 300, 20))
+def test_a_clear_change_is_one_in_the_trend_chapter_too(n):
+    """Months of 170 to 230 lost set wide limits: what the chart calls usual is clear in neither chapter."""
+    rates = named(period_counts([200 + 30 * (-1) ** (i % 3) for i in range(24)] + [n]), "contract")
+    row = churn_trend(rates).table.iloc[-1]
+    move = rival_definitions({"contract": rates}).table["move"].iloc[0]
+    assert (move != "flat") == bool(row.previous_clear)
 
 
 def test_the_range_of_the_headline_is_given():

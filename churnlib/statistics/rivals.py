@@ -15,7 +15,7 @@ from churnlib.about import YEAR, Segment
 from churnlib.intervals import difference
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
-from churnlib.statistics.trend import PLOTTED, series
+from churnlib.statistics.trend import PLOTTED, churn_trend
 from churnlib.text import Label
 
 RISE, FALL, FLAT, UNKNOWN = "rise", "fall", "flat", "unknown"
@@ -115,8 +115,8 @@ def rival_definitions(counts: Mapping[str, object]) -> RivalDefinitions:
         One row per definition.
     """
     about = next(iter(counts.values())).about
-    monthly = pd.concat([c.frame.assign(level=name) for name, c in counts.items()], ignore_index=True)
-    monthly = series(monthly, about)
+    # each by its own control chart, as in the chapter on the trend: "clear" must mean the same in both
+    monthly = pd.concat([churn_trend(c).table.assign(level=name) for name, c in counts.items()], ignore_index=True)
     now = monthly[monthly["period"] == str(about.period)].set_index("level").reindex(list(counts)).reset_index()
     now = now[now["n_opening"].fillna(0) > 0].reset_index(drop=True)
     table = now.assign(move=_moves(now, "previous"), year_move=_moves(now, "year_ago"))

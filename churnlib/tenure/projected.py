@@ -175,7 +175,9 @@ def project_survival(counts) -> SurvivalProjection:
     table = _carried_on(life, curve, end, step, fit, clock, about.conf_level, level)
     trials = trials.assign(left=left, is_chosen=trials["model"] == kind)
     has = {"trials": trials, "fit": fit, "why": why or ("" if kind else "none_better"), "ahead": ahead}
-    return SurvivalProjection(about=about, table=table, name="survival_projection", step=counts.step, observed_to=end, **has)
+    return SurvivalProjection(
+        about=about, table=table, name="survival_projection", step=counts.step, observed_to=end, **has
+    )
 
 
 def try_formulas(counts, clock: Clock) -> pd.DataFrame:
