@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Iterable
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -43,6 +44,12 @@ class Label(NamedTuple):
             zh, en = value.get("zh"), value.get("en")
             return cls(str(zh if zh is not None else en), str(en if en is not None else zh))
         return cls(str(value), str(value))
+
+    @classmethod
+    def joined(cls, labels: Iterable[Label], between: str, zh: str = "") -> Label:
+        """Join names by what stands between them, in Chinese by something else if given."""
+        labels = list(labels)
+        return cls((zh or between).join(label.zh for label in labels), between.join(label.en for label in labels))
 
 
 class Money(NamedTuple):
@@ -134,7 +141,8 @@ def say(key: str, /, lang: str | None = None, **values: Any) -> str:
     if entry is None:
         raise KeyError(f"no words for {key!r} in the catalogue")
     lang = lang or _current
-    return _Words(lang).vformat(entry[lang], (), values)
+    said = _Words(lang).vformat(entry[lang], (), values)
+    return _spaced(said) if lang == "zh" else said
 
 
 def label(key: str) -> Label:
@@ -150,7 +158,20 @@ class _Words(string.Formatter):
 
     def format_field(self, value: Any, spec: str) -> str:
         kind, _, digits = spec.partition(".")
-        return show(value, kind or "text", self.lang, int(digits) if digits else None)
+        shown = show(value, kind or "text", self.lang, int(digits) if digits else None)
+        return f"{_OPEN}{shown}{_CLOSE}" if self.lang == "zh" else shown
+
+
+_OPEN, _CLOSE = "\ue000", "\ue001"  # around the fields of a Chinese sentence, until it is spaced
+_HAN = "[\u3400-\u9fff]"
+_BEFORE = re.compile(rf"(?<={_HAN})(\**){_OPEN}(?=[0-9A-Za-z+{MINUS}¥$€])")
+_AFTER = re.compile(rf"(?<=[0-9A-Za-z%]){_CLOSE}(\**)(?={_HAN})")
+
+
+def _spaced(said: str) -> str:
+    """Put a blank between Han characters and a field of digits or Latin letters, as Chinese sentences here have it."""
+    said = _AFTER.sub(r"\1 ", _BEFORE.sub(r" \1", said))
+    return said.replace(_OPEN, "").replace(_CLOSE, "")
 
 
 def show(value: Any, kind: str = "text", lang: str | None = None, digits: int | None = None) -> str:
@@ -252,6 +273,7 @@ FORMATS = {
     "points": lambda v, lang, d: (
         _fixed(100 * v, 2 if d is None else d, sign=True) + (" 个百分点" if lang == "zh" else " pp")
     ),
+    "pp": lambda v, lang, d: _fixed(100 * v, 2 if d is None else d, sign=True),  # points, the unit said after the next
     "size": lambda v, lang, d: (
         _fixed(abs(100 * v), 2 if d is None else d) + (" 个百分点" if lang == "zh" else " percentage points")
     ),
