@@ -27,7 +27,7 @@ def odd(tmp_path_factory):
 
 def test_a_chapter_whose_table_is_lacking_is_left_out_in_one_sentence(odd):
     page = page_of(odd[0], "en")
-    assert "Reasons" in page and "the data set has no exit survey table (exit_survey)" in page
+    assert "Reasons" in page and "The data set has no exit survey table (exit_survey)" in page
     assert json.loads((odd[0] / "reports/shop/latest/manifest.json").read_text())["left_out"] == ["exit_survey"]
 
 
@@ -102,6 +102,36 @@ def test_prose_comes_in_pairs_and_cells_for_the_workbook_stay_there(tmp_path):
         {"prose": both("中文", "English")},
         {"block": block()},
     ]
+
+
+def shown(*blocks):
+    """Give an executed cell that shows blocks."""
+    outputs = [{"output_type": "display_data", "data": {collect.BLOCK: made}} for made in blocks]
+    return {**cell("x"), "outputs": outputs}
+
+
+def test_what_the_data_cannot_answer_is_told_at_the_end_and_its_section_goes(tmp_path):
+    lacking = report_home.finding("market.none", both("没有对比表。", "No benchmarks."), "descriptive", "steady", 0.0)
+    cells = [
+        cell("## 走势 · Course", "markdown"),
+        shown(block("rate"), block("again")),  # two tables under one headline: the second says nothing new
+        cell("## 市场 · The market", "markdown"),
+        cell("怎么看。", "markdown", ["zh"]),
+        cell("How to read it.", "markdown", ["en"]),
+        shown(block("market", [lacking])),
+        cell("## 方法 · Method", "markdown"),
+        cell("方法。", "markdown", ["zh"]),
+        cell("Method.", "markdown", ["en"]),
+    ]
+    book = run.Notebook(notebook(tmp_path / "1-trend.ipynb", "trend", cells))
+    made = collect.chapter(book, book.path)
+    assert made.items == [
+        {"prose": both("## 走势", "## Course")},
+        {"block": block("rate")},
+        {"prose": both("## 方法", "## Method")},
+        {"prose": both("方法。", "Method.")},
+    ]
+    assert made.unanswered == [(both("市场", "The market"), both("没有对比表。", "No benchmarks."))]
 
 
 def test_chapters_come_in_managements_order(tmp_path):

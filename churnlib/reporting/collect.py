@@ -13,6 +13,20 @@ from churnlib.text import LANGUAGES, Label
 
 BLOCK = "application/vnd.churn.block+json"
 BETWEEN = " · "  # between the Chinese and the English half of a heading
+# headlines that say only what the data lack: told at the end of the report, not in the place of a figure
+UNANSWERED = (
+    *("trend.segment.none", "trend.segment.too_small", "impact.no_events", "forecast.short", "forecast.not_shown"),
+    *("units.few", "companions.none", "market.none", "market.no_overlap"),
+    *("across.level.one", "across.period.one", "across.version.one", "together.none", "reasons.place.too_few"),
+    *("texts.few.complaint", "texts.few.exit_survey", "leaving.few", "holders.few", "holders.no_attribute"),
+    *("attributable.no_driver", "attributable.few"),
+    *("survival.incidence.only_unknown", "survival.no_weights", "survival.returned.none", "survival.returned.few"),
+    *("survival.projection.snapshot", "survival.projection.too_short"),
+    *("moneyretention.unknown", "departures.too_short", "projection.too_short"),
+    *("bridge.not_shown", "value.no_fee", "value.bridge.not_shown", "quiet.unknown", "value.bands.unknown"),
+    *("value.bands.not_shown", "losses.unknown", "value.best.unknown", "value.cost.unknown", "value.clv.unknown"),
+    *("purchases.no_model", "buying.no_model"),
+)
 
 
 @dataclass
@@ -27,12 +41,15 @@ class Chapter:
         Its folder under tables/.
     items : list of dict
         In the order of the notebook: {"block": BLOCK} or {"prose": {"zh", "en"}}.
+    unanswered : list of (dict, dict)
+        Questions that the data cannot answer: the heading, and what is lacking, in both languages.
     """
 
     id: str
     title: Label
     notebook: str
     items: list[dict[str, Any]] = field(default_factory=list)
+    unanswered: list[tuple[dict[str, str], dict[str, str]]] = field(default_factory=list)
 
     @property
     def blocks(self) -> list[dict[str, Any]]:
@@ -47,16 +64,47 @@ def chapter(notebook: Notebook, executed: Path) -> Chapter:
     whoever opens the notebook and is left out, as are code, streams, errors and every output that is not a block.
     """
     made = Chapter(notebook.chapter, notebook.title, notebook.name)
-    seen = set()
+    seen, items, heading = set(), [], dict(zip(LANGUAGES, notebook.title, strict=True))
     for cell in json.loads(executed.read_text("utf-8"))["cells"]:
         if cell["cell_type"] == "markdown":
-            made.items += _prose(_source(cell), cell.get("metadata", {}).get("tags", ()))
+            items += _prose(_source(cell), cell.get("metadata", {}).get("tags", ()))
+            heading = next((item["prose"] for item in items[-1:] if _is_heading(item)), heading)
+            continue
+        items.append({"code": True})
         for block in _blocks(cell):
-            if block["id"] not in seen:  # shown twice in a notebook, printed once
-                seen.add(block["id"])
-                made.items.append({"block": block})
-    made.items = list(_joined(made.items))
+            if not seen.isdisjoint(said := _said(block)):  # shown or said before in this notebook, printed once
+                continue
+            seen |= said
+            if _key(block) in UNANSWERED:
+                title = {language: words.lstrip("# ") for language, words in heading.items()}
+                made.unanswered.append((title, block["findings"][0]["text"]))
+            else:
+                items.append({"block": block})
+    made.items = list(_joined(_answered(items)))
     return made
+
+
+def _key(block: dict[str, Any]) -> str:
+    return block["findings"][0]["key"] if block["findings"] else ""
+
+
+def _said(block: dict[str, Any]) -> set[str]:
+    """What makes a block the same as another: its name, and its headline where there is no drawing to look at."""
+    alone = block["findings"] and not (block["svg"] or block["png"])
+    return {block["id"], *([block["findings"][0]["text"]["zh"]] if alone else [])}
+
+
+def _answered(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Drop the sections whose cells showed nothing, with their words; a section of words alone stays."""
+    sections: list[list[dict[str, Any]]] = [[]]
+    for item in items:
+        if _is_heading(item):
+            sections.append([])
+        sections[-1].append(item)
+    for i, section in enumerate(sections):
+        asked, shown = (any(kind in item for item in section) for kind in ("code", "block"))
+        if shown or not asked or not i:
+            yield from (item for item in section if "code" not in item)
 
 
 def _source(cell: dict[str, Any]) -> str:
@@ -102,7 +150,7 @@ def _joined(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _is_heading(item: dict[str, Any]) -> bool:
-    return all(part.startswith("##") and "\n" not in part for part in item.get("prose", {"": ""}).values())
+    return "prose" in item and all(part.startswith("##") and "\n" not in part for part in item["prose"].values())
 
 
 def _level(item: dict[str, Any]) -> int:

@@ -75,12 +75,28 @@ def context(content: Content, language: str) -> dict[str, Any]:
         "meta": _meta(content, language),
         "summary": _summary(content, language),
         "chapters": [_chapter(chapter, content.notes[language], language) for chapter in content.chapters],
-        "left_out": [
-            {"title": title.to(language), "sentence": text.say("render.left_out", language, need=need_label(need))}
-            for title, need in content.left_out
+        "left_out": _left_out(content, language),
+        "unanswered": [
+            {"title": heading[language], "sentence": text.strip_marks(sentence[language])}
+            for chapter in content.chapters
+            for heading, sentence in chapter.unanswered
         ],
         "record": [{"label": text.say(key, language), "value": value} for key, value in content.record],
     }
+
+
+def _left_out(content: Content, language: str) -> list[dict[str, str]]:
+    """Name the chapters that the data cannot serve, those that lack the same thing together."""
+    lacking: dict[str, list[text.Label]] = {}
+    for title, need in content.left_out:
+        lacking.setdefault(need, []).append(title)
+    return [
+        {
+            "title": text.show(titles, "list", language),
+            "sentence": text.say("render.left_out", language, need=need_label(need)),
+        }
+        for need, titles in lacking.items()
+    ]
 
 
 def _chapter(chapter: Chapter, notes: Notes, language: str) -> dict[str, Any]:
