@@ -68,6 +68,9 @@ def test_a_lasting_shift_within_the_limits_is_patterned():
     result = control_chart(period_counts(lost))
     assert not result.table["beyond"].iloc[-1]
     assert result.verdict == "control.patterned.shift_high"
+    assert "持续变化" in result.findings[0].say("zh")
+    faded = control_chart(period_counts([*lost[:-1], 203]))  # one month near the usual does not undo the change
+    assert faded.verdict == "control.even.faded_high" and faded.findings[0].tone == "steady"
 
 
 def test_one_group_beyond_its_limits_is_patterned_though_the_whole_is_not():

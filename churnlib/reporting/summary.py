@@ -23,7 +23,8 @@ HEADLINES = (
 )  # the figure that the verdict is about: the first that there is
 EXTRACTS = ("share_churned",)  # of one extract: a share, which has no period before it
 SIGNALS = ("control.patterned", "control.even")  # the control chart's answer: signal or not
-TOLD = ("trend.rate", *SIGNALS, "control.where")  # what the verdict says itself
+COURSE = ("control.since", "control.back", "control.where")  # since when, until when, and where
+TOLD = ("trend.rate", *SIGNALS, *COURSE)  # what the verdict says itself
 WHERE = ("trend.segment.highest", "trend.segment.alike")  # says where, when there is no control chart
 TESTS = ("survival.gray", "survival.logrank")  # that there is a difference; other findings say how large
 GRADES = ("strong", "moderate", "weak", "descriptive")  # the order of churnlib.show.results.GRADES, without its imports
@@ -185,11 +186,11 @@ def _headline(kpis: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _judgement(told: list[Told]) -> list[Told]:
-    """Give the findings that judge the headline: the control chart's and where; without a chart, where it is high."""
+    """Give the findings that judge the headline: the control chart's, since when and where; else where it is high."""
     signal = next((f for f in told if _below(f.key, SIGNALS)), None)
     if signal is None:
         return [f for f in told if f.key in WHERE][:1]
-    return [signal, *[f for f in told if _below(f.key, ("control.where",)) and f.block == signal.block][:1]]
+    return [signal, *[f for f in told if _below(f.key, COURSE) and f.block == signal.block]]
 
 
 def _has_signal(judged: list[Told]) -> bool:
@@ -201,14 +202,15 @@ def _verdict(kpis: list[dict[str, Any]], period: Period, judged: list[Told]) -> 
     if kpi is None:
         return {lang: text.say("summary.verdict.no_figure", lang, period=period) for lang in LANGUAGES}, "none"
     has_signal = _has_signal(judged)
-    sentences = {
-        lang: [_sentence(kpi, period, has_signal, lang), *[f.text[lang] for f in judged]] for lang in LANGUAGES
-    }
+    sentences = {lang: [f.text[lang] for f in judged] for lang in LANGUAGES}
+    for lang in LANGUAGES:
+        moved, said = _sentence(kpi, period, has_signal, lang)
+        sentences[lang].insert(len(judged) if moved == "judged" else 0, said)
     tone = judged[0].tone if has_signal else tone_of(kpi)
     return {"zh": "".join(sentences["zh"]), "en": " ".join(sentences["en"])}, tone
 
 
-def _sentence(kpi: dict[str, Any], period: Period, has_signal: bool, lang: str) -> str:
+def _sentence(kpi: dict[str, Any], period: Period, has_signal: bool, lang: str) -> tuple[str, str]:
     moved = direction(kpi)
     values = {
         "period": period,
@@ -218,9 +220,9 @@ def _sentence(kpi: dict[str, Any], period: Period, has_signal: bool, lang: str) 
         "change": change(kpi, lang),
         "n": kpi["n"],
     }
-    if has_signal and moved in ("rise", "fall", "flat", "untested"):
-        moved = "judged"  # by the control chart, in the next sentence
-    return text.say(f"summary.verdict.{moved}", lang, **values)
+    if has_signal and moved in ("rise", "fall", "flat", "same", "untested"):
+        moved = "judged"  # by the control chart, whose sentence names the figure and the period
+    return moved, text.say(f"summary.verdict.{moved}", lang, **values)
 
 
 def amount(kpi: dict[str, Any], value: float | None, lang: str) -> str:

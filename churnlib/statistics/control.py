@@ -43,6 +43,8 @@ class ControlChart(Result):
         The lasting changes of the rate; their dates are in the chart.
     shift : {"", "high", "low"}
         Whether a lasting change of the last year leads away from what is usual, `shift_since` its first period.
+    faded : bool
+        Whether the rate is nearer to the usual again than to where that change led: then it is no signal any more.
     """
 
     groups: GroupCharts | None = None
@@ -50,6 +52,7 @@ class ControlChart(Result):
     changes: ChangePoints | None = None
     shift: str = ""
     shift_since: str = ""
+    faded: bool = False
     declared: Baseline | None = None
     module: ClassVar[str] = "control"
     columns: ClassVar[tuple[Column, ...]] = (
@@ -83,15 +86,18 @@ class ControlChart(Result):
         if len(found):
             return "control.patterned.group_high" if found["beyond"].max() > 0 else "control.patterned.group_low"
         if self.shift:
-            return f"control.patterned.shift_{self.shift}"
+            return f"control.{'even.faded' if self.faded else 'patterned.shift'}_{self.shift}"
+        if self.changes is not None and self.changes.drift:
+            return "control.even.drift"
         return "control.even" if self.groups is not None and self.groups.n_judged else "control.even.whole"
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         key, now = self.verdict, self._now()
         values = self._values(now)
-        tone = "worse" if key.endswith("high") else "better" if key.endswith("low") else "steady"
-        grade = "moderate" if key.startswith("control.patterned") else "descriptive"
+        patterned = key.startswith("control.patterned")
+        tone = ("worse" if key.endswith("high") else "better") if patterned else "steady"
+        grade = "moderate" if patterned else "descriptive"
         head = Finding(key, values, grade=grade, tone=tone, weight=self._weight(key, now))
         if key in ("control.not_shown", "control.short"):
             return (head,)
@@ -238,7 +244,7 @@ def control_chart(counts, groups: Iterable = (), *, baseline: str = "") -> Contr
         raise text.UsageError("control.bad_baseline", baseline=baseline, least=SHORTEST, n=n)
     table, usual = control_limits(series, inside, about.time_unit)
     changes = replace(change_points(counts), drawn=False)
-    shift, since = _shift(changes.table, table) if usual is not None else ("", "")
+    shift, since, faded = _shift(changes.table, table) if usual is not None else ("", "", False)
     divided = list(groups)
     charts = group_charts(divided, _names(table), about, not is_declared) if divided and usual is not None else None
     return ControlChart(
@@ -250,6 +256,7 @@ def control_chart(counts, groups: Iterable = (), *, baseline: str = "") -> Contr
         changes=changes,
         shift=shift,
         shift_since=since,
+        faded=faded,
         declared=declared if is_declared else None,
     )
 
@@ -258,20 +265,20 @@ def _names(table: pd.DataFrame) -> list[str]:
     return table.loc[table["in_baseline"].astype(bool), "period"].tolist()
 
 
-def _shift(changes: pd.DataFrame, table: pd.DataFrame) -> tuple[str, str]:
-    """Whether the last lasting change lies after the baseline, leads away from what was usual and still holds.
+def _shift(changes: pd.DataFrame, table: pd.DataFrame) -> tuple[str, str, bool]:
+    """Whether the last lasting change lies after the baseline and leads away from what was usual, and has faded.
 
-    A rate that is nearer to the usual again than to the new level holds no longer: the change's own end is dated later,
+    A rate that is nearer to the usual again than to the new level has faded: the change's own end is dated later,
     when more periods have followed it.
     """
     usual = table["churn_rate"][table["in_baseline"].astype(bool)].mean()
     if not len(changes):
-        return "", ""
+        return "", "", False
     last = changes.iloc[0]
     is_new = last["period"] > _names(table)[-1]
     leads_away = abs(last["after"] - usual) > abs(last["before"] - usual)
+    if not (is_new and leads_away):
+        return "", "", False
     rate = table["churn_rate"].iloc[-1]
-    holds = abs(rate - last["after"]) <= abs(rate - usual)
-    if not (is_new and leads_away and holds):
-        return "", ""
-    return ("high" if last["change"] > 0 else "low"), last["period"]
+    faded = abs(rate - last["after"]) > abs(rate - usual)
+    return ("high" if last["change"] > 0 else "low"), last["period"], bool(faded)
