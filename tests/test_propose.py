@@ -216,3 +216,101 @@ def test_a_list_of_attributes_beside_activity_is_the_customers(home):
     spec = schema.load(propose("kk", home / "from"))
     assert set(spec.tables) == {"customers", "activity"}
     assert spec.segments["city"].column == "city"
+
+
+def proposed(home, **files):
+    """The description of a folder with these files: name -> header and rows."""
+    for name, (header, rows) in files.items():
+        write_table(home / "from" / f"{name}.csv", header, rows)
+    return schema.load(propose("mine", home / "from"))
+
+
+def test_lists_of_the_same_customers_complete_each_other(home):
+    ids = [f"C{i:02d}" for i in range(40)]
+    spec = proposed(
+        home,
+        demographics=(["Customer ID", "Gender", "Count"], [[i, "MF"[n % 2], "1"] for n, i in enumerate(ids)]),
+        places=(["ID", "Population"], [[str(n), "9"] for n in range(99)]),
+        services=(["Customer ID", "Count", "Tenure in Months"], [[i, "1", str(n + 1)] for n, i in enumerate(ids)]),
+        status=(["Customer ID", "Churn Label", "Churn Reason"], [[i, "YN"[n > 3], "-"] for n, i in enumerate(ids[1:])]),
+    )
+    assert [source.file for source in spec.tables["customers"]] == ["demographics.csv", "services.csv", "status.csv"]
+    assert set(spec.attributes) == {"gender", "count"}  # each once, and no reason of those who left
+    data = open_dataset("mine")
+    assert data.tables["customers"] == 39 and data.about.snapshot  # nothing tells whether the first one left
+    assert data.set_aside["file"].tolist() == ["demographics.csv", "services.csv"]
+    rows = data.con.frame("SELECT count(*) AS n, count(gender) AS told, count(end_date) AS lost FROM customers")
+    assert rows.iloc[0].tolist() == [39, 39, 4]
+
+
+def test_lists_with_a_column_in_common_are_read_one_after_another(home):
+    folder = home / "data" / "mine"
+    folder.mkdir(parents=True)
+    write_table(folder / "a.csv", ["id", "start", "plan"], [["1", "2024-01-01", "A"], ["2", "2024-01-01", "B"]])
+    write_table(folder / "b.csv", ["id", "start"], [["2", "2024-02-01"], ["3", "2024-02-01"]])
+    columns = "columns: {customer_id: id, start_date: start"
+    sources = f"[{{file: a.csv, {columns}, plan: plan}}}}, {{file: b.csv, {columns}}}}}]"
+    (folder / "dataset.yml").write_text(f"title: x\nas_of: 2024-03-31\ntables: {{customers: {sources}}}\n", "utf-8")
+    data = open_dataset("mine")
+    assert data.tables["customers"] == 3 and data.set_aside["rule"].tolist() == ["conflicting_customer"]
+
+
+def test_a_sheet_a_year_is_one_table(home):
+    book = openpyxl.Workbook()
+    for year in (2010, 2011):
+        sheet = book.create_sheet(f"Year {year}")
+        sheet.append(["Invoice", "Customer ID", "InvoiceDate", "Price", "Quantity"])
+        for i in range(40):
+            sheet.append([i, float(i % 8), f"{year}-0{i % 9 + 1}-0{i % 7 + 1} 08:26:00", 2.5, 2])
+    del book["Sheet"]
+    book.save(home / "from" / "retail.xlsx")
+    spec = proposed(home)
+    assert [source.sheet for source in spec.tables["activity"]] == ["Year 2010", "Year 2011"]
+    assert (spec.as_of.year, open_dataset("mine").tables["activity"]) == (2011, 80)
+
+
+def test_the_last_day_is_found_among_more_moments_than_are_looked_at(home):
+    rows = [[f"c{i % 30}", f"2024-0{i // 1000 + 1}-1{i % 9} 0{i % 8}:{i % 60:02d}:{i % 47:02d}"] for i in range(6000)]
+    spec = proposed(home, log=(["id", "date"], [*rows, ["c1", "2024-06-30 09:00:00"], ["c2", "2024-06-30 23:59:59"]]))
+    assert str(spec.as_of) == "2024-06-30"
+
+
+def test_a_list_a_month_is_activity_to_the_end_of_its_last_month(home):
+    for month in (1, 2, 3):
+        rows = [[f"2024{month:02d}", f"K{i}", "202305", "4G", "9.5", "在网"] for i in range(30 - month)]
+        write_table(
+            home / "from" / f"月表{month}.csv",
+            ["统计月份", "用户编号", "入网年月", "套餐", "当月消费(元)", "用户状态"],
+            rows,
+        )
+    spec = proposed(home)
+    assert (list(spec.tables), str(spec.as_of)) == (["activity"], "2024-03-31")
+    assert set(spec.tables["activity"][0].columns) == {"customer_id", "date", "amount"}
+
+
+def test_several_subscriptions_of_a_customer_are_contracts(home):
+    rows = [[f"s{i}", f"c{i % 30}", "pro", f"2023-0{i % 9 + 1}-01", f"2024-0{i % 6 + 1}-28" if i % 3 else ""] for i in range(60)]
+    spec = proposed(home, subscriptions=(["id", "customer", "plan", "start_date", "end_date"], rows))
+    assert list(spec.tables) == ["contracts"]
+    assert open_dataset("mine").tables["customers"] == 30
+
+
+def test_what_is_known_of_the_lost_only_divides_nothing(home):
+    header = ["客户编号", "开户日期", "终止合作日期", "状态", "销户原因", "网点", "余额"]
+    rows = [
+        [f"{i:03d}", "2023-01-05", "2024-02-03" if i % 3 else "", "销户" if i % 3 else "正常", "搬家"]
+        + ["ABC"[i % 3], f"{i}200.50元"]
+        for i in range(1, 40)
+    ]
+    spec = proposed(home, 客户=(header, rows))
+    assert set(spec.segments) == {"网点", "tenure"} and spec.attributes["余额"].type == "money"
+    assert {"start_date", "end_date"} <= set(spec.tables["customers"][0].columns)
+
+
+def test_a_mark_of_churn_is_used_where_it_tells_when_and_explained_where_not(home):
+    marks = [[f"c{i}", "01"[i % 2], "ab"[i % 2]] for i in range(40)]
+    assert not proposed(home, list=(["id", "is_churn", "city"], marks)).snapshot
+    assert "tenure" in (home / "data" / "mine" / "dataset.yml").read_text("utf-8")
+    paid = [[f"c{i % 40}", f"2016-{i % 12 + 1:02d}-03", "149"] for i in range(400)]
+    write_table(home / "from" / "paid.csv", ["id", "transaction_date", "price"], paid)
+    assert not schema.load(propose("both", home / "from")).snapshot  # activity tells more than a mark

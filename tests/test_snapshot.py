@@ -61,7 +61,7 @@ def test_marks_of_churn_are_read_as_public_files_write_them(listed, yes, no):
 def test_rows_without_a_tenure_or_a_mark_are_set_aside_not_guessed(listed):
     data = listed([["1", "-2", "No"], ["2", "", "No"], ["3", "4", ""], ["4", "4", "No"], ["5", "99999", "Yes"]])
     rules = dict(zip(data.set_aside["line"], data.set_aside["rule"], strict=True))
-    assert rules == {2: "bad_number", 3: "missing_start", 4: "missing_value", 6: "bad_number"}
+    assert rules == {2: "bad_number", 3: "missing_value", 4: "missing_value", 6: "bad_number"}
     assert len(customers(data)) == 1
 
 
@@ -85,8 +85,11 @@ def test_a_mark_alone_is_refused_with_what_it_needs(listed):
     [
         (["customerID", "PaymentMethod", "tenure", "Churn"], ("month", "payment")),
         (["CLIENTNUM", "Card_Category", "Months_on_book", "Attrition_Flag"], ("month", "card_category")),
-        (["Phone", "State", "Account length", "Churn"], None),  # a telephone number is no id: the analyst must say so
+        (["Phone", "State", "Account length", "Churn"], ("day", "phone")),  # a telephone number is no id
+        (["Status", "Complains", "Subscription  Length", "Churn"], ("month", "status")),
+        (["CustomerID", "MonthlyRevenue", "MonthsInService", "Churn"], ("month", "monthly_revenue")),
         (["客户编号", "套餐", "在网天数", "是否流失"], ("day", "plan")),
+        (["会员卡号", "等级", "入会年限（年）", "流失标志"], ("month", "level")),
     ],
 )
 def test_public_layouts_are_recognised(tmp_path, monkeypatch, header, expected):
@@ -94,14 +97,13 @@ def test_public_layouts_are_recognised(tmp_path, monkeypatch, header, expected):
     (tmp_path / "from").mkdir()
     rows = [[f"C{i}", "ab"[i % 2], str(i), ("Yes", "No")[i % 3 > 0]] for i in range(40)]
     write_table(tmp_path / "from" / "list.csv", header, rows)
-    if expected is None:
-        with pytest.raises(text.DataError):
-            propose("list", tmp_path / "from")
-        return
     spec = schema.load(propose("list", tmp_path / "from"))
     assert (spec.time_unit, next(iter(spec.attributes))) == expected
     assert spec.snapshot
-    assert {"tenure", "churned"} <= set(spec.tables["customers"][0].columns)
+    columns = spec.tables["customers"][0].columns
+    assert {"tenure", "churned"} <= set(columns)
+    assert columns["customer_id"].numbered == (header[0] in ("Phone", "Status"))  # no column names a customer
+    assert open_dataset("list").tables["customers"] == 40
 
 
 def test_a_snapshot_is_counted_by_tenure_and_never_by_period(listed):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from churnlib.about import Period
 from churnlib.engine import Engine, quote
-from churnlib.model import rowbook, rules, snapshot
+from churnlib.model import lists, rowbook, rules, snapshot
 from churnlib.model.intake import Intake, take_in
 from churnlib.model.reasoncells import load_reasons, version_of
 from churnlib.model.rowbook import USED
@@ -51,6 +51,7 @@ PEOPLE = """
 CREATE TABLE people AS
 SELECT t.* REPLACE (coalesce(t.start_date, least(f.day, coalesce(t.end_date, f.day))) AS start_date)
 FROM typed_customers AS t LEFT JOIN first_seen AS f ON f.who = t.who WHERE {used}
+QUALIFY row_number() OVER (PARTITION BY t.who ORDER BY t._at) = 1
 """
 
 # One row per customer whom only contracts or activity know.
@@ -123,6 +124,8 @@ def write_canonical(engine: Engine, spec: Spec, folder: Path, into: Path) -> Non
     rowbook.open_book(engine)
     taken = {table: take_in(engine, spec, folder, table) for table in TABLES if table in spec.tables}
     if "customers" in taken:
+        if lists.complete_each_other(spec):
+            lists.completed(engine, spec)
         taken["customers"] = snapshot.dated(engine, spec, taken["customers"])
     for table, intake in taken.items():
         rules.set_aside_rows(engine, spec, table, intake.declared)
@@ -147,7 +150,8 @@ def _code_customers(engine: Engine, spec: Spec, taken: dict[str, Intake]) -> Non
     """Decide who is a customer, since when, and give them their codes."""
     listed = taken.get("customers")
     if listed:
-        rules.set_aside_conflicts(engine, spec, listed.columns)
+        among = lists.SOURCE if lists.complete_each_other(spec) else "0"
+        rules.set_aside_conflicts(engine, spec, listed.columns, among)
     else:
         engine.run(NO_CUSTOMERS)
     has_start = listed is not None and "start_date" in listed.declared and spec.severity("missing_start") != "keep"

@@ -43,15 +43,21 @@ def _problems_of_tables(spec: Spec, file: YamlFile, folder: Path) -> Iterator[te
             if source.layout == "churn_form" and (table != "exit_survey" or source.sql):
                 yield file.problem((*where, "layout"), "schema.form_is_exit_survey")
             yield from _problems_of_columns(table, source, file, (*where, "columns"))
-    if not {"customers", "activity"} & set(spec.tables):
+    lists = spec.tables.get("customers", ())
+    told = {name for source in lists for name in source.columns}
+    if "churned" in told and not {"tenure", "start_date"} & told:
+        i = next(i for i, source in enumerate(lists) if "churned" in source.columns)
+        where = ("tables", "customers", i) if len(lists) > 1 else ("tables", "customers")
+        yield file.problem((*where, "columns", "churned"), "schema.churned_needs_tenure")
+    if not {"customers", "contracts", "activity"} & set(spec.tables):
         yield file.problem(("tables",), "schema.no_table")
 
 
 def _problems_of_columns(table: str, source: Source, file: YamlFile, where: tuple) -> Iterator[text.DataError]:
     known = TABLES[table]
     for name in source.columns:
-        close = hint(name, known) if table != "customers" or is_slip(name, known) else None
-        if name not in known and close:
+        if name not in known and (table != "customers" or is_slip(name, known)):
+            close = hint(name, known)
             yield file.problem((*where, name), "schema.unknown_column", table=table, key=name, hint=close)
     for name, column in source.columns.items():
         if name in known and known[name].closed:
@@ -66,8 +72,6 @@ def _problems_of_columns(table: str, source: Source, file: YamlFile, where: tupl
             yield file.problem((*where, name, "times"), "schema.bad_times", value=column.times, numbers=numbers)
         if table == "customers" and name in OUR_COLUMNS:
             yield file.problem((*where, name), "schema.reserved_name", name=name)
-    if table == "customers" and "churned" in source.columns and not {"tenure", "start_date"} & set(source.columns):
-        yield file.problem((*where, "churned"), "schema.churned_needs_tenure")
     for name, column in known.items():
         ticked = name == "reasons" and table == "exit_survey"
         if column.required and name not in source.columns and not ticked:

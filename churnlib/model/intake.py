@@ -143,7 +143,7 @@ def _take_source(
             rowbook.add_flag(engine, table, note, "", 0, f"{file.file}:{file.header_line or 1} ({value})")
     hows = {}
     for name, column in source.columns.items():
-        header = column.column if column.value is None else _constant(engine, raw, name, column)
+        header = column.column or _constant(engine, raw, name, column)
         hows[name] = _how(engine, spec, table, source, raw, header, name, column, kinds.get(name, "flag"))
     read = {how.column for how in hows.values()}
     unread = [] if table == "customers" else [column for column in found.columns if column not in read]
@@ -194,10 +194,12 @@ def _attribute_kind(spec: Spec, name: str, column: Column) -> str:
 
 
 def _constant(engine: Engine, raw: str, name: str, column: Column) -> str:
-    """Give the raw table a column that holds the declared value in every row."""
+    """Give the raw table a column that holds the declared value in every row, or names the row."""
     header = f"{TICK}{name}"
     engine.run(f"ALTER TABLE {quote(raw)} ADD COLUMN {quote(header)} VARCHAR")
-    engine.run(f"UPDATE {quote(raw)} SET {quote(header)} = ?", [column.value])  # noqa: S608 (quoted)
+    value = "_file || ':' || CAST(_line AS VARCHAR)" if column.numbered else "$value"
+    sql = f"UPDATE {quote(raw)} SET {quote(header)} = {value}"  # noqa: S608 (quoted)
+    engine.run(sql, rules.named(sql, value=column.value))
     return header
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from churnlib import text
+from churnlib.about import Period
 from churnlib.engine import Engine, quote
 from churnlib.model.churn_form import read_forms
 from churnlib.model.schema import Source
@@ -21,6 +22,7 @@ from churnlib.sources.written import is_blank
 
 LOOKED_AT = 20_000_000  # bytes of a text file that are read to learn what it holds
 DISTINCT = 5000  # texts of a column that are looked at
+_MOMENT = r"^(\d[^ T]{5,11}\d日?)[ T]+\d{1,2}[:时点]\d.*$"
 _STRAY = 0.0002  # share of the rows beyond the first or last day that are slips of the pen
 _LONG = {".xlsx", ".xlsm", ".xls", ".xlsb", ".parquet", ".pq"}
 
@@ -63,12 +65,22 @@ class Column:
         """Give the share of numbers."""
         return self.share(values.parse_number)
 
+    @property
+    def largest(self) -> float:
+        """The largest number that was seen."""
+        return max((n for t in self.texts if (n := _reads(values.parse_number, t)) is not None), default=0.0)
+
     def first_and_last(self, until: date) -> tuple[date, date] | None:
-        """Give the first and the last day up to a day, single stray dates left aside."""
-        read = [(_reads(lambda t: dates.parse_date(t, self.order), written), n) for written, n in self.texts.items()]
-        days = sorted((day, n) for day, n in read if day and day <= until)
+        """Give the first and the last day up to a day, single stray dates left aside; months end with a last day."""
+        read = [(_reads(lambda t: dates.read_date(t, self.order), written), n) for written, n in self.texts.items()]
+        days = sorted((found.value, n) for found, n in read if found and found.value and found.value <= until)
+        if not days:
+            return None
         strays = _STRAY * sum(n for _, n in days)
-        return (_edge(days, strays), _edge(days[::-1], strays)) if days else None
+        last = _edge(days[::-1], strays)
+        if all(found.flag == "month_only" for found, _ in read if found and found.value):
+            last = min(Period(last).last, until)
+        return _edge(days, strays), last
 
 
 @dataclass(frozen=True)
@@ -189,8 +201,13 @@ def _column(engine: Engine, header: str) -> Column:
     counts = f"SELECT CAST({quote(header)} AS VARCHAR) AS written, count(*) AS n FROM raw GROUP BY ALL"  # noqa: S608
     rows = engine.frame(f"SELECT * FROM ({counts}) WHERE written IS NOT NULL ORDER BY n DESC, written")  # noqa: S608
     filled = rows[[not is_blank(written) for written in rows["written"]] if len(rows) else slice(None)]
+    n_distinct = len(filled)
+    if n_distinct > DISTINCT:  # of moments only the days, so that the last one is among those looked at
+        days = filled["written"].str.replace(_MOMENT, r"\1", regex=True)
+        filled = filled.assign(written=days).groupby("written", as_index=False)["n"].sum()
+        filled = filled.sort_values(["n", "written"], ascending=[False, True])
     texts = dict(zip(filled["written"][:DISTINCT], filled["n"][:DISTINCT].astype(int), strict=True))
-    return Column(header, int(filled["n"].sum()), len(filled), texts)
+    return Column(header, int(filled["n"].sum()), n_distinct, texts)
 
 
 def _joined(first: Found, second: Found) -> Found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from churnlib.model import synonyms
@@ -13,8 +13,8 @@ from churnlib.model.vocabulary import TABLES
 from churnlib.sources.written import fold
 
 _NEEDED = {  # beyond the required columns: one of these makes a table what it is
-    "customers": ("start_date", "end_date", "outcome", "monthly_fee", "churned"),
-    "contracts": ("contract_id", "product"),
+    "customers": ("start_date", "end_date", "outcome", "monthly_fee", "churned", "tenure"),
+    "contracts": ("contract_id", "end_date"),
     "activity": ("amount", "kind", "quantity", "item"),
     "contacts": ("kind", "score", "resolved", "text"),
     "exit_survey": ("reasons", "follow_up", "lost_to"),
@@ -22,6 +22,10 @@ _NEEDED = {  # beyond the required columns: one of these makes a table what it i
 }
 _ONLY_A_LIST = -3.0  # any other table that fits is the better guess
 _ALONE = ("customers", "contracts", "assignments", "activity", "events", "campaigns", "benchmarks")
+_SAME_CUSTOMERS = 0.5  # share of a list's customers that the main list must know, too
+NUMBERED = "numbered"  # in the place of a value: each row is a customer of its own
+CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # PaymentMethod is payment method
+_BRACKETS = re.compile(r"[(（\[【].*?[)）\]】]")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Match:
         Canonical column -> header.
     constants : dict of str to str
         Canonical column -> the one value of all rows (a file of complaints holds complaints).
+    unused : (str, str) or None
+        Why a mark of churn was not used (a doubt of the catalogue), and its header.
     """
 
     found: Found
@@ -44,10 +50,14 @@ class Match:
     columns: dict[str, str] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
     score: float = 0.0
+    unused: tuple[str, str] | None = None
 
 
 def match_tables(found: Iterable[Found]) -> list[Match]:
-    """Decide what every table is; of two that could be the same single table, the better one is taken.
+    """Decide what every table is.
+
+    Of several that could be the same single table the best one is taken, with those of the same headers (a sheet a
+    year) and, beside a list of customers, the lists that say more about the same customers.
 
     Returns
     -------
@@ -56,14 +66,40 @@ def match_tables(found: Iterable[Found]) -> list[Match]:
     """
     matches = [_best(one) for one in found if not one.problem]
     for table in _ALONE:
-        rivals = [m for m in matches if m.table == table]
-        same_layout_twice = sorted(rivals, key=lambda m: (m.score, m.found.n_rows), reverse=True)[1:]
-        matches = [Match(m.found, None) if m in same_layout_twice else m for m in matches]
-    return matches
+        rivals = sorted((m for m in matches if m.table == table), key=lambda m: (m.score, m.found.n_rows), reverse=True)
+        kept = rivals[:1]
+        for rival in rivals[1:]:
+            if set(rival.found.columns) == set(kept[0].found.columns):
+                kept.append(rival)
+            elif table == "customers" and _knows_the_same(kept[0], rival):
+                taken = {name for m in kept for name in m.columns} - {"customer_id"}
+                kept.append(replace(rival, columns={n: h for n, h in rival.columns.items() if n not in taken}))
+        by_name = {m.found.name: m for m in kept}
+        matches = [by_name.get(m.found.name, Match(m.found, None)) if m.table == table else m for m in matches]
+    return _without_undated_marks(matches)
+
+
+def _knows_the_same(main: Match, other: Match) -> bool:
+    """Tell whether most customers of one list, as far as they were looked at, are in another."""
+    known, asked = (set(m.found.columns[m.columns["customer_id"]].texts) for m in (main, other))
+    return len(known & asked) >= _SAME_CUSTOMERS * min(len(known), len(asked)) > 0
+
+
+def _without_undated_marks(matches: list[Match]) -> list[Match]:
+    """A mark of churn needs a tenure or a start beside it; activity says when, and so says more."""
+    lists = [m for m in matches if m.table == "customers"]
+    dated = any({"tenure", "start_date"} & set(m.columns) for m in lists)
+    why = "mark_undated" if any(m.table == "activity" for m in matches) else None if dated else "mark_alone"
+    return [
+        replace(m, columns={n: h for n, h in m.columns.items() if n != "churned"}, unused=(why, m.columns["churned"]))
+        if why and m.table == "customers" and "churned" in m.columns
+        else m
+        for m in matches
+    ]
 
 
 def find_column(concept: str, found: Found, taken: Iterable[str] = ()) -> str | None:
-    """Find the header that stands for a concept: by its exact name, else by a name that contains it."""
+    """Find the header that stands for a concept: by its exact name, by a name that contains it, or by its form."""
     folded = {bare(header): header for header in found.columns if header not in taken}
     words = [bare(word) for word in synonyms.CONCEPTS.get(concept, (concept,))]
     for word in words:
@@ -75,7 +111,8 @@ def find_column(concept: str, found: Found, taken: Iterable[str] = ()) -> str | 
         near = [header for name, header in folded.items() if word in name and len(name) <= len(word) + 4]
         if near:
             return near[0]
-    return None
+    form = synonyms.PATTERNS.get(concept, "$.")
+    return next((header for header in folded.values() if re.search(form, worded(header))), None)
 
 
 def _best(found: Found) -> Match:
@@ -100,8 +137,10 @@ def _as_table(found: Found, table: str) -> Match | None:
     constants = _constants(found, table, columns)
     missing = [n for n, known in TABLES[table].items() if known.required and n not in {**columns, **constants}]
     telling = any(n in columns or n in constants for n in _NEEDED.get(table, TABLES[table]))
-    is_list = table == "customers" and _fits_rows(found, table, columns) > 0  # ids once each, with any attributes
-    if missing or not (telling or is_list):
+    # ids once each, with any attributes; ids and days (of no beginning) many times
+    may_fit = table == "customers" or table == "activity" and columns.get("date") != find_column("start", found)
+    fits = may_fit and _fits_rows(found, table, columns) > 0
+    if missing or not (telling or fits):
         return None
     score = 0 if telling else _ONLY_A_LIST
     score += sum(2 if known.required else 1 for n, known in TABLES[table].items() if n in columns)
@@ -138,13 +177,20 @@ def _amount(written: str) -> int | None:
 
 
 def _constants(found: Found, table: str, columns: dict[str, str]) -> dict[str, str]:
-    """A file of complaints has no column that says so."""
+    """A file of complaints has no column that says so; a list of marks needs no name for a customer but its row."""
+    if table == "customers" and "churned" in columns and "customer_id" not in columns:
+        return {"customer_id": NUMBERED} if {"tenure", "start_date"} & set(columns) else {}
     if table != "contacts" or "kind" in columns:
         return {}
     name = Path(found.files[0]).stem.lower() + (found.sheet or "").lower()
     return next(({"kind": kind} for word, kind in synonyms.CONTACT_FILES.items() if word in name), {})
 
 
+def worded(header: str) -> str:
+    """A header as words parted by single blanks, no brackets: PolicyHolderID is policy holder id."""
+    return re.sub(r"[\W_]+", " ", _BRACKETS.sub("", fold(CAMEL.sub(" ", header)))).strip()
+
+
 def bare(header: str) -> str:
     """A header without case, blanks, punctuation and what stands in brackets: 金额（元） is 金额."""
-    return re.sub(r"[\W_]+", "", re.sub(r"[(（\[【].*?[)）\]】]", "", fold(header)))
+    return re.sub(r"[\W_]+", "", _BRACKETS.sub("", fold(header)))

@@ -13,15 +13,16 @@ from churnlib import text
 from churnlib.model import places, schema, synonyms
 from churnlib.model.crosscheck import is_slip
 from churnlib.model.looking import Column, Found, look
-from churnlib.model.matching import Match, bare, match_tables
+from churnlib.model.matching import CAMEL, NUMBERED, Match, bare, match_tables, worded
 from churnlib.model.reasoncells import known_words, split_cell
-from churnlib.model.vocabulary import OTHER_REASON, OUTCOMES, STILL_HERE, TABLES
-from churnlib.sources.values import parse_flag
+from churnlib.model.vocabulary import CHURN_MARKS, OTHER_REASON, OUTCOMES, STILL_HERE, TABLES
+from churnlib.sources.values import parse_amount, parse_flag
 from churnlib.sources.written import fold
 
 MARK = "# ?"  # begins every comment on something guessed
 _PLAIN = re.compile(r"[^\W\d_][\w\u3000-\u9fff./ -]*[\w\u3000-\u9fff.]|[^\W\d_]")
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # PaymentMethod is payment method
+_TELLS = re.compile(r"churn|流失|attrition|reason|原因")  # what is known only of those who left divides nothing
+_SIGNS = {"$": "USD", "£": "GBP", "€": "EUR"}
 _WORDS_OF_YAML = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 _SEPARATORS = ("；", "、", "，", "|", "/")
 
@@ -60,8 +61,9 @@ def propose(name: str, folder: Path | str) -> Path:
         problem = next((one.problem for one in found), text.say("propose.no_files"))
         raise text.DataError("propose.nothing_read", folder=folder.name, problem=problem)
     matches = match_tables(found)
-    if not {"customers", "activity"} & {m.table for m in matches}:
-        raise text.DataError("propose.no_customers", folder=folder.name, files=[one.name for one in found])
+    if not {"customers", "contracts", "activity"} & {m.table for m in matches}:
+        seen = [f"{one.name}: {one.problem or ' | '.join([*one.columns][:8])}" for one in found]
+        raise text.DataError("propose.no_customers", folder=folder.name, files=seen)
     content = "\n".join(_description(name, matches, [one for one in found if one.problem])) + "\n"
     home.mkdir(parents=True, exist_ok=True)
     if folder.resolve() != home.resolve():
@@ -89,14 +91,14 @@ def _description(name: str, matches: list[Match], unread: list[Found]) -> Iterat
     by_table: dict[str, list[Match]] = {}
     for match in sorted((m for m in matches if m.table), key=lambda m: list(TABLES).index(m.table)):
         by_table.setdefault(match.table, []).append(match)
-    attributes = _attributes(by_table["customers"][0]) if "customers" in by_table else {}
+    attributes = _attributes(by_table.get("customers", ()))
     yield "# " + text.say("propose.head")
     yield f"title: {_q(name)}  {_doubt('title')}"
     if all(header.isascii() for m in matches for header in m.found.columns):
         yield "language: en"
     yield from _dates(by_table)
     yield from _time_unit(by_table)
-    yield f"currency: CNY  {_doubt('currency')}"
+    yield f"currency: {_currency(matches)}  {_doubt('currency')}"
     yield "tables:"
     for table, group in by_table.items():
         yield from _table(table, group, attributes)
@@ -127,12 +129,22 @@ def _dates(by_table: dict[str, list[Match]]) -> Iterator[str]:
     yield f"observed_from: {observed_from}  {_doubt('observed_from')}"
 
 
+def _currency(matches: list[Match]) -> str:
+    """The currency whose sign stands in the columns; yuan where none does."""
+    columns = [c for m in matches if m.table for c in m.found.columns.values()]
+    return next(
+        (code for sign, code in _SIGNS.items() if any(sign in t for c in columns for t in [c.header, *c.texts][:9])),
+        "CNY",
+    )
+
+
 def _time_unit(by_table: dict[str, list[Match]]) -> Iterator[str]:
     """The unit of a tenure that stands for dates: whole months, unless its name speaks of days."""
-    header = next((m.columns["tenure"] for m in by_table.get("customers", ()) if "tenure" in m.columns), None)
-    if header is not None:
-        unit = "day" if re.search("day|天|account.?length", header, re.IGNORECASE) else "month"
-        yield f"time_unit: {unit}  {_doubt('tenure', header=header)}"
+    for match in by_table.get("customers", ()):
+        if "tenure" in match.columns:
+            column = match.found.columns[match.columns["tenure"]]
+            unit = "day" if re.search("day|天|account.?length", column.header, re.IGNORECASE) else "month"
+            yield f"time_unit: {unit}  {_doubt('tenure', header=column.header, longest=column.largest)}"
 
 
 def _spans(by_table: dict[str, list[Match]], tables: Iterable[str], name: str) -> list[tuple[date, date]]:
@@ -161,21 +173,29 @@ def _source(match: Match, attributes: dict[str, Column]) -> Iterator[str]:
         yield f"sheet: {_q(match.found.sheet)}"
     yield "columns:"
     for name, header in match.columns.items():
-        yield f"  {name}: {_declared(match.table, name, match.found.columns[header])}"
+        yield f"  {name}: {_declared(match, name, match.found.columns[header])}"
     for name, value in match.constants.items():
-        yield f"  {name}: {{value: {value}}}  {_doubt('constant')}"
-    for name, column in attributes.items():
+        told = ("{numbered: true}", "numbered") if value == NUMBERED else (f"{{value: {value}}}", "constant")
+        yield f"  {name}: {told[0]}  {_doubt(told[1])}"
+    own = {name: column for name, column in attributes.items() if match.found.columns.get(column.header) is column}
+    for name, column in own.items():
         kind = _type(column) if name not in synonyms.PERSONAL else None
         yield f"  {name}: " + (f"{{column: {_q(column.header)}, type: {kind}}}" if kind else _q(column.header))
-    used = {*match.columns.values(), *(c.header for c in attributes.values())}
+    if match.unused:
+        yield f"  {_doubt(match.unused[0], header=match.unused[1])}"
+    used = {*match.columns.values(), *(c.header for c in own.values()), *(match.unused or ())}
     if left := [header for header in match.found.columns if header not in used]:
         yield f"  {_doubt('left', headers=left[:12])}"
 
 
-def _declared(table: str, name: str, column: Column) -> str:
+def _declared(match: Match, name: str, column: Column) -> str:
     """What is declared of one canonical column, with its doubt."""
-    kind = TABLES[table][name].kind
-    if name == "amount" and re.search("unit.?price|^price|单价", column.header, re.IGNORECASE):
+    table, kind = match.table, TABLES[match.table][name].kind
+    if (
+        name == "amount"
+        and "quantity" in match.columns
+        and re.search("unit.?price|^price|单价", column.header, re.IGNORECASE)
+    ):
         return f"{{column: {_q(column.header)}, times: quantity}}  {_doubt('times')}"
     if name == "tenure" and re.search("year|年", column.header, re.IGNORECASE):
         return f"{{column: {_q(column.header)}, unit: 12}}"
@@ -202,22 +222,29 @@ def _outcomes(column: Column, table: str) -> str:
     return ", ".join(f"{_q(written)}: {code}" for written, code in pairs[:30])
 
 
-def _attributes(match: Match) -> dict[str, Column]:
-    """Name of the attribute -> column, for all columns of the customer table that are nothing else."""
+def _attributes(lists: Iterable[Match]) -> dict[str, Column]:
+    """Name of the attribute -> column, for all columns of the customer lists that are nothing else."""
     found: dict[str, Column] = {}
     known = {bare(word): name for word, name in synonyms.ATTRIBUTES.items()}
-    for header, column in match.found.columns.items():
-        if header in match.columns.values():
-            continue
-        name = known.get(bare(header)) or re.sub(r"\W+", "_", fold(_CAMEL.sub(" ", header))).strip("_")
-        if not re.fullmatch(r"[^\W\d]\w{0,59}", name):
-            name = f"column_{len(found) + 1}"
-        if re.search("churn|流失|attrition", name):  # another mark of churn says nothing about a customer
-            continue
-        if name in found or name in TABLES["customers"] or is_slip(name, TABLES["customers"]):
-            name = f"column_{len(found) + 1}_{name}"[:60]
-        found[name] = column
+    for match in {tuple(m.found.columns): m for m in lists}.values():  # files of one layout say the same
+        before = set(found)
+        for header, column in match.found.columns.items():
+            used = header in match.columns.values() or match.unused and header == match.unused[1]
+            name = known.get(bare(header)) or worded(header).replace(" ", "_")
+            if used or _tells(name, column) or name in before:
+                continue
+            if not re.fullmatch(r"[^\W\d]\w{0,59}", name):
+                name = f"column_{len(found) + 1}"
+            if name in found or name in TABLES["customers"] or is_slip(name, TABLES["customers"]):
+                name = f"column_{len(found) + 1}_{name}"[:60]
+            found[name] = column
     return found
+
+
+def _tells(name: str, column: Column) -> bool:
+    """Tell whether a column is another mark of churn (销户, 正常), or known of the lost only."""
+    marks = {fold(word) for words in CHURN_MARKS.values() for word in words}
+    return bool(_TELLS.search(name)) or bool(column.n) and {fold(written) for written in column.texts} <= marks
 
 
 def _type(column: Column) -> str | None:
@@ -228,6 +255,8 @@ def _type(column: Column) -> str | None:
         return "flag"
     if column.share_of_numbers() > 0.98:
         return "number" if column.n_distinct > 8 else None
+    if column.n_distinct > 8 and column.share(parse_amount) > 0.98:
+        return "money"
     return "date" if column.share_of_dates() > 0.98 else None
 
 
@@ -263,7 +292,7 @@ def _segments(by_table: dict[str, list[Match]], attributes: dict[str, Column]) -
     for name, column in attributes.items():
         if name in synonyms.PERSONAL or not column.n:
             continue
-        written = _CAMEL.sub(" ", column.header).replace("_", " ").strip()
+        written = CAMEL.sub(" ", column.header).replace("_", " ").strip()
         zh, en = synonyms.LABELS.get(name, (written, written.capitalize() if written.isascii() else written))
         label = f"label: {{zh: {_q(zh)}, en: {_q(en)}}}"
         if name == "age" and _type(column) == "number":
@@ -283,8 +312,9 @@ def _segments(by_table: dict[str, list[Match]], attributes: dict[str, Column]) -
         chosen.setdefault("tenure", f"{{{label}, tenure_months: [0, 6, 12, 24]}}")
     if first := next((name for name in synonyms.FIRST_SEGMENTS if name in chosen), None):
         yield f"segment: {first}  {_doubt('segment')}"
-    yield f"segments:  {_doubt('segments')}"
-    yield from (f"  {name}: {declared}" for name, declared in chosen.items())
+    if chosen:
+        yield f"segments:  {_doubt('segments')}"
+        yield from (f"  {name}: {declared}" for name, declared in chosen.items())
 
 
 def _reasons(by_table: dict[str, list[Match]]) -> Iterator[str]:

@@ -41,7 +41,7 @@ CONFLICTS = """
 INSERT INTO broken
 WITH numbered AS (
   SELECT t._at, t.who, row_number() OVER (
-    PARTITION BY t.who
+    PARTITION BY t.who, {among}
     ORDER BY t.start_date DESC NULLS LAST, t.end_date DESC NULLS FIRST, {filled} DESC, {values}, t._at) AS nth
   FROM typed_customers AS t WHERE {used}
 )
@@ -172,13 +172,14 @@ def set_aside_twins(
     engine.run(sql, {"tbl": table, "place": place(rule), "rule": rule, "severity": spec.severity(rule)})
 
 
-def set_aside_conflicts(engine: Engine, spec: Any, columns: Iterable[str]) -> None:
-    """Enter all but one of the rows that say different things about one customer."""
+def set_aside_conflicts(engine: Engine, spec: Any, columns: Iterable[str], among: str) -> None:
+    """Enter all but one of the rows that say different things about one customer, `among` the rows that SQL tells."""
     names = [f"t.{quote(c)}" for c in columns]
     sql = CONFLICTS.format(
         filled=" + ".join(f"CASE WHEN {n} IS NULL THEN 0 ELSE 1 END" for n in names),
         values=", ".join(f"{n} NULLS LAST" for n in names),
         used=USED.format(table="customers"),
+        among=among,
     )
     rule = "conflicting_customer"
     engine.run(sql, {"place": place(rule), "severity": spec.severity(rule)})

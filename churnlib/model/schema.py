@@ -24,10 +24,11 @@ def _values(value: Any) -> Any:
 
 
 class Column(Part):
-    """Where one canonical column comes from: a header in the file, or one value for all rows."""
+    """Where one canonical column comes from: a header in the file, one value for all rows, or the row's own number."""
 
     column: str | None = None
     value: str | None = None
+    numbered: bool = False  # file and line: in a list that names nobody each row is a customer
     type: Literal["text", "number", "money", "date", "flag"] | None = None
     values: dict[str, str | None] | None = None  # the file's words -> ours
     default: str | None = None  # for words that `values` does not name
@@ -42,7 +43,7 @@ class Column(Part):
 
     @model_validator(mode="after")
     def _one(self) -> Column:
-        if (self.column is None) == (self.value is None):
+        if (self.column is not None) + (self.value is not None) + self.numbered != 1:
             raise PydanticCustomError("schema.column_or_value", "column")
         return self
 

@@ -11,6 +11,7 @@ from churnlib.model import rules
 from churnlib.model.intake import Intake
 from churnlib.model.schema import Spec
 
+TOLD = {"tenure": "start_date", "churned": "end_date"}
 LONGEST = {"month": 1_200, "day": 36_525}  # a hundred years: beyond it the unit is wrong
 STARTS = {
     # exit at `tenure` whole months: see the clock in churnlib.counts.tenure
@@ -46,22 +47,23 @@ def dated(engine: Engine, spec: Spec, listed: Intake) -> Intake:
         With start_date and end_date among the declared columns in place of tenure and churned. Rows whose tenure is
         negative or longer than a hundred years, and rows without a mark, are set aside.
     """
-    given = {"tenure", "churned"} & listed.declared
+    given = set(TOLD) & listed.declared
     if not given:
         return listed
     longest = LONGEST[spec.time_unit]
-    condition = f"t.tenure IS NOT NULL AND t.tenure NOT BETWEEN 0 AND {longest}"
-    unmarked = ("missing_value", "churned", "t.churned IS NULL")
-    undated = ("outcome_without_end", "end_date", "t.churned AND t.end_date IS NULL")  # its day must not be made up
-    checks = {
-        "tenure": rules.Check("bad_number", "tenure", condition, "CAST(t.tenure AS VARCHAR)"),
-        "churned": rules.Check(*(undated if "end_date" in listed.declared else unmarked)),
-    }
-    for name in sorted(given):
-        rules.set_aside_where(engine, spec, "customers", checks[name])
+    wrong = f"t.tenure IS NOT NULL AND t.tenure NOT BETWEEN 0 AND {longest}"
+    # a tenure that is missing, a mark that is missing, a mark beside a blank day, which must not be made up
+    absent = [
+        rules.Check("missing_value", name, f"t.{name} IS NULL", f"'{name}'")
+        for name, date in TOLD.items()
+        if name in given and date not in listed.declared
+    ]
+    undated = rules.Check("outcome_without_end", "end_date", "t.churned AND t.end_date IS NULL")
+    checks = [rules.Check("bad_number", "tenure", wrong, "CAST(t.tenure AS VARCHAR)"), *absent]
+    for check in [*checks, undated] if "end_date" in listed.declared else checks:
+        rules.set_aside_where(engine, spec, "customers", check)
     start = STARTS[spec.time_unit].format(tenure=TENURE.format(longest=longest))
     engine.run(DATED.format(start=start), {"as_of": spec.as_of})
-    told = {"start_date": "tenure", "end_date": "churned"}
-    columns = {name: kind for name, kind in listed.columns.items() if name not in told.values()}
-    declared = (listed.declared - set(told.values())) | {date for date, source in told.items() if source in given}
+    columns = {name: kind for name, kind in listed.columns.items() if name not in TOLD}
+    declared = (listed.declared - set(TOLD)) | {date for name, date in TOLD.items() if name in given}
     return listed._replace(columns=columns, declared=declared)

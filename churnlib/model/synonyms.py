@@ -60,6 +60,7 @@ CONCEPTS: dict[str, tuple[str, ...]] = {
     "lost_to": "流向运营商 流向 去向 转投 竞争对手 lost_to competitor".split(),
     "contract_id": "合同编号 合约编号 合同号 协议号 协议编号 contract_id contract_no".split(),
     "product": "产品 产品名称 业务 业务名称 product".split(),
+    "plan": "套餐 资费套餐 plan tariff".split(),
     "transferred_to": "转入合同 转至合同 转入 transferred_to".split(),
     "attribute": "属性 变更项 变更项目 attribute".split(),
     "value": "值 属性值 变更后 取值 value".split(),
@@ -84,10 +85,33 @@ CONCEPTS: dict[str, tuple[str, ...]] = {
     "margin": "利润率 毛利率 margin".split(),
 }
 
+# concept -> what else such a header may look like, in words parted by single blanks; the first header that fits is it
+_DAY, _TAG = "(日期|时间|年月|月份|日)$", "(编号|编码|代码|号码?|id)$"
+PATTERNS: dict[str, str] = {
+    "customer_id": "^id$|(customer|client|member|subscriber|user|policy ?holder) ?(unique )?(id|no|number|code|key)$"
+    f"|(客户|顾客|会员|用户|车主|商户|门店|终端|学员|货主|司机).*{_TAG}",
+    "contract_id": f"(contract|policy|subscription|agreement|loan) ?(id|no|number)$|(合同|合约|协议|保单|订阅).*{_TAG}",
+    "start": "(begin|start|incept|effective|activat|join|sign|regist|open|creat|enrol|subscri)\\w* (date|time|on|at)$"
+    f"|(开始|起始|起保|开户|开卡|开通|入网|入会|注册|签约|加入|激活|建档).*{_DAY}",
+    "end": "(end|cancel|terminat|clos|churn|lapse|leav|left|exit|deactivat|unsubscri)\\w* (date|time|day|on|at)$"
+    f"|(终止|结束|离网|离开|退(?!货|款)|销户|注销|解约|流失|停用).*{_DAY}",
+    "date": "(order|purchase|invoice|transaction|visit|bill|payment|usage|snapshot) .*(date|time|timestamp|day|month)$"
+    f"|(统计|账|数据|快照|消费|交易|订单|进店|到店|下单|支付|结算|维修|开单).*({_DAY}|月$|期$)",
+    "tenure": "(months?|years?|days?) .*(service|book|company|customer|member|subscri|network)|tenure"
+    "|(account|subscription|service|customer|membership) +(length|age|months?|duration)"
+    "|(在网|入网|入会|合作|会员|使用).*(月数|天数|年限|时长|年数)",
+    "amount": "(消费|实收|实付|应收|支付|订单|结算|维修|当月|本月).*(金额|额|费|消费)$",
+}
+
 # table -> its columns, each with the concepts that may stand for it
 COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
     "customers": {"start_date": ("start",), "end_date": ("end",), "outcome": ("outcome",)},
-    "contracts": {"start_date": ("start", "date"), "end_date": ("end",), "outcome": ("outcome",)},
+    "contracts": {
+        "start_date": ("start", "date"),
+        "end_date": ("end",),
+        "outcome": ("outcome",),
+        "product": ("product", "plan"),
+    },
     "assignments": {"from_date": ("start",), "to_date": ("end",)},
     "activity": {},
     "contacts": {},
@@ -111,7 +135,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "member",
         "client",
     ),
-    "contracts": ("合同", "合约", "协议", "contract"),
+    "contracts": ("合同", "合约", "协议", "保单", "contract", "subscription", "policies"),
     "assignments": ("变更", "归属", "assignment"),
     "activity": (
         "账单",
