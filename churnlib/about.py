@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from churnlib.text import Label, UsageError
 
 UNITS = ("week", "month", "quarter", "year")
+BETWEEN = "\x1f"  # between the levels of crossed segments: the unit separator stands in nobody's levels
 YEAR = {"week": 52, "month": 12, "quarter": 4, "year": 1}  # periods of a year
 _MONTHS_IN = {"month": 1, "quarter": 3, "year": 12}
 _SHAPES = {
@@ -118,6 +119,8 @@ class Segment:
         The levels' names, in the same order.
     kind : {"", "tenure"}
         "tenure": the levels go from the newest customers to the most loyal ones.
+    parts : tuple of Segment
+        Those that are crossed, if several are: each level is then one of each, joined by `BETWEEN`.
     """
 
     name: str = ""
@@ -125,6 +128,7 @@ class Segment:
     levels: tuple[str, ...] = ()
     labels: tuple[Label, ...] = ()
     kind: str = ""
+    parts: tuple[Segment, ...] = ()
 
     @property
     def loyal(self) -> str:
@@ -141,6 +145,14 @@ class Segment:
         """Give the levels that people mean by some words: codes or names, 25-34 for 25–34 and for 25 至 34 岁."""
         words = {_plain(word) for word in wanted}
         return tuple(v for v in self.levels if words & {_plain(w) for w in (v, *self.label_of(v))})
+
+    def within(self, scope: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+        """Give the levels that a scope names by this segment; of crossed ones, those that lie in all that it names."""
+        wanted = [part.named(scope[part.name]) if part.name in scope else None for part in self.parts or (self,)]
+        if not any(wanted):
+            return ()
+        cells = [(level, level.split(BETWEEN) if self.parts else [level]) for level in self.levels]
+        return tuple(v for v, cell in cells if all(w is None or c in w for c, w in zip(cell, wanted, strict=True)))
 
 
 def _plain(word: str) -> str:

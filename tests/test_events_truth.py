@@ -12,13 +12,14 @@ import churnlib as churn
 DATA = Path(__file__).parent.parent / "data"
 
 
-def lost_to(truth: dict, segment: str, level: str, causes: list[str], first: str, last: str) -> float:
+def lost_to(truth: dict, segment: str, levels: str, causes: list[str], first: str, last: str) -> float:
     """The losses that the simulation put down to some causes from one month to another, above those of the year before.
 
     The year before ends six months earlier, where nothing of the event can have been counted yet.
     """
     start, end = truth["months"].index(first), truth["months"].index(last) + 1
-    series = sum(np.array(truth["expected"][segment][level][cause]) for cause in causes)
+    rows = [truth["expected"][segment][level] for level in levels.split(",")]
+    series = sum(np.array(row[cause]) for row in rows for cause in causes)
     return float(series[start:end].sum() - series[max(start - 18, 0) : start - 6].mean() * (end - start))
 
 
@@ -30,13 +31,19 @@ def effects(name: str):
     return {str(row.event.en): row for row in table.itertuples()}, truth
 
 
+OFFER = "age 25-35"  # its scope names two regions besides: the offer reached nobody else of that age
+LEFT = "代表03,代表25,代表11,代表26,代表16,代表27,代表22,代表28"
 CASES = [
     ("telecom", "core network outage in South China", "consistent", "region 华南", ["outage", "complaint_wave"]),
-    ("telecom", "competitor's half-price offer (ages 25-34)", "consistent", "age 25-35", ["competitor"]),
+    ("telecom", "competitor's half-price offer (ages 25-34)", "consistent", OFFER, ["competitor"]),
     ("telecom", "prepaid prices up 12 %", "consistent", "payment 预付费", ["price_rise"]),
     ("bank", "a rival lends at lower rates", "consistent", "loan 100+", ["rate"]),
     ("dairy", "a food-safety crisis of the industry", "coincides", "all all", ["crisis"]),  # with the measures after it
     ("logistics", "listings without review", "coincides", "side 车主", ["stale"]),
+    ("logistics", "a rival subsidises drivers", "coincides", "side 车主", ["rival"]),
+    ("dealer", "a repair chain opens in town", "consistent", "warranty 保外", ["chain_shop"]),
+    ("distributor", "4 events of one kind together", "consistent", f"representative {LEFT}", ["staff_left"]),
+    ("distributor", "grey-market goods in East China", "consistent", "region 华东", ["grey_market"]),
 ]
 
 

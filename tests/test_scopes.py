@@ -10,8 +10,9 @@ import churnlib as churn
 
 @pytest.fixture
 def data(tmp_path):
-    customers = [[f"m{i}", "2023-01-01", end, "", "", "", ""] for i, end in enumerate(["2024-05-10", "", "2024-02-20"])]
-    customers += [[f"n{i}", "2023-01-01", end, "", "", "", ""] for i, end in enumerate(["2024-05-20", "", ""])]
+    ends = {"m0": ("2024-05-10", "华南"), "m1": ("", "华北"), "m2": ("2024-02-20", "华南")}
+    ends |= {"n0": ("2024-05-20", "华南"), "n1": ("", "华南"), "n2": ("", "华北")}
+    customers = [[name, "2023-01-01", end, "", region, "", ""] for name, (end, region) in ends.items()]
     given = [[f"m{i}", "经理", "M", "2023-01-01", "2024-03-31"] for i in range(3)]
     given += [[f"m{i}", "经理", "S", "2024-04-01", ""] for i in range(2)]
     given += [[f"n{i}", "经理", "N", "2023-01-01", ""] for i in range(3)]
@@ -22,16 +23,25 @@ def data(tmp_path):
     tables["assignments"] = {"file": "归属.csv", "columns": columns}
     names = {"date": "日期", "label_zh": "事件", "kind": "类型", "scope": "范围"}
     tables["events"] = {"file": "事件.csv", "columns": names}
-    segments = {"manager": {"label": "经理", "assignment": "经理"}}
+    segments = {"manager": {"label": "经理", "assignment": "经理"}, "region": SPEC["segments"]["region"]}
     write_dataset(folder, customers, None, tables=tables, segments=segments)
     write_table(folder / "归属.csv", list(columns.values()), given)
     events = [["2024-03-15", "M离职", "staff_departure", "manager=M"]]
+    events += [["2024-03-15", "M在华南涨价", "price", "region=华南; manager=M"]]
     write_table(folder / "事件.csv", list(names.values()), events)
     return churn.open_dataset(folder)
 
 
+def counted(data, name: str):
+    """Counts by one division: as they stand, and held."""
+    plain, held = sorted(
+        (c for c in churn.scope_counts(data) if c.about.segment.name == name), key=lambda c: bool(c.event)
+    )
+    return plain, held
+
+
 def test_customers_of_a_manager_who_leaves_stay_touched_when_the_successor_takes_over(data):
-    plain, held = churn.scope_counts(data)
+    plain, held = counted(data, "manager")
     assert plain.event is None and plain.frame.equals(
         churn.period_counts(data, by="manager").frame[plain.frame.columns]
     )
@@ -46,7 +56,20 @@ def test_customers_of_a_manager_who_leaves_stay_touched_when_the_successor_takes
 
 
 def test_nobody_is_lost_or_counted_twice_by_holding(data):
-    _, held = churn.scope_counts(data)
-    sums = held.frame.groupby("period")[["n_opening", "n_churned_opening"]].sum()
     whole = churn.period_counts(data).frame.set_index("period")
-    assert (sums == whole[["n_opening", "n_churned_opening"]]).all(axis=None)
+    for counts in churn.scope_counts(data):
+        sums = counts.frame.groupby("period")[["n_opening", "n_churned_opening"]].sum()
+        assert (sums == whole[["n_opening", "n_churned_opening"]]).all(axis=None)
+
+
+def test_a_scope_that_names_two_segments_is_where_both_meet(data):
+    plain, held = counted(data, "manager × region")
+    division = plain.about.segment
+    (level,) = division.within(held.event.named)
+    assert division.label_of(level).en == "M · South China"
+    by_period = held.frame.set_index(["level", "period"])[["n_opening", "n_churned_opening"]]
+    # m0 alone is with M in South China at the event, and stays there under S; m2 has left before
+    assert by_period.loc[(level, "2024-05")].tolist() == [1, 1]
+    before = plain.frame.set_index(["level", "period"]).loc[(level, "2024-02"), "n_churned_opening"]
+    assert before == by_period.loc[(level, "2024-02"), "n_churned_opening"] == 1
+    assert set(division.within({"region": ("华南",)})) == {v for v in division.levels if v.endswith("华南")}

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from churnlib import text
-from churnlib.about import Segment
+from churnlib.about import BETWEEN, Segment
 from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, make_calendar, segment, unit_of
 from churnlib.counts.periods import ARRIVALS, DEPARTURES, first_countable, make_pieces, period_counts
@@ -25,7 +25,6 @@ TENURE_MONTHS = (0, 6, 12, 24)  # bands of tenure where the data set declares no
 MANY = 20  # levels above which a segment is one of many small units
 UNITS = 10  # levels from which on a segment may be one of units to compare
 MOST = 100_000  # combinations of levels that may be crossed; far fewer occur
-BETWEEN = "\x1f"  # the unit separator: stands in nobody's levels
 
 # One row per customer and stretch of days in which none of the levels changed: the levels joined into one.
 CROSSED = """(
@@ -146,7 +145,7 @@ def tenure_bands(data: Any) -> tuple[str, Segment]:
     return quote(table), describe(data.con, data.spec, TENURE, bands, table)
 
 
-def crossing(sources: Sequence[str]) -> str:
+def crossing(sources: Sequence[str], between: str = f" || '{BETWEEN}' || ") -> str:
     """Join the stretches of several segments into those in which nothing changed: a source as of `segment`."""
     if len(sources) == 1:
         return sources[0]
@@ -159,7 +158,7 @@ def crossing(sources: Sequence[str]) -> str:
             f" AND s{i}.to_date >= {_each('greatest', names[:i], 'from_date')}"
         )
     return CROSSED.format(
-        level=f" || '{BETWEEN}' || ".join(f"{name}.level" for name in names),
+        level=between.join(f"{name}.level" for name in names),
         from_date=_each("greatest", names, "from_date"),
         to_date=_each("least", names, "to_date"),
         first=sources[0],

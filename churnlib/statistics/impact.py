@@ -7,19 +7,19 @@ a randomised comparison, and therefore never here: see the campaigns).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
 from churnlib import text
-from churnlib.about import Event, Period
+from churnlib.about import Event, Period, Segment
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
 from churnlib.statistics.changepoint import complete_periods
-from churnlib.statistics.interrupted import BEFORE, PLACEBOS, Effect, Series, effect_of
+from churnlib.statistics.interrupted import BEFORE, DRIFT, PLACEBOS, Effect, Series, effect_of, pooled
 from churnlib.statistics.season import YEAR, YEARS, lengths, season_terms
 from churnlib.statistics.touched import AFTER, JOINT, Case, earlier_cases, event_cases, other_cases, window
 from churnlib.text import Label
@@ -27,8 +27,9 @@ from churnlib.text import Label
 RECENT = 24  # periods back to which an event is told of
 NAMED = 3
 ESTIMATED = ("consistent", "coincides", "unclear")
+VARIOUS = ("", "other")  # kinds of events that have nothing in common
 VAGUE = 0.5  # an interval wider than this part of the expected on either side that holds 0 says nothing ...
-ABSURD = 2.0  # ... and one wider than this says nothing wherever it lies
+ABSURD = 2.0  # ... and one wider than this part of expected or lost says nothing wherever it lies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ class EventEffects(Result):
             return ()
         _, first, full = self.about.delay
         late = (Statement("impact.note.delay", {"first": first, "full": full}),) if full else ()
-        method = Statement("impact.note.method", {"before": BEFORE})
+        method = Statement("impact.note.method", {"before": BEFORE, "drift": DRIFT})
         placebo = Statement("impact.note.placebo", {"least": PLACEBOS, "vague": VAGUE})
         return (*late, method, placebo, Statement("impact.note.scale"))
 
@@ -147,12 +148,13 @@ class EventEffects(Result):
 def event_effects(counts, scopes: Iterable = ()) -> EventEffects:
     """Estimate what every company event did, by interrupted time series of counts.
 
-    An event that names the customers it touched (`scope`, such as "region=华南") is judged against the other levels of
-    that segment, without those that other events touched at the time: season, Spring Festival and whatever meets
-    everybody cancel out. An event for all customers has no such comparison: season (from three years of data before it)
-    and trend are fitted, and it is never more than a coincidence. Periods before the event say what was to be expected;
-    the effect may take any course; it is summed to the report's period, to the next event on the same customers or over
-    one year. Where churn is counted later than its occasion (`About.delay`), so is the effect.
+    An event that names the customers it touched (`scope`, such as "region=华南; age=25-34": those in both) is judged
+    against the other levels of what it names, those that met the same other events: season, Spring Festival and
+    whatever meets everybody cancel out; a drift apart is allowed for. An event for all customers has no such
+    comparison: season (from three years of data before it) and trend are fitted, and it is never more than a
+    coincidence. Periods before the event say what was to be expected; the effect may take any course; it is summed to
+    the report's period, to the next event on the same customers or over one year, and of an event that has an end to
+    that, half a year at least. Where churn is counted later than its occasion (`About.delay`), so is the effect.
 
     Parameters
     ----------
@@ -164,7 +166,13 @@ def event_effects(counts, scopes: Iterable = ()) -> EventEffects:
     Returns
     -------
     EventEffects
-        One row per event, or per group of events on the same customers within three periods: their joint effect.
+        One row per event, or per group of events on the same customers within three periods: their joint effect. Events
+        of one kind on different customers, of which some say too little one by one, have a row together besides.
+
+    References
+    ----------
+    Rambachan, A. and Roth, J. (2023). A more credible approach to parallel trends. Review of Economic Studies 90,
+    2555-2591: what is not known of trends belongs into the interval.
     """
     about = counts.about
     scopes = list(scopes)
@@ -173,7 +181,9 @@ def event_effects(counts, scopes: Iterable = ()) -> EventEffects:
     cases = event_cases(about.events, divided, periods, about.delay)
     held = {(s.event, s.about.segment.name): s for s in scopes}
     sources = [held.get((c.events[0], c.segment)) or divided.get(c.segment, counts) for c in cases]
-    rows = [_row(case, cases, source, divided, periods) for case, source in zip(cases, sources, strict=True)]
+    judged = [_judged(case, cases, source, divided, periods) for case, source in zip(cases, sources, strict=True)]
+    judged += [_together(alike) for alike in _alike(judged, about)]
+    rows = [_row(one, divided, about, periods) for one in judged]
     table = pd.DataFrame(rows, columns=_COLUMNS).sort_values("first", ascending=False, kind="stable", ignore_index=True)
     return EventEffects(about=about, table=table, name="event_effects")
 
@@ -185,40 +195,94 @@ _COLUMNS = [
 ]
 
 
-def _row(case: Case, cases: list[Case], source, divided: dict, periods: list[str]) -> dict:
-    about, n = source.about, len(periods)
-    end, controls = window(case, cases, divided, n, YEAR[about.period.unit])
-    names = [*periods, str(about.period.shift(1))]
-    row = dict.fromkeys(_COLUMNS, np.nan) | {"event": _name(case.events), "touched": _who(case, divided)}
-    row |= {"first": names[case.at], "last": names[max(case.at, end)], "has_control": bool(controls)}
-    others = other_cases(case, cases, end)
-    state = _unfit(case, controls, others, end)
-    if state:
-        return row | {"state": state}
-    series, size = _series(case, controls, earlier_cases(case, cases, controls), source, periods)
-    lost = float(series.lost[case.at : end + 1].sum())
-    if size < about.min_denominator or lost < about.privacy_k:
-        return row | {"state": "small"}
+@dataclass(frozen=True)
+class _Judged:
+    """A case with its window and what came of it; the effect is None where it cannot be judged for a reason given."""
+
+    case: Case
+    end: int
+    has_control: bool
+    has_others: bool
+    unfit: str = ""
+    effect: Effect | None = None
+    lost: float = 0.0
+    size: float = 0.0
+    of: tuple[_Judged, ...] = ()
+
+    def state(self, about) -> str:
+        """How much may be said, or why nothing."""
+        if self.unfit:
+            return self.unfit
+        if self.size < about.min_denominator or self.lost < about.privacy_k:
+            return "small"
+        effect = self.effect
+        is_unclear = effect.ci_lower <= 0 <= effect.ci_upper
+        if effect.half > (VAGUE * effect.expected if is_unclear else ABSURD * max(effect.expected, self.lost)):
+            return effect.doubt
+        if is_unclear:
+            return "unclear"
+        sound = self.has_control and not self.has_others and effect.n_placebos >= PLACEBOS
+        return "consistent" if sound else "coincides"
+
+
+def _judged(case: Case, cases: list[Case], source, divided: dict, periods: list[str]) -> _Judged:
+    end, controls = window(case, cases, divided, len(periods))
+    others = other_cases(case, cases, controls, end)
+    earlier = earlier_cases(case, cases, controls)
+    # an earlier effect that is still young may fade by itself, whatever this event did
+    has_others = bool(others) or any(case.at - c.at < BEFORE for c in earlier)
+    one = _Judged(case, end, bool(controls), has_others, _unfit(case, controls, others, end))
+    if one.unfit:
+        return one
+    series, size = _series(case, controls, earlier, source, periods)
     effect = effect_of(series, case.at, end, skip=case.at - case.clean)
-    state = _state(effect, bool(controls), bool(others))
+    return replace(one, effect=effect, lost=float(series.lost[case.at : end + 1].sum()), size=float(size))
+
+
+def _alike(judged: Sequence[_Judged], about) -> Iterator[list[_Judged]]:
+    """Events of one kind on different customers, of which one by one not all are told: together they may be."""
+    kinds: dict[tuple[str, str], list[_Judged]] = {}
+    for one in judged:
+        if one.effect is not None and one.has_control and one.case.events[0].kind not in VARIOUS:
+            kinds.setdefault((one.case.segment, one.case.events[0].kind), []).append(one)
+    for found in kinds.values():
+        levels = [level for one in found for level in one.case.levels]
+        untold = any(one.state(about) in ("small", "few", "course") for one in found)
+        if len(found) > 1 and len(levels) == len(set(levels)) and untold:
+            yield found
+
+
+def _together(alike: Sequence[_Judged]) -> _Judged:
+    """The joint effect of events on different customers."""
+    first = min(alike, key=lambda one: one.case.at)
+    levels = tuple(level for one in alike for level in one.case.levels)
+    case = replace(first.case, events=tuple(e for one in alike for e in one.case.events), levels=levels)
+    return _Judged(
+        case,
+        end=max(one.end for one in alike),
+        has_control=True,
+        has_others=any(one.has_others for one in alike),
+        effect=pooled([one.effect for one in alike]),
+        lost=sum(one.lost for one in alike),
+        size=sum(one.size for one in alike),
+        of=tuple(alike),
+    )
+
+
+def _row(one: _Judged, divided: dict, about, periods: list[str]) -> dict:
+    case, effect, state = one.case, one.effect, one.state(about)
+    names = [*periods, str(about.period.shift(1))]
+    row = dict.fromkeys(_COLUMNS, np.nan) | {"event": _name(one), "touched": _who(case, divided), "state": state}
+    row |= {"first": names[case.at], "last": names[max(case.at, one.end)], "has_control": one.has_control}
+    if effect is None or state == "small":
+        return row
+    row |= {"n_lost": one.lost, "n_placebos": effect.n_placebos}
     if state not in ESTIMATED:
-        return row | {"state": state, "n_lost": lost, "n_placebos": effect.n_placebos}
+        return row
     ratio = [1 + v / effect.expected for v in (effect.excess, effect.ci_lower, effect.ci_upper)]
     intervals = (effect.excess, effect.ci_lower, effect.ci_upper, *np.maximum(ratio, 0.01))
-    row |= dict(zip(_INTERVALS, intervals, strict=True)) | {"p_value": effect.p_value, "n_placebos": effect.n_placebos}
-    return row | {"n_lost": lost, "level": effect.level[0], "slope": effect.slope[0], "state": state}
-
-
-def _state(effect: Effect, has_control: bool, has_others: bool) -> str:
-    """How much may be said, or why nothing."""
-    half = (effect.ci_upper - effect.ci_lower) / 2 / max(effect.expected, 1e-9)
-    is_unclear = effect.ci_lower <= 0 <= effect.ci_upper
-    if half > (VAGUE if is_unclear else ABSURD):
-        return effect.doubt
-    if is_unclear:
-        return "unclear"
-    sound = has_control and not has_others and effect.n_placebos >= PLACEBOS
-    return "consistent" if sound else "coincides"
+    row |= dict(zip(_INTERVALS, intervals, strict=True)) | {"p_value": effect.p_value}
+    return row | {"level": effect.level[0], "slope": effect.slope[0]}
 
 
 def _unfit(case: Case, controls: list[str], others: list[Case], end: int) -> str:
@@ -242,13 +306,13 @@ def _series(case: Case, controls, earlier: list[Case], source, periods: list[str
     i = np.arange(len(periods))
     terms = [(i >= c.at) * 1.0 for c in earlier]
     # a slope that was seen for less than a year is not carried on for another
-    terms += [np.clip(i - c.at, 0, None) / 12 for c in earlier if case.at - c.at >= BEFORE]
+    terms += [np.clip(i - c.at, 0, None) / year for c in earlier if case.at - c.at >= BEFORE]
     columns = np.column_stack(terms) if terms else np.empty((len(i), 0))
     if not controls and case.at >= YEARS * year:
         columns = np.column_stack([season_terms(period_values(periods)), columns])
     exposed = np.maximum(n * days, 0.5)
     control_exposed = None if compared[1] is None else np.maximum(compared[1] * days, 0.5)
-    return Series(lost, exposed, compared[0], control_exposed, columns), n[case.at]
+    return Series(lost, exposed, compared[0], control_exposed, columns, year, tuple(c.at for c in earlier)), n[case.at]
 
 
 def _summed(frame: pd.DataFrame, levels: Sequence[str], periods: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -257,8 +321,11 @@ def _summed(frame: pd.DataFrame, levels: Sequence[str], periods: list[str]) -> t
     return sums["n_churned_opening"].to_numpy(float), sums["n_opening"].to_numpy(float)
 
 
-def _name(events: Sequence[Event]) -> Label:
-    return Label(" + ".join(e.label.zh for e in events), " + ".join(e.label.en for e in events))
+def _name(one: _Judged) -> Label:
+    joint = Label.joined((e.label for e in one.case.events), " + ")
+    if not one.of:
+        return joint
+    return Label(*(text.say("impact.together", lang, n=len(one.of), events=joint) for lang in text.LANGUAGES))
 
 
 def _who(case: Case, divided: dict) -> Label:
@@ -267,6 +334,13 @@ def _who(case: Case, divided: dict) -> Label:
     if case.segment == "?":
         return Label(case.events[0].scope, case.events[0].scope)
     segment = divided[case.segment].about.segment
-    names = [segment.label_of(level) for level in case.levels]
-    zh, en = "、".join(n.zh for n in names), ", ".join(n.en for n in names)
-    return Label(f"{zh}（{segment.label.zh}）的客户", f"{segment.label.en}: {en}")
+    whom = Label.joined(_parts(segment, case.events), "; ", "且")
+    return Label(f"{whom.zh}的客户", whom.en)
+
+
+def _parts(segment: Segment, events: Sequence[Event]) -> Iterator[Label]:
+    """Name what events touched of each segment."""
+    for part in segment.parts or (segment,):
+        levels = dict.fromkeys(v for event in events for v in part.named(event.named[part.name]))
+        names = Label.joined((part.label_of(v) for v in levels), ", ", "、")
+        yield Label(f"{names.zh}（{part.label.zh}）", f"{part.label.en}: {names.en}")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import t
 
 BEFORE = 12  # periods needed before an event
-WITH_TREND = 18  # periods before the event from which on a trend is fitted
+WITH_TREND = 18  # periods before the event from which on a trend is fitted, where there is nobody to compare with
+DRIFT = 0.1  # standard deviation a year by which rates of comparable customers drift apart, in logarithms
 WITH_SLOPE = 6  # periods after it from which on a change of slope is fitted
 PLACEBO_AFTER = 6  # periods judged after a placebo date, at most
 PLACEBOS = 5  # dates needed to calibrate by them
+FAR = 50.0  # logarithm of a ratio beyond which none is told
 LAG_BIAS = 1.2  # n-ths that each term of a fit takes from the lag-1 correlation of its residuals
 
 
@@ -39,7 +42,7 @@ class Fit:
     def ratio(self, k: int, conf_level: float = 0.95, freedom: float = np.inf) -> tuple[float, float, float]:
         """Give a coefficient as a rate ratio with its Wald interval."""
         half = t.ppf((1 + conf_level) / 2, freedom) * np.sqrt(self.covariance[k, k])
-        return tuple(float(np.exp(self.effect[k] + s * half)) for s in (0, -1, 1))
+        return tuple(float(np.exp(min(self.effect[k] + s * half, FAR))) for s in (0, -1, 1))
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ class Series:
         The same of untouched customers. With them, season, festival and whatever meets everybody cancel out.
     terms : numpy.ndarray, shape (n, k)
         Season and festival (without a control), and the courses of earlier events.
+    year : int
+        Periods of a year.
+    starts : tuple of int
+        First periods of those earlier events.
     """
 
     lost: np.ndarray
@@ -61,6 +68,8 @@ class Series:
     control_lost: np.ndarray | None
     control_exposed: np.ndarray | None
     terms: np.ndarray
+    year: int = 12
+    starts: tuple[int, ...] = ()
 
     @property
     def offset(self) -> np.ndarray:
@@ -84,32 +93,68 @@ class Effect:
     Attributes
     ----------
     excess : float
-        Customers lost more than expected; `ci_lower`, `ci_upper`: 95 % interval.
+        Customers lost more than expected; `error` its standard error, as wide as the placebo dates make it.
     expected : float
-    p_value : float
-        Calibrated by the placebo dates.
+    freedom : float
     widening : float
-        How much wider the placebo dates make the interval, at least 1; `n_placebos` of them.
-    doubt : {"few", "course", "placebo"}
-        What makes the interval as wide as it is, most of all: chance in few losses; what is not known of the course
-        before, carried on; or the effects that placebo dates seem to have.
+        How much wider the placebo dates make the error, at least 1; `n_placebos` of them.
+    carried : float
+        Share of the variance that comes from what is not known of the course before, carried on; the rest is chance.
     level, slope : tuple of float
         Rate ratio at the event, and per further period, with intervals; the slope is (1, nan, nan) when not fitted.
     """
 
     excess: float
-    ci_lower: float
-    ci_upper: float
+    error: float
     expected: float
-    p_value: float
+    freedom: float
     widening: float
     n_placebos: int
-    doubt: str
-    level: tuple[float, float, float]
-    slope: tuple[float, float, float]
+    carried: float
+    level: tuple[float, float, float] = (np.nan,) * 3
+    slope: tuple[float, float, float] = (np.nan,) * 3
+
+    @property
+    def half(self) -> float:
+        """Half of the 95 % interval's width."""
+        return float(t.ppf(0.975, self.freedom)) * self.error
+
+    @property
+    def ci_lower(self) -> float:
+        return self.excess - self.half
+
+    @property
+    def ci_upper(self) -> float:
+        return self.excess + self.half
+
+    @property
+    def p_value(self) -> float:
+        return float(2 * t.sf(abs(self.excess) / self.error, self.freedom))
+
+    @property
+    def doubt(self) -> str:
+        """Give what makes the interval as wide as it is, most of all: placebo dates, the course before, few losses."""
+        return "placebo" if self.widening > 1.5 else "course" if self.carried > 0.5 else "few"
 
 
-def fit_counts(lost, design, offset, control_lost=None) -> Fit:
+def pooled(effects: Sequence[Effect]) -> Effect:
+    """Add the effects of several events on different customers up.
+
+    The freedom is Welch and Satterthwaite's; what the customers compared with are taken to share is not counted, as
+    there are many more of them.
+    """
+    excess, error, expected, freedom = (
+        np.array([getattr(e, name) for e in effects], float) for name in ("excess", "error", "expected", "freedom")
+    )
+    variance = error**2
+    together = variance.sum() ** 2 / (variance**2 / freedom).sum()
+    carried = float(np.average([e.carried for e in effects], weights=variance))
+    widest = max(e.widening for e in effects)
+    n = sum(e.n_placebos for e in effects)
+    return Effect(excess.sum(), np.sqrt(variance.sum()), expected.sum(), together, widest, n, carried)
+
+
+def fit_counts(lost, design, offset, control_lost=None, spread=None) -> Fit:
     """Fit a Poisson regression of counts, or with a control a binomial one of the touched among all lost.
 
     Standard errors are widened by the overdispersion (Pearson's chi-square by its freedom, never below 1).
@@ -121,6 +166,8 @@ def fit_counts(lost, design, offset, control_lost=None) -> Fit:
     offset : array-like, shape (n,)
         Logarithm of the exposure, or of the ratio of exposures.
     control_lost : array-like, optional
+    spread : array-like, shape (k,), optional
+        Standard deviation about 0 that each coefficient is known to have beforehand (inf: nothing is known).
 
     References
     ----------
@@ -132,29 +179,37 @@ def fit_counts(lost, design, offset, control_lost=None) -> Fit:
         n = lost + np.asarray(control_lost, float)
         told = n > 0
         lost, n, design, offset = lost[told], n[told], design[told], offset[told]
-    effect, mean, spread = _iterated(lost, design, offset, n)
-    residual = (lost - mean) / np.sqrt(spread)
-    freedom = max(len(lost) - design.shape[1], 1)
-    dispersion = max(1.0, float(residual @ residual) / freedom)
-    lag = float(residual[1:] @ residual[:-1] / max(residual @ residual, 1e-12))
-    lag = min(max(lag + LAG_BIAS * (design.shape[1] + 1 + 3 * lag) / len(lost), 0.0), 0.6)
-    covariance = np.linalg.pinv(design.T @ (design * spread[:, None])) * dispersion
-    return Fit(effect, covariance, dispersion, (1 + lag) / (1 - lag), freedom)
+    known = np.zeros(design.shape[1]) if spread is None else np.asarray(spread, float) ** -2.0
+    noise, likeness = 1.0, 1.0
+    for _ in range(2 if known.any() else 1):  # what is known beforehand weighs against the noise of the counts
+        held = known * noise * likeness
+        effect, mean, variance = _iterated(lost, design, offset, n, held)
+        residual = (lost - mean) / np.sqrt(variance)
+        freedom = max(len(lost) - design.shape[1], 1)
+        noise = max(1.0, float(residual @ residual) / freedom)
+        lag = float(residual[1:] @ residual[:-1] / max(residual @ residual, 1e-12))
+        lag += LAG_BIAS * (design.shape[1] + 1 + 3 * lag) / len(lost)
+        lag = max(min(lag, 0.6, 1 - 1 / noise), 0.0)  # chance has no memory: only what is beyond it can be alike
+        likeness = (1 + lag) / (1 - lag)
+    covariance = np.linalg.pinv(design.T @ (design * variance[:, None]) + np.diag(held)) * noise
+    return Fit(effect, covariance, noise, likeness, freedom)
 
 
-def _iterated(y: np.ndarray, x: np.ndarray, offset: np.ndarray, n: np.ndarray | None):
+def _iterated(y: np.ndarray, x: np.ndarray, offset: np.ndarray, n: np.ndarray | None, held: np.ndarray):
     """Coefficients, means and variances by iterated least squares: log link, or logit of n trials.
 
     Some thirty lines of ours where a model object would take 5 ms a fit, and an event with its placebo dates takes a
     dozen fits.
     """
     mean = (y + max(y.mean(), 0.1)) / 2 if n is None else (y + 0.5) / (n + 1) * n
-    effect = np.zeros(x.shape[1])
+    effect, ridge, zeros = np.zeros(x.shape[1]), np.diag(np.sqrt(held)), np.zeros(x.shape[1])
     for _ in range(50):
         spread = np.maximum(mean if n is None else mean * (1 - mean / n), 1e-10)
         eta = np.log(mean) if n is None else np.log(mean / (n - mean))
         root = np.sqrt(spread)
-        before, effect = effect, np.linalg.lstsq(x * root[:, None], root * (eta - offset + (y - mean) / spread))[0]
+        aim = root * (eta - offset + (y - mean) / spread)
+        before = effect
+        effect = np.linalg.lstsq(np.vstack([x * root[:, None], ridge]), np.concatenate([aim, zeros]))[0]
         eta = np.clip(x @ effect + offset, -25, 25)
         mean = np.exp(eta) if n is None else n / (1 + np.exp(-eta))
         if np.abs(effect - before).max() < 1e-9:
@@ -182,28 +237,37 @@ def effect_of(series: Series, at: int, end: int, skip: int = 0) -> Effect:
     Effect
     """
     excess, error, expected, freedom, carried = _excess(series, at, end, skip)
-    placebos = [_excess(series, k, k + span, skip)[:2] for k, span in _placebo_dates(at, end, skip)]
+    placebos = [_excess(series, k, k + span, skip)[:2] for k, span in _placebo_dates(series, at, end, skip)]
     ratios = np.array([found / spread for found, spread in placebos])
     placebo = float((ratios**2).mean()) if len(ratios) >= PLACEBOS else 1.0
     widening = float(np.sqrt(max(1.0, placebo)))
-    half = t.ppf(0.975, freedom) * widening * error
-    p_value = float(2 * t.sf(abs(excess) / (widening * error), freedom))
-    doubt = "placebo" if widening > 1.5 else "course" if carried > 0.5 else "few"
     course = _level_and_slope(series, at, end)
-    return Effect(excess, excess - half, excess + half, expected, p_value, widening, len(ratios), doubt, *course)
+    return Effect(excess, widening * error, expected, freedom, widening, len(ratios), carried, *course)
 
 
-def _placebo_dates(at: int, end: int, skip: int) -> list[tuple[int, int]]:
-    """Dates that leave enough periods before them, with the length judged after them, all before the event."""
+def _placebo_dates(series: Series, at: int, end: int, skip: int) -> list[tuple[int, int]]:
+    """Dates that leave enough periods before them, with the length judged after them, all before the event.
+
+    None at which an earlier event began: what it did is no error.
+    """
     span = min(end - at, PLACEBO_AFTER - 1)
-    return [(k, span) for k in range(BEFORE + skip, at - skip - span)]
+    dates = range(BEFORE + skip, at - skip - span)
+    return [(k, span) for k in dates if not any(k - skip <= start <= k + span for start in series.starts)]
 
 
-def _design(series: Series, rows: slice, trend: bool) -> np.ndarray:
-    """Ones, trend in years about the start, further terms that vary within these rows."""
-    n = len(series.lost)
-    columns = [np.ones(n)] + ([np.arange(n) / 12] if trend else [])
-    return np.column_stack([*columns, series.terms])[rows]
+def _design(series: Series, rows: slice, at: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ones, trend in years and further terms that vary in the rows before an event; and what is known of each.
+
+    Comparable customers may drift apart, but not at any pace: a few losses do not make a trend to be carried on.
+    """
+    n, has_control = len(series.lost), series.control_lost is not None
+    trend = [np.arange(n) / series.year] if has_control or at >= WITH_TREND else []
+    columns = np.column_stack([np.ones(n), *trend, series.terms])
+    spread = np.full(columns.shape[1], np.inf)
+    spread[1 : 1 + has_control] = DRIFT
+    used = np.ptp(columns[:at], axis=0) > 0
+    used[0] = True
+    return columns[rows][:, used], spread[used]
 
 
 def _excess(series: Series, at: int, end: int, skip: int) -> tuple[float, float, float, int, float]:
@@ -211,14 +275,11 @@ def _excess(series: Series, at: int, end: int, skip: int) -> tuple[float, float,
 
     All from a regression of the periods before.
     """
-    before, after = slice(0, at - skip), slice(at, end + 1)
-    trend = at - skip >= WITH_TREND
-    design = _design(series, slice(None), trend)
-    used = np.ptp(design[before], axis=0) > 0
-    used[0] = True
-    control = None if series.control_lost is None else series.control_lost[before]
-    fit = fit_counts(series.lost[before], design[before][:, used], series.offset[before], control)
-    later = design[after][:, used]
+    n, after = at - skip, slice(at, end + 1)
+    design, spread = _design(series, slice(0, end + 1), n)
+    control = None if series.control_lost is None else series.control_lost[:n]
+    fit = fit_counts(series.lost[:n], design[:n], series.offset[:n], control, spread)
+    later = design[after]
     expected, chance = series.counterfactual(later @ fit.effect, after)
     gradient = expected @ later
     carried, scattered = gradient @ fit.covariance @ gradient, fit.dispersion * chance.sum()
@@ -230,14 +291,12 @@ def _excess(series: Series, at: int, end: int, skip: int) -> tuple[float, float,
 def _level_and_slope(series: Series, at: int, end: int):
     """Rate ratios of the step at the event and of the slope after it."""
     rows = slice(0, end + 1)
-    i = np.arange(len(series.lost))[rows]
-    design = _design(series, rows, at >= WITH_TREND)
-    used = np.ptp(design[:at], axis=0) > 0
-    used[0] = True
+    i = np.arange(end + 1)
+    design, spread = _design(series, rows, at)
     event = [(i >= at) * 1.0] + ([np.clip(i - at, 0, None) * 1.0] if end - at + 1 >= WITH_SLOPE else [])
     control = None if series.control_lost is None else series.control_lost[rows]
-    columns = np.column_stack([design[:, used], *event])
-    fit = fit_counts(series.lost[rows], columns, series.offset[rows], control)
-    k = int(used.sum())
+    columns, k = np.column_stack([design, *event]), design.shape[1]
+    spread = np.append(spread, np.full(len(event), np.inf))
+    fit = fit_counts(series.lost[rows], columns, series.offset[rows], control, spread)
     slope = fit.ratio(k + 1, freedom=fit.freedom) if len(event) > 1 else (1.0, np.nan, np.nan)
     return fit.ratio(k, freedom=fit.freedom), slope
