@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from churnlib.counts.masking import MASK, mask
+from churnlib.counts.masking import MASK, mask, may_name
 
 FULL = str.maketrans("0123456789", "０１２３４５６７８９")
 AROUND = st.text(st.characters(codec="utf-8"), max_size=12)
@@ -62,6 +62,9 @@ def test_no_markup_survives(written):
         ("请王先生回电，一三八零零一三八零零零", f"请{MASK}回电，{MASK}"),
         ("我叫李小明，微信号：abc_1234", f"{MASK},{MASK}"),
         ("Please call Mr Smith, my name is Ann Lee", f"Please call {MASK}, {MASK}"),
+        ("My name is Ann Lee. Mr. J. Smith", f"{MASK}. {MASK}"),
+        ("王小明经理没回电，欧阳先生也没有", f"{MASK}没回电，{MASK}也没有"),
+        ("联系人：赵六。李经理很凶", f"{MASK}。{MASK}很凶"),
         ("车架号LSVAA4182E2123456", f"车架号{MASK}"),
         ("排队等了32分钟，太贵了", "排队等了32分钟，太贵了"),  # nothing to hide
         ("信号差，5G 用不了", "信号差，5G 用不了"),
@@ -69,3 +72,51 @@ def test_no_markup_survives(written):
 )
 def test_examples(written, made):
     assert mask(written) == made
+
+
+NAMING = [
+    *(
+        "张伟说要退货",
+        "客户李小明投诉",
+        "跟陈静反映过没用",
+        "营业厅的刘芳不给办",
+        "经理马云飞态度不好",
+        "李雷和韩梅梅推荐我去联通",
+    ),
+    *(
+        "阿依古丽不肯退款",
+        "小李说可以退",
+        "老王不干了",
+        "the adviser Maria was rude",
+        "John Smith never called",
+        "told by O'Neil",
+    ),
+]
+HARMLESS = [
+    *(
+        "价格偏高，竞争对手更便宜",
+        "排队等了32分钟，太贵了",
+        "信号差，5G 用不了",
+        "于是就走了",
+        "高价套餐不合理",
+        "马上就到期了",
+    ),
+    *(
+        "任何人都不理",
+        "网点太远，白跑一趟",
+        "钱多事少",
+        "万达广场店",
+        "Too expensive. Nobody called",
+        "Waited for two hours",
+    ),
+]
+
+
+@pytest.mark.parametrize("written", NAMING)
+def test_a_text_that_may_still_name_somebody_is_in_doubt(written):
+    assert may_name(mask(written))
+
+
+@pytest.mark.parametrize("written", HARMLESS)
+def test_a_text_without_names_is_not(written):
+    assert not may_name(mask(written), {"too", "nobody", "waited"})

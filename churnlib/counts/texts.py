@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,8 @@ import pyarrow as pa
 
 from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, make_calendar, segment, unit_of
-from churnlib.counts.masking import MASK, mask
+from churnlib.counts.holders import holder_attribute
+from churnlib.counts.masking import MASK, mask, may_name
 from churnlib.counts.periods import first_countable
 from churnlib.counts.reasons import reason_lists
 from churnlib.engine import quote
@@ -114,12 +116,14 @@ GROUP BY e.source, e.level_of_list, e.code, s.n_judged
 ORDER BY source NULLS LAST, level_of_list NULLS LAST, reason NULLS LAST
 """
 
-# One row per text that is to be quoted and personal value of a customer that it holds.
+# One row per text that is to be quoted and name that it holds: a customer's own, or of who holds the relationship.
 NAMED = """
-SELECT q.text, c.{column} AS name FROM quoted AS q JOIN customers AS c ON strpos(q.text, c.{column}) > 0
-WHERE length(c.{column}) > 1
-GROUP BY q.text, c.{column} ORDER BY text NULLS LAST, name NULLS LAST
+SELECT q.text, c.name FROM quoted AS q JOIN ({names}) AS c ON strpos(lower(q.text), lower(c.name)) > 0
+WHERE length(c.name) > 1
+GROUP BY q.text, c.name ORDER BY text NULLS LAST, name NULLS LAST
 """
+OWN_NAMES = "SELECT {column} AS name FROM customers"
+HOLDERS = "SELECT DISTINCT value AS name FROM assignments WHERE attribute = $attribute"
 
 
 @dataclass(frozen=True)
@@ -226,9 +230,11 @@ def _code(data: Any, table: Coder) -> tuple[pd.DataFrame, dict[tuple[str, str], 
     ), candidates
 
 
+@cache
 def _telling(word: str) -> bool:
     """Whether a word says something: no number, no name, no word of every sentence."""
-    return len(word.strip()) > 1 and word.isalpha() and word not in _STOP and mask(word) == word
+    is_word = len(word.strip()) > 1 and word.isalpha() and word not in _STOP
+    return is_word and mask(word) == word and not may_name(word)
 
 
 def _agreement(data: Any) -> pd.DataFrame:
@@ -255,15 +261,20 @@ def _quotes(data: Any, candidates: dict, least: int) -> pd.DataFrame:
         typical = sorted(texts, key=lambda t: (-_typical(t[1], common) * min(t[2], 50), t[0]))
         chosen += [(source, group, written) for written, _, _ in typical[: 3 * QUOTED]]
     data.con.load("quoted", pa.table({"text": pa.array(sorted({c[2] for c in chosen}), pa.string())}))
-    personal = [c for c in data.spec.roles.personal if data.has(f"customers.{c}")]
+    sources = [OWN_NAMES.format(column=quote(c)) for c in data.spec.roles.personal if data.has(f"customers.{c}")]
+    asked, holder = dict.fromkeys(sources), holder_attribute(data)
+    if holder:
+        asked[HOLDERS] = {"attribute": holder[0]}
     names: dict[str, list[str]] = {}
-    for column in personal:
-        for written, name in data.con.frame(NAMED.format(column=quote(column))).itertuples(index=False):
+    for source, values in asked.items():
+        for written, name in data.con.frame(NAMED.format(names=source), values).itertuples(index=False):
             names.setdefault(written, []).append(str(name))
     data.con.run("DROP TABLE quoted")
+    used = Counter(word for texts in candidates.values() for _, words, _ in texts for word in set(words))
+    usual = {word for word, n in used.items() if n >= least}
     rows = [(source, group, mask(written, names.get(written, ()))) for source, group, written in chosen]
     frame = pd.DataFrame(rows, columns=["source", "reason", "quote"]).drop_duplicates()
-    frame = frame[frame["quote"].str.replace(MASK, "").str.len() >= LENGTHS[0]]
+    frame = frame[[len(q.replace(MASK, "")) >= LENGTHS[0] and not may_name(q, usual) for q in frame["quote"]]]
     return frame.groupby(["source", "reason"]).head(QUOTED).reset_index(drop=True)
 
 

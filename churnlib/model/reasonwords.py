@@ -22,7 +22,7 @@ SHIPPED = Path(__file__).with_name(FILE)
 SOURCES = ("exit_survey", "complaint")
 _CLAUSE = re.compile(r"[，。；！？、,;!?\n\r\t]+|\.(?=\s|$)|但是|可是|不过|\bbut\b|\bhowever\b")
 _HAN = re.compile(r"[\u4e00-\u9fff]{2,}")
-_DEGREE = frozenset("太很偏最更真变好挺又")  # 太贵 is one word of jieba's, but two of ours
+DEGREE = frozenset("太很偏最更真变好挺又")  # 太贵 is one word of jieba's, but two of ours
 _NOT = re.compile(r"(?<=[a-z])n[’']t\b|\bcannot\b")
 
 Words = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
@@ -181,9 +181,14 @@ def cut(clause: str) -> list[str]:
     ['价格', '太', '贵']
     """
     words = _rjieba().cut(clause)
-    if _DEGREE.isdisjoint(clause):
+    if DEGREE.isdisjoint(clause):
         return words
-    return [part for word in words for part in ((word[0], word[1:]) if word[0] in _DEGREE and word[1:] else (word,))]
+    return [part for word in words for part in ((word[0], word[1:]) if word[0] in DEGREE and word[1:] else (word,))]
+
+
+def tagged(written: str) -> list[tuple[str, str]]:
+    """Cut a text into words, each with its part of speech as jieba names it ("nr": a person's name)."""
+    return _rjieba().tag(written)
 
 
 @cache
