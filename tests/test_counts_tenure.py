@@ -12,7 +12,7 @@ from survival_cases import visitors
 from toy import BARE, CUSTOMERS, canonical, row, toy
 
 import churnlib as churn
-from churnlib.counts import cohort_counts, tenure_counts
+from churnlib.counts import cohort_counts, definitions, tenure_counts
 from churnlib.counts.cohorts import anniversary, completed
 from churnlib.tenure.curves import level_curves
 from churnlib.tenure.lifetable import life_table
@@ -191,3 +191,26 @@ def test_completed_months_agree_with_anniversaries(data):
     pairs = data.con.frame(sql)
     reached, following = (anniversary(pairs["start"], pairs["months"] + step, "month") for step in (0, 1))
     assert (reached <= pairs["day"]).all() and (pairs["day"] < following).all()
+
+
+EXCLUDING = {"exclusions": {"n": {"where": {"region": ["n"]}}}}
+
+
+@pytest.mark.parametrize("changes", [{}, {"start_tenure_days": 30}, EXCLUDING])
+def test_spells_straight_from_the_customers_give_the_counts_of_the_table_of_spells(changes, monkeypatch):
+    rng, n = np.random.default_rng(7), 400
+    start = pd.Timestamp("2025-06-30") - pd.to_timedelta(rng.integers(-30, 900, n), unit="D")
+    end = (start + pd.to_timedelta(rng.exponential(400, n).astype(int), unit="D")).where(rng.random(n) < 0.8)
+    days = ([None if pd.isna(day) else str(day)[:10] for day in days] for days in (start, end))
+    rest = (rng.choice(values, n) for values in (["natural", None], [100, None], ["n", "s", None]))
+    segments = {**BARE["segments"], "age": {"tenure_months": [0, 6]}}
+    spec = {**BARE, "as_of": "2025-06-30", "segments": segments, **changes}
+    data = canonical({"customers": list(zip(range(n), *days, *rest, strict=True))}, spec)
+    heavy, asked = {"weight": "monthly_fee", "blocks": True}, (None, "region", "age", ["region"])
+    made = [[tenure_counts(data, by, **how).frame for by in asked for how in ({}, heavy)]]
+    assert not data.con.table_exists("spells")
+    monkeypatch.setattr(definitions, "own_spells", lambda *_: "")
+    made.append([tenure_counts(data, by, **how).frame for by in asked for how in ({}, heavy)])
+    assert data.con.value("SELECT count(*) FROM spells") == made[0][0]["n_entered"].sum() > 100
+    for straight, from_table in zip(*made, strict=True):
+        pd.testing.assert_frame_equal(straight, from_table)

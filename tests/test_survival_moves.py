@@ -35,8 +35,7 @@ def heart():
     data = moving(one.assign(event=1))  # everybody's last day is known ...
     # ... and an end without event is a censored one: R's data have no common last day
     censored = [str(i) for i in np.flatnonzero(one["event"] == 0)]
-    tenure_counts(data)  # makes the spells
-    data.con.run(f"UPDATE spells SET outcome = 'censored' WHERE customer IN ({', '.join(censored)})")  # noqa: S608
+    data.con.run(f"UPDATE customers SET outcome = 'censored' WHERE customer IN ({', '.join(censored)})")  # noqa: S608
     return data
 
 
@@ -79,9 +78,8 @@ def test_tests_and_ratios_of_a_changing_level_are_those_of_r(heart):
 def censored_counts(rows, by):
     """Count with ends of observation of their own: spells of those who did not leave end as censored."""
     data = moving(rows.assign(event=True))
-    tenure_counts(data)
     gone = ", ".join(str(i) for i in np.flatnonzero(~rows["event"]))
-    data.con.run(f"UPDATE spells SET outcome = 'censored' WHERE customer IN ({gone})")  # noqa: S608
+    data.con.run(f"UPDATE customers SET outcome = 'censored' WHERE customer IN ({gone})")  # noqa: S608
     return tenure_counts(data, by)
 
 

@@ -13,7 +13,8 @@ from churnlib import text
 from churnlib.about import UNITS, About, Period, Segment
 from churnlib.counts import definitions
 from churnlib.engine import quote
-from churnlib.model.segments import segment_table
+from churnlib.model import scope
+from churnlib.model.segments import UNKNOWN, changes_over_time, describe, level_sql, segment_table
 
 OUTCOMES = ("voluntary", "involuntary", "natural", "unknown")
 ALL = ""  # the one level when customers are not divided
@@ -79,6 +80,19 @@ def segment(data: Any, by: str | None) -> tuple[str, Segment]:
     return quote(name), found
 
 
+def fixed_level(data: Any, by: str) -> tuple[Segment, str] | None:
+    """Give a segment by an attribute with the expression of its level over `customers`: to count without a table of it.
+
+    None where a customer's level can change, or is shown by a number for its name.
+    """
+    declared = data.spec.segments.get(by)
+    if declared is None or changes_over_time(declared) or by in scope.current().masked:
+        return None
+    level, view = f"coalesce({level_sql(declared, data.spec, 'customers')}, '{UNKNOWN}')", f"levels of {by}"
+    data.con.run(f"CREATE OR REPLACE VIEW {quote(view)} AS SELECT {level} AS level FROM customers")  # noqa: S608
+    return describe(data.con, data.spec, by, declared, view), level
+
+
 def about(data: Any, division: Segment, unit: str | None = None, definition: str | None = None) -> About:
     """Say what counts are about: the data set's words with the segment, and the report's period in another unit."""
     period = Period.containing(data.about.period.last, unit or data.about.period.unit)
@@ -139,3 +153,10 @@ def make_calendar(data: Any, unit: str, first: date) -> pd.DataFrame:
 def has_fee(data: Any) -> bool:
     """Tell whether customers carry a monthly fee."""
     return data.has("customers.monthly_fee")
+
+
+def fee_of(data: Any) -> dict[str, str]:
+    """Give the monthly fee of the customer of a spell `s`, in SQL, and the join that it needs."""
+    if not has_fee(data):
+        return {"fee": "0", "fees": ""}
+    return {"fee": "coalesce(c.monthly_fee, 0)", "fees": "JOIN customers AS c ON c.customer = s.customer"}

@@ -8,6 +8,7 @@ exclusions, late entry, the start tenure, the definition note (口径).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -34,10 +35,9 @@ CREATE TABLE IF NOT EXISTS spells_left_out (
 # One row per customer, where nothing is known but their own dates: one spell, and nothing that could undo its end. Ends
 # planned for later than as_of have not happened yet.
 OWN_DATES = """
-CREATE OR REPLACE TEMP TABLE candidates AS
-SELECT customer, 1 AS spell, start_date, greatest(start_date, $observed_from) AS entry_date,
+SELECT customer, 1 AS spell, start_date, greatest(start_date, DATE '{observed_from}') AS entry_date,
   CASE WHEN end_date <= $as_of THEN end_date END AS end_date,
-  CASE WHEN end_date <= $as_of THEN coalesce(outcome, 'unknown') END AS outcome, CAST(NULL AS DATE) AS settled_on
+  CASE WHEN end_date <= $as_of THEN coalesce(outcome, 'unknown') END AS outcome, CAST(NULL AS DATE) AS settled_on{also}
 FROM customers
 WHERE start_date <= $as_of
 """
@@ -132,13 +132,13 @@ WHERE customer IN (SELECT customer FROM spells_excluded) OR end_date < {begin} O
 """
 
 # One row per spell that is followed.
-FOLLOW = """
-INSERT INTO spells
-SELECT $definition, customer, spell, start_date, {begin}, end_date, outcome, coalesce(settled_on > $as_of, FALSE)
-FROM candidates
-WHERE customer NOT IN (SELECT customer FROM spells_excluded) AND (end_date IS NULL OR end_date >= {begin})
-  AND {begin} <= $as_of
+FOLLOWED = """
+SELECT $definition AS definition, customer, spell, start_date, {begin} AS entry_date, end_date, outcome,
+  coalesce(settled_on > $as_of, FALSE) AS provisional{also}
+FROM {candidates} AS c
+WHERE (end_date IS NULL OR end_date >= {begin}) AND {begin} <= $as_of {included}
 """
+INCLUDED = "AND customer NOT IN (SELECT customer FROM spells_excluded)"
 
 # One row per reason to leave out; customers do not add over reasons.
 COUNT_LEFT_OUT = """
@@ -186,14 +186,49 @@ def spells(data: Any, definition: str | None = None) -> str:
         return name
     exclude(data)
     _MAKERS[declared.kind](data, name, declared)
-    begin = BEGIN.format(days=data.spec.start_tenure_days)
+    values = {"definition": name, "as_of": data.as_of}
     con.run("DELETE FROM spells_left_out WHERE definition = ?", [name])
-    con.run(LEAVE_OUT.format(begin=begin), {"definition": name, "as_of": data.as_of})
-    con.run(FOLLOW.format(begin=begin), {"definition": name, "as_of": data.as_of})
+    con.run(LEAVE_OUT.format(begin=_begin(data)), values)
+    con.run(f"INSERT INTO spells {_followed(data, 'candidates')}", values)  # noqa: S608
     con.run("DROP TABLE candidates")
     if not _is_made(con, name):
         raise text.DataError("definitions.nobody", name=name)
     return name
+
+
+def own_spells(data: Any, name: str, columns: Mapping[str, str]) -> str:
+    """Give the spells of a definition as a source for a FROM clause that reads the customers once and keeps nothing.
+
+    Parameters
+    ----------
+    data : Dataset
+    name : str
+        Name of a declared definition.
+    columns : mapping of str to str
+        Further columns: name to expression over `customers`.
+
+    Returns
+    -------
+    str
+        With the columns of table `spells` and the further ones; parameters `definition` and `as_of`. "" where more than
+        the customers' own dates makes the spells.
+    """
+    if data.spec.definitions[name].kind != "contract_end" or data.has("contracts"):
+        return ""
+    exclude(data)
+    also = "".join(f", {expression} AS {column}" for column, expression in columns.items())
+    candidates = OWN_DATES.format(observed_from=data.observed_from, also=also)
+    return f"({_followed(data, f'({candidates})', also=''.join(f', {column}' for column in columns))})"
+
+
+def _followed(data: Any, candidates: str, also: str = "") -> str:
+    included = INCLUDED if data.spec.exclusions else ""
+    return FOLLOWED.format(begin=_begin(data), candidates=candidates, included=included, also=also)
+
+
+def _begin(data: Any) -> str:
+    days = data.spec.start_tenure_days
+    return BEGIN.format(days=days) if days else "entry_date"
 
 
 def _is_made(con: Engine, name: str) -> bool:
@@ -238,7 +273,8 @@ def delay(data: Any, definition: str | None = None) -> tuple[int, int, int]:
 
 def _contract_end(data: Any, name: str, declared: Any) -> None:
     if not data.has("contracts"):
-        data.con.run(OWN_DATES, {"as_of": data.as_of, "observed_from": data.observed_from})
+        made = OWN_DATES.format(observed_from=data.observed_from, also="")
+        data.con.run(f"CREATE OR REPLACE TEMP TABLE candidates AS {made}", {"as_of": data.as_of})
         return
     data.con.run(CONTRACTS, {"as_of": data.as_of})
     _join(data, declared.grace_days)

@@ -10,28 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from churnlib import text
 from churnlib.about import Segment
 from churnlib.counts import definitions
-from churnlib.counts.base import OUTCOMES, Counts, about, has_fee, segment
-from churnlib.counts.crossed import BETWEEN, crossing, is_tenure
+from churnlib.counts.base import ALL, OUTCOMES, Counts, about, fixed_level, has_fee, segment
+from churnlib.counts.crossed import crossing, is_tenure
 from churnlib.counts.recent import Recent, recent_levels
-from churnlib.model.segments import changes_over_time
 from churnlib.text import Label
 
 BLOCKS = 50  # customer code modulo this: a delete-a-block jackknife needs no customer row
 
 # One row per spell with its tenure at entry and exit and its level, which cannot change.
 TENURES = """
-SELECT l.level, {block} AS block, 'entered' AS began, {what} AS what,
-  CAST({weight} AS DECIMAL(18, 0)) AS weight, {entry} AS entry, {leaving} AS leaving
-FROM {spells} AS s
-{fees}
-JOIN {segment} AS l ON l.customer = s.customer AND s.entry_date BETWEEN l.from_date AND l.to_date
+SELECT {level} AS level, {block} AS block, {entered} AS began, {what} AS what, {weight} AS weight, {entry} AS entry,
+  {leaving} AS leaving
+FROM {spells} AS s {codes}
 WHERE s.definition = $definition AND {wanted}
 """
 
@@ -39,12 +39,11 @@ WHERE s.definition = $definition AND {wanted}
 # days, the last one counts.
 PIECES = """
 WITH stretches AS (
-  SELECT s.customer, s.spell, l.level, l.from_date, l.from_date <= s.entry_date AS is_first, {what} AS what,
-    CAST({weight} AS DECIMAL(18, 0)) AS weight, {leaving} AS leaving,
+  SELECT s.customer, s.spell, {level} + l.level AS level, l.from_date, l.from_date <= s.entry_date AS is_first,
+    {what} AS what, {weight} AS weight, {leaving} AS leaving,
     CASE WHEN l.from_date <= s.entry_date THEN {entry} ELSE {change} END AS entry
-  FROM {spells} AS s
-  {fees}
-  JOIN {segment} AS l ON l.customer = s.customer AND l.to_date >= s.entry_date
+  FROM {spells} AS s {codes}
+  JOIN {moving} AS l ON l.customer = s.customer AND l.to_date >= s.entry_date
     AND l.from_date <= coalesce(s.end_date, $as_of)
   WHERE s.definition = $definition AND {wanted}
 ),
@@ -61,11 +60,22 @@ changed AS (
   SELECT *, lead(entry) OVER (PARTITION BY customer, spell ORDER BY from_date NULLS LAST) AS next_entry
   FROM compared WHERE level_before IS NULL OR level_before <> level
 )
-SELECT s.customer, s.spell, s.level, {block} AS block, CASE WHEN s.is_first THEN 'entered' ELSE 'moved_in' END AS began,
-  CASE WHEN s.next_entry IS NULL THEN s.what ELSE 'moved_out' END AS what, s.weight, s.entry,
+SELECT s.customer, s.spell, s.level, {block} AS block, CASE WHEN s.is_first THEN {entered} ELSE {moved_in} END AS began,
+  CASE WHEN s.next_entry IS NULL THEN s.what ELSE {moved_out} END AS what, s.weight, s.entry,
   coalesce(s.next_entry, s.leaving) AS leaving
 FROM changed AS s
 """
+
+# One row per spell with its levels that cannot change, and its weight, where the customers' own dates do not give all.
+SPELLS = """(
+  SELECT s.*{columns} FROM {spells} AS s JOIN customers ON customers.customer = s.customer
+)"""
+
+# One row per customer and stretch, with the number of the level in place of its name.
+CODED = """(
+  SELECT t.customer, k.code AS level, t.from_date, t.to_date FROM {source} AS t
+  JOIN level_codes AS k ON k.place = {place} AND k.level = t.level
+)"""
 
 # One row per spell. An inactivity rule sees a customer of old only at the next activity, and then loses nobody for
 # one limit: at risk from such a day on would be those alone who are safe. From the day on by which all who had not
@@ -81,21 +91,24 @@ WHOLE_FROM = """(
 # One row per level, block and tenure at which somebody came or went. Adds over levels and blocks.
 TENURE_COUNTS = """
 WITH {tenures} moves AS (
-  SELECT level, block, entry AS tenure, began AS what, count(*) AS n, sum(weight) AS w, sum(weight * weight) AS w2
+  SELECT level, block, entry AS tenure, began AS what, count(*) AS n {weights}
   FROM tenures GROUP BY level, block, entry, began
   UNION ALL
-  SELECT level, block, leaving, what, count(*), sum(weight), sum(weight * weight)
+  SELECT level, block, leaving, what, count(*) {weights}
   FROM tenures GROUP BY level, block, leaving, what
 )
 SELECT level, block, tenure, {sums}
 FROM moves GROUP BY level, block, tenure
 ORDER BY level NULLS LAST, block NULLS LAST, tenure NULLS LAST
 """
+WEIGHTS = ", sum(weight) AS w, sum(weight * weight) AS w2"
 
-# One row per level of one of the segments: customers (after a return: their spells) do not add over levels that change.
+# One row per level (its place) of one segment: customers (after a return: their spells) do not add over levels that
+# change.
 SIZES = """
 SELECT level, count(*) AS n_customers
-FROM (SELECT DISTINCT customer, spell, {level} AS level FROM tenures) AS seen GROUP BY level ORDER BY level NULLS LAST
+FROM (SELECT DISTINCT customer, spell, CAST(floor(level / {stride}) AS BIGINT) % {size} AS level FROM tenures) AS seen
+GROUP BY level ORDER BY level NULLS LAST
 """
 
 # Whole days: a spell of one day has exit 1, so that nobody who ended on the first day drops out.
@@ -114,11 +127,9 @@ MONTHS = {
     "leaving": _MONTHS.format("coalesce(s.end_date, $as_of)"),
 }
 WANTED = {"first": "s.spell = 1", "later": "s.spell > 1"}
-# the table of customers is read only where it is needed: with ten million of them it is a third of the time
-WEIGHTED = {"fees": "JOIN customers AS c ON c.customer = s.customer", "weight": "coalesce(c.monthly_fee, 0)"}
-UNWEIGHTED = {"fees": "", "weight": "0"}
-WHATS = ("entered", *OUTCOMES, "censored")
-MOVES = ("moved_in", "moved_out")
+# numbers in place of words: with millions of rows texts as keys take most of the time
+WHATS = ("entered", *OUTCOMES, "censored", "moved_in", "moved_out")
+NUMBER = {what: i for i, what in enumerate(WHATS)}
 
 
 @dataclass(frozen=True)
@@ -181,47 +192,103 @@ def tenure_counts(
         raise text.UsageError("counts.unknown_option", value=weight if spells in WANTED else spells)
     if weight and not has_fee(data):
         raise text.DataError("counts.no_fee")
-    name = definitions.spells(data, definition)
-    sources, segments, changing = _divided(data, by)
-    changes = any(changing)
-    block = f"s.customer % {BLOCKS}" if blocks else "0"
-    chosen = {"wanted": WANTED[spells], "block": block} | (WEIGHTED if weight else UNWEIGHTED)
-    place = _place(data, name, crossing(sources), PIECES if changes else TENURES, chosen)
-    values, sums = {"definition": name, "as_of": data.as_of}, ", ".join(_sums(weight, MOVES if changes else ()))
+    name, _ = definitions.declared_definition(data, definition)
+    levels = _levels(data, by)
+    segments, changes = tuple(level.segment for level in levels), any(level.source for level in levels)
+    place = _place(data, name, levels, (PIECES if changes else TENURES), spells, bool(weight), blocks)
+    values, sizes = {"definition": name, "as_of": data.as_of}, None
+    sums = {"sums": ", ".join(_sums(weight, changes)), "weights": WEIGHTS if weight else ""}
     if changes:  # kept for a moment, because customers have to be counted by level too
         data.con.run(f"CREATE OR REPLACE TEMP TABLE tenures AS {place}", values)
-        frame, sizes = data.con.frame(TENURE_COUNTS.format(tenures="", sums=sums)), _sizes(data, segments, changing)
+        frame, sizes = data.con.frame(TENURE_COUNTS.format(tenures="", **sums)), _sizes(data, levels)
         data.con.run("DROP TABLE tenures")
     else:
-        frame, sizes = data.con.frame(TENURE_COUNTS.format(tenures=f"tenures AS ({place}),", sums=sums), values), None
-    frame = frame if blocks else frame.drop(columns="block")
-    key, division, patterns = "level", segments[0], None
-    if len(segments) > 1:
-        key, division, (frame, patterns) = "pattern", _together(segments), _patterns(frame, segments)
+        frame = data.con.frame(TENURE_COUNTS.format(tenures=f"tenures AS ({place}),", **sums), values)
+    if frame.empty:
+        definitions.spells(data, name)  # says so where nobody is followed at all
+    frame, patterns = _named(frame if blocks else frame.drop(columns="block"), levels)
+    key, division = ("level", segments[0]) if patterns is None else ("pattern", _together(segments))
     grain = (key, "block", "tenure") if blocks else (key, "tenure")
     told = about(data, division, definition=name)
     return TenureCounts(frame, told, grain, grain[:-1], segments, patterns, sizes)
 
 
-def _divided(
-    data: Any, by: str | Recent | Sequence[str | Recent] | None
-) -> tuple[list[str], tuple[Segment, ...], list[bool]]:
-    """Whatever divides the customers: sources of levels, their segments, and whether a customer can change in each."""
+class _Levels(NamedTuple):
+    """The levels of one segment.
+
+    Attributes
+    ----------
+    segment : Segment
+    fixed : str
+        The level as an expression over `customers`; "" where it can change.
+    source : str
+        The levels over time, for a FROM clause; "" where they cannot change.
+    names : tuple of str
+        Sorted: a level's number is its place here times `stride`, so that sums of numbers name combinations.
+    stride : int
+    """
+
+    segment: Segment
+    fixed: str = ""
+    source: str = ""
+    names: tuple[str, ...] = (ALL,)
+    stride: int = 1
+
+
+def _levels(data: Any, by: str | Recent | Sequence[str | Recent] | None) -> list[_Levels]:
+    """The levels of whatever divides the customers; their numbers are in the table `level_codes`."""
     wanted = [by] if isinstance(by, str | Recent) else list(dict.fromkeys(by or ()))
     if len(wanted) > 1 and any(is_tenure(data, each) for each in wanted):
         raise text.UsageError("counts.tenure_covariate", name=next(each for each in wanted if is_tenure(data, each)))
-    found = [
-        recent_levels(data, each) if isinstance(each, Recent) else segment(data, each) for each in wanted or [None]
-    ]
-    changing = [isinstance(each, Recent) or changes_over_time(data.spec.segments[each]) for each in wanted]
-    return [source for source, _ in found], tuple(division for _, division in found), changing
+    found = [_levels_of(data, each) for each in wanted] or [_Levels(Segment())]
+    sizes = [len(level.names) for level in found]
+    found = [level._replace(stride=prod(sizes[i + 1 :])) for i, level in enumerate(found)]
+    rows = [(i, name, k * level.stride) for i, level in enumerate(found) for k, name in enumerate(level.names)]
+    columns = zip(("place", "level", "code"), zip(*rows, strict=True), strict=True)
+    data.con.load("level_codes", pa.table({name: list(column) for name, column in columns}))
+    return found
 
 
-def _place(data: Any, name: str, source: str, statement: str, chosen: dict[str, str]) -> str:
+def _levels_of(data: Any, each: str | Recent) -> _Levels:
+    if isinstance(each, Recent):
+        source, division = recent_levels(data, each)
+    elif fixed := fixed_level(data, each):
+        return _Levels(*fixed, names=tuple(sorted(fixed[0].levels)))
+    else:
+        source, division = segment(data, each)
+    return _Levels(division, source=source, names=tuple(sorted(division.levels)))
+
+
+def _place(data: Any, name: str, levels: list[_Levels], statement: str, spells: str, weighted: bool, blocks: bool):
     """Fill in the statement that places spells, or pieces of them, by level and tenure."""
-    clock = MONTHS if data.about.time_unit == "month" else DAYS
-    what = "CASE WHEN s.end_date IS NULL THEN 'censored' ELSE s.outcome END"
-    return statement.format(**clock, **chosen, segment=source, spells=spells_at_risk(data, name), what=what)
+    fixed = {i: level.fixed for i, level in enumerate(levels) if level.fixed}
+    columns = {f"level_{i}": level for i, level in fixed.items()}
+    columns |= {"fee": "coalesce(customers.monthly_fee, 0)"} if weighted else {}
+    codes = [f"JOIN level_codes AS k{i} ON k{i}.place = {i} AND k{i}.level = s.level_{i}" for i in fixed]
+    moving = [CODED.format(source=level.source, place=i) for i, level in enumerate(levels) if level.source]
+    ended = " ".join(f"WHEN '{outcome}' THEN {NUMBER[outcome]}" for outcome in OUTCOMES)
+    return statement.format(
+        **(MONTHS if data.about.time_unit == "month" else DAYS),
+        **{what: NUMBER[what] for what in ("entered", "moved_in", "moved_out")},
+        level=" + ".join(f"k{i}.code" for i in fixed) or "0",
+        block=f"s.customer % {BLOCKS}" if blocks else "0",
+        what=f"CASE s.outcome {ended} ELSE {NUMBER['censored']} END",
+        weight="CAST(s.fee AS DECIMAL(18, 0))" if weighted else "0",
+        wanted=WANTED[spells],
+        spells=_spells(data, name, columns),
+        codes=" ".join(codes),
+        moving=crossing(moving, " + ") if moving else "",
+    )
+
+
+def _spells(data: Any, name: str, columns: dict[str, str]) -> str:
+    """Give the spells with further columns of the customers: straight from their own dates where these make them."""
+    if own := definitions.own_spells(data, name, columns):
+        return own
+    definitions.spells(data, name)
+    spells = spells_at_risk(data, name)
+    also = "".join(f", {expression} AS {column}" for column, expression in columns.items())
+    return SPELLS.format(columns=also, spells=spells) if columns else spells
 
 
 def spells_at_risk(data: Any, name: str) -> str:
@@ -232,11 +299,12 @@ def spells_at_risk(data: Any, name: str) -> str:
     return WHOLE_FROM.format(observed_from=data.observed_from, whole_from=whole_from, as_of=data.as_of)
 
 
-def _sums(weight: str | None, moves: tuple[str, ...]) -> list[str]:
+def _sums(weight: str | None, changes: bool) -> list[str]:
     """One sum per kind of move, the events together after their outcomes."""
-    ended = "what NOT IN ('entered', 'censored', 'moved_in', 'moved_out')"
-    wanted = {what: f"what = '{what}'" for what in WHATS[:-1]} | {"events": ended, "censored": "what = 'censored'"}
-    wanted |= {what: f"what = '{what}'" for what in moves}
+    wanted = {what: f"what = {number}" for what, number in NUMBER.items()}
+    moved = {what: wanted.pop(what) for what in ("moved_in", "moved_out")}
+    last = wanted.pop("censored")
+    wanted |= {"events": f"what BETWEEN 1 AND {len(OUTCOMES)}", "censored": last} | (moved if changes else {})
     kinds = {"n": "BIGINT"} | ({"w": "BIGINT", "w2": "DOUBLE"} if weight else {})
     return [
         f"CAST(sum(CASE WHEN {condition} THEN {kind} ELSE 0 END) AS {type_}) AS {kind}_{what}"
@@ -245,24 +313,27 @@ def _sums(weight: str | None, moves: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _sizes(data: Any, segments: tuple[Segment, ...], changing: list[bool]) -> pd.DataFrame:
+def _sizes(data: Any, levels: list[_Levels]) -> pd.DataFrame:
     """Count the customers of every level of the segments in which a customer can change, each once."""
     parts = []
-    for i, division in enumerate(segments, start=1):
-        if changing[i - 1]:
-            level = f"split_part(level, '{BETWEEN}', {i})" if len(segments) > 1 else "level"
-            parts.append(data.con.frame(SIZES.format(level=level)).assign(segment=division.name))
+    for level in levels:
+        if level.source:
+            frame = data.con.frame(SIZES.format(stride=level.stride, size=len(level.names)))
+            names = np.array(level.names, object)[frame["level"]]
+            parts.append(frame.assign(level=names, segment=level.segment.name))
     return pd.concat(parts, ignore_index=True).set_index(["segment", "level"])
 
 
-def _patterns(frame: pd.DataFrame, segments: tuple[Segment, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Number the combinations of levels: texts of many columns, once each, apart from the counts."""
-    codes, levels = pd.factorize(frame["level"], sort=True)
-    names = [division.name for division in segments]
-    patterns = pd.DataFrame([level.split(BETWEEN) for level in levels], columns=names)
+def _named(frame: pd.DataFrame, levels: list[_Levels]) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Name the levels again: in the counts, or of several segments in a table of patterns beside them."""
+    if len(levels) == 1:
+        return frame.assign(level=np.array(levels[0].names, object)[frame["level"]]), None
+    present, pattern = np.unique(frame["level"].to_numpy(), return_inverse=True)
+    places = np.unravel_index(present, [len(level.names) for level in levels])
+    named = {v.segment.name: np.array(v.names, object)[at] for v, at in zip(levels, places, strict=True)}
     frame = frame.drop(columns="level")
-    frame.insert(0, "pattern", codes)
-    return frame, patterns
+    frame.insert(0, "pattern", pattern)
+    return frame, pd.DataFrame(named)
 
 
 def _together(segments: tuple[Segment, ...]) -> Segment:
