@@ -11,6 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_home import command, write
 
+from churnlib import open_dataset
+from churnlib.counts import legible_counts, period_counts, tenure_counts
+from churnlib.model.scope import VARIABLE, Scope
+from churnlib.model.views import cut
 from churnlib.reporting import packs, request
 
 
@@ -150,3 +154,36 @@ def test_no_single_hidden_count_comes_back_by_subtraction(losses):
         row, column = is_hidden[i].sum() + totals[i], is_hidden[:, j].sum()
         assert row != 1 and (column != 1 or len(losses) == 1)
     assert totals.sum() != 1
+
+
+PLANS = """\
+  assignments:
+    file: plans.csv
+    columns: {customer_id: customer, attribute: what, value: value, from_date: start, to_date: end}
+definitions:"""
+
+
+def test_a_part_of_a_cut_counts_what_the_whole_counts_of_its_customers(home, monkeypatch):
+    folder = home / "data/shop"
+    rows = [
+        f"C{i:04d},plan,{'AB'[i % 2]},2024-01-01,2025-06-30\nC{i:04d},plan,B,2025-07-01,\n" for i in range(0, 400, 3)
+    ]
+    write(folder / "plans.csv", "customer,what,value,start,end\n" + "".join(rows))
+    described = report_home.DATASET.replace("definitions:", PLANS) + "  plan: {assignment: plan}\n"
+    write(folder / "dataset.yml", described)
+    for by, levels in (("region", {"华南", "华北"}), ("plan", {"B", "unknown"})):  # no plan A on the last day
+        data, parts = cut(open_dataset(folder), by, home / by)
+        together = period_counts(data, by=by).frame
+        assert set(parts) == set(together["level"]) == levels
+        for level, part in parts.items():
+            whole = open_dataset(folder).where(**{by: level})
+            Scope({by: (level,)}, cut=part).write(home / "scope.json")
+            monkeypatch.setenv(VARIABLE, str(home / "scope.json"))
+            alone = open_dataset(folder)
+            monkeypatch.delenv(VARIABLE)
+            assert alone.filters == whole.filters and alone.con.columns("customers") == whole.con.columns("customers")
+            of_all = together[together["level"] == level].set_index("period")
+            for count in (period_counts, tenure_counts, legible_counts):
+                pd.testing.assert_frame_equal(count(alone).frame, count(whole).frame)
+            its, flows = period_counts(whole).frame.set_index("period"), ["n_opening", "n_churned", "n_closing"]
+            pd.testing.assert_frame_equal(of_all.loc[its.index, flows], its[flows])

@@ -20,8 +20,7 @@ from churnlib.engine import Engine, quote
 from churnlib.model import cache, origins, schema, scope
 from churnlib.model.checktable import check_text, rule_label
 from churnlib.model.places import choose_period, find_folder
-from churnlib.model.segments import matching_customers
-from churnlib.model.vocabulary import TABLES
+from churnlib.model.views import opened
 from churnlib.text import Label
 from churnlib.yamlfile import hint
 
@@ -58,6 +57,7 @@ class Dataset:
     definition: str
     filters: tuple[tuple[Label, Label], ...] = ()
     chosen: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    cut: scope.Cut | None = None  # where the rows of these customers alone stand, if somebody has cut them out
 
     @property
     def as_of(self) -> date:
@@ -175,7 +175,7 @@ class Dataset:
         for name, wanted in filters.items():
             values = (wanted,) if isinstance(wanted, str) or not isinstance(wanted, Iterable) else tuple(wanted)
             chosen.append((name, tuple(str(value) for value in values)))
-        con, names = _opened(self.stored.path, self.spec, chosen)
+        con, names = opened(self.stored.path, self.spec, chosen, self.cut)
         return replace(self, con=con, filters=tuple(names), chosen=tuple(chosen))
 
     def close(self) -> None:
@@ -261,11 +261,11 @@ def open_dataset(
     asked = Period.parse(period) if period else None  # before any file is read
     chosen = _period(spec, asked, spec.observed_from, must_be_complete)
     stored = store(folder, spec, is_refreshed)
-    con, _ = _opened(stored.path, spec, ())
+    con, _ = opened(stored.path, spec)
     observed = date.fromisoformat(json.loads((stored.path / "meta.json").read_text("utf-8"))["observed_from"])
     chosen = _period(spec, asked, observed, must_be_complete)
-    data = Dataset(folder.name, folder, spec, stored, con, chosen, definition or spec.definition)
     limited = scope.current()  # by the recipe of a report; nothing for an analyst
+    data = Dataset(folder.name, folder, spec, stored, con, chosen, definition or spec.definition, cut=limited.cut)
     if limited.where or where:
         data = data.where(**limited.where, **(where or {}))
     return replace(data, spec=limited.applied(spec))
@@ -313,24 +313,3 @@ def _code() -> dict[str, str]:
     modules = [package / "engine.py", *(package / "sources").glob("*.py"), *(package / "model").glob("*.py")]
     words = package / "catalogue" / "reasons.yml"  # a reason may be written by its name in the catalogue
     return {str(path.relative_to(package)): cache.digest(path) for path in sorted([*modules, words])}
-
-
-def _opened(path: Path, spec: schema.Spec, chosen: Iterable[tuple[str, tuple[str, ...]]]) -> tuple[Engine, list]:
-    """An engine with the views of a stored data set, restricted to chosen customers; the names of what was chosen."""
-    con = Engine([path])
-    tables = [p.stem for p in sorted(path.glob("*.parquet")) if p.stem in TABLES or p.stem in ("ids", "exit_reasons")]
-    tables += ["activity"] if (path / "activity").is_dir() else []
-    for table in tables:
-        _view(con, path, table)
-    if not (chosen := list(chosen)):
-        return con, []
-    names = matching_customers(con, spec, chosen, into="chosen_customers")
-    for table in tables:
-        if "customer" in con.columns(table):
-            _view(con, path, table, "WHERE customer IN (SELECT customer FROM chosen_customers)")
-    return con, names
-
-
-def _view(con: Engine, path: Path, table: str, restriction: str = "") -> None:
-    where = str(path / ("activity/*.parquet" if table == "activity" else f"{table}.parquet")).replace("'", "''")
-    con.run(f"CREATE OR REPLACE VIEW {quote(table)} AS SELECT * FROM read_parquet('{where}') {restriction}")  # noqa: S608

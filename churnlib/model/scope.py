@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from churnlib.model.schema import Spec
 
 VARIABLE = "CHURN_SCOPE"
+
+
+class Cut(NamedTuple):
+    """Where the rows of some customers stand apart from all others' (see `churnlib.model.views.cut`): the folder and
+    the number of their part."""
+
+    folder: str
+    part: int
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class Scope:
         release would give hidden ones back.
     masked : tuple of str
         Segments whose levels are numbered, not named: of account managers, for instance.
+    cut : Cut or None
+        Where the rows of the customers that `where` chooses can be read without all others'. It changes no number.
     """
 
     where: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -42,6 +51,7 @@ class Scope:
     thresholds: dict[str, int] = field(default_factory=dict)
     withheld: tuple[tuple[str, str, str], ...] = ()
     masked: tuple[str, ...] = ()
+    cut: Cut | None = None
 
     def applied(self, spec: Spec) -> Spec:
         """Give the description of a data set as the scope allows it."""
@@ -52,25 +62,28 @@ class Scope:
         return spec.model_copy(update=changed)
 
     def plain(self) -> dict[str, Any]:
-        """Give the scope as plain data, for its file and for the report's key."""
+        """Give the scope as plain data, for the report's key."""
         where = {name: list(values) for name, values in sorted(self.where.items())}
         segments = None if self.segments is None else list(self.segments)
         rest = {"thresholds": self.thresholds, "withheld": sorted(self.withheld), "masked": list(self.masked)}
         return {"where": where, "segments": segments, **rest}
 
+    def write(self, path: Path) -> None:
+        """Write the scope for the processes of a run, which find it by CHURN_SCOPE."""
+        path.write_text(json.dumps(self.plain() | {"cut": self.cut}, ensure_ascii=False), "utf-8")
+
     @classmethod
-    def read(cls, plain: dict[str, Any]) -> Scope:
-        """Read a scope from plain data."""
+    def read(cls, path: Path) -> Scope:
+        """Read what `write` wrote."""
+        plain = json.loads(path.read_text("utf-8"))
         where = {name: tuple(values) for name, values in plain["where"].items()}
         segments = None if plain["segments"] is None else tuple(plain["segments"])
-        return cls(where, segments, plain["thresholds"], _cells(plain["withheld"]), tuple(plain["masked"]))
-
-
-def _cells(rows: Iterable[Iterable[str]]) -> tuple[tuple[str, str, str], ...]:
-    return tuple((segment, level, period) for segment, level, period in rows)
+        withheld = tuple((segment, level, period) for segment, level, period in plain["withheld"])
+        cut = Cut(*plain["cut"]) if plain["cut"] else None
+        return cls(where, segments, plain["thresholds"], withheld, tuple(plain["masked"]), cut)
 
 
 def current() -> Scope:
     """Give the scope that CHURN_SCOPE names; none of its own for an analyst at a notebook."""
     path = os.environ.get(VARIABLE)
-    return Scope.read(json.loads(Path(path).read_text("utf-8"))) if path else Scope()
+    return Scope.read(Path(path)) if path else Scope()

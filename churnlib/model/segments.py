@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from churnlib.model.schema import SegmentSpec
 
 UNKNOWN = "unknown"  # the level of customers without a value: shown, never dropped
-_ALWAYS = "DATE '0001-01-01' AS from_date, DATE '9999-12-31' AS to_date"
+ALWAYS = "DATE '0001-01-01' AS from_date, DATE '9999-12-31' AS to_date"
 
 # One row per customer: the level by an attribute.
 BY_COLUMN = """
@@ -115,7 +115,7 @@ def make_levels(con: Engine, spec: Any, declared: SegmentSpec, table: str) -> No
         edges = (0, *(edge for edge in declared.tenure_months if edge > 0))
         query = " UNION ALL ".join(_tenure_bands(edges))
     else:
-        query = BY_COLUMN.format(level=level_sql(declared, spec, "customers"), always=_ALWAYS)
+        query = BY_COLUMN.format(level=level_sql(declared, spec, "customers"), always=ALWAYS)
     con.run(f"CREATE TABLE {quote(table)} AS {query}", params or None)  # noqa: S608 (quoted)
 
 

@@ -80,7 +80,7 @@ class Making:
         os.environ.pop(scope.VARIABLE, None)
         if self.request.scope != scope.Scope():
             path = self.work / "scope.json"
-            render.write_json(path, self.request.scope.plain())
+            self.request.scope.write(path)
             os.environ[scope.VARIABLE] = str(path)
 
     def _prepare(self) -> Prepared:

@@ -1,5 +1,7 @@
 """One report for each level of a segment (a region, a branch), several at once, from one reading of the data.
 
+The data are cut into the levels once; each report then counts its own customers and reads no others'.
+
 What the reports show together must not give away what one of them hides: the cells of all of them are counted once,
 crossed, and hidden by the rules of a two-way table (Hundepool et al. 2012, ch. 4) before any report is made.
 """
@@ -7,20 +9,21 @@ crossed, and hidden by the rules of a two-way table (Hundepool et al. 2012, ch. 
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churnlib import text
-from churnlib.reporting import archive, run
+from churnlib.reporting import archive, publish, run
 from churnlib.reporting.children import Child
 from churnlib.reporting.making import load_engines
 from churnlib.reporting.report import Outcome, make_report
 from churnlib.reporting.request import Request
 from churnlib.reporting.steps import Steps, peak_memory
-from churnlib.text import Label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,14 +60,26 @@ def make_packs(request: Request, recipe: Recipe, moment: datetime, steps: Steps,
     SomeFailed
         When all others are published.
     """
-    at_once = at_once or run.at_once()
-    with steps.step("plan", segment=recipe.each) as told:
-        planning = Child(plan, request, recipe.each, recipe.levels)
-        load_engines()  # once, for all
-        units = planning.result()
-        told["n"] = len(units)
-    waiting = [_of(request, recipe.each, *unit) for unit in units]
-    outcomes, failed = {}, {}
+    with publish.lock(request.reports), publish.staging(request.reports) as work:
+        with steps.step("plan", segment=recipe.each) as told:
+            planning = Child(plan, request, recipe.each, recipe.levels, work / "cut")
+            load_engines()  # once, for all
+            units = planning.result()
+            told["n"] = len(units)
+        outcomes, failed = _make(units, moment, steps, at_once or run.at_once())
+    index = archive.write_index(request.home / "reports")
+    if failed:
+        values = {"n": len(failed), "of": len(units), "names": list(failed), "error": next(iter(failed.values()))}
+        raise SomeFailed("recipe.some_failed", **values)
+    warnings = {warning["en"]: warning for outcome in outcomes.values() for warning in outcome.warnings}
+    return Outcome(index, any(o.is_new for o in outcomes.values()), tuple(warnings.values()))
+
+
+def _make(
+    units: list[Request], moment: datetime, steps: Steps, at_once: int
+) -> tuple[dict[str, Outcome], dict[str, str]]:
+    """Make the reports; give the outcomes, and the problems of those that failed, by level."""
+    waiting, outcomes, failed = list(units), {}, {}
     running: dict[Any, tuple[Request, Child]] = {}
     try:
         while waiting or running:
@@ -79,18 +94,7 @@ def make_packs(request: Request, recipe: Recipe, moment: datetime, steps: Steps,
     finally:
         for _, child in running.values():
             child.stop()
-    index = archive.write_index(request.home / "reports")
-    if failed:
-        values = {"n": len(failed), "of": len(units), "names": list(failed), "error": next(iter(failed.values()))}
-        raise SomeFailed("recipe.some_failed", **values)
-    warnings = {warning["en"]: warning for outcome in outcomes.values() for warning in outcome.warnings}
-    return Outcome(index, any(o.is_new for o in outcomes.values()), tuple(warnings.values()))
-
-
-def _of(request: Request, each: str, level: str, label: Label, withheld: Cells) -> Request:
-    scope = request.scope
-    where = {**scope.where, each: (level,)}
-    return replace(request, unit=(level, label), scope=replace(scope, where=where, withheld=withheld))
+    return outcomes, failed
 
 
 def make_one(request: Request, moment: datetime, log: Any) -> tuple[Outcome, float, float]:
@@ -107,28 +111,40 @@ def _finish(one: Request, child: Child, outcomes: dict, failed: dict, steps: Ste
         failed[one.unit[0]] = str(problem)
 
 
-def plan(request: Request, each: str, levels: Iterable[str] | None) -> list[tuple[str, Label, Cells]]:
-    """Say for which levels there will be a report, and which cells each must not show: the body of a child process."""
+def plan(request: Request, each: str, levels: Iterable[str] | None, folder: Path) -> list[Request]:
+    """Cut the data, and give the request for each level with what it must not show: the body of a child process."""
     from churnlib.counts import crossed_counts, period_counts
     from churnlib.model.dataset import open_dataset
+    from churnlib.model.views import cut
 
+    tempfile.tempdir = str(folder.parent)  # what a killed run leaves is swept by the next one
     data = open_dataset(request.folder, request.definition, str(request.period), is_refreshed=request.is_forced)
-    try:
-        if request.scope.where:
-            data = data.where(**request.scope.where)
-        total = period_counts(data, by=each)
-        divided = [name for name in request.spec.segments if name != each]
-        crossed = crossed_counts(data, [each, *divided[:1]]).frame if divided else None
-        tables = [total.frame.rename(columns={"level": each})]
-        tables += [crossed if i == 0 else crossed_counts(data, [each, name]).frame for i, name in enumerate(divided)]
-    finally:
-        data.close()
-    found = total.about.segment
+    if request.scope.where:
+        data = data.where(**request.scope.where)
+    data, parts = cut(data, each, folder)
+    total = period_counts(data, by=each)
+    divided = [name for name in request.spec.segments if name != each]
+    tables = [total.frame.rename(columns={"level": each})]
+    tables += [crossed_counts(data, [each, name]).frame for name in divided]
+    data.close()
     hidden = withheld(tables, each, divided, request.scope.thresholds.get("privacy_k", 0) or total.about.privacy_k)
-    chosen = [level for level in found.levels if levels is None or level in levels]
+    chosen = [level for level in total.about.segment.levels if levels is None or level in levels]
     if not chosen:
         raise text.DataError("recipe.no_levels", segment=each)
-    return [(level, found.label_of(level), hidden.get(level, ())) for level in chosen]
+    scope, label = request.scope, total.about.segment.label_of
+    return [
+        replace(
+            request,
+            unit=(level, label(level)),
+            scope=replace(
+                scope,
+                where={**scope.where, each: (level,)},
+                withheld=hidden.get(level, ()),
+                cut=parts[level],
+            ),
+        )
+        for level in chosen
+    ]
 
 
 def withheld(tables: list[pd.DataFrame], each: str, divided: list[str], k: int) -> dict[str, Cells]:

@@ -35,9 +35,13 @@ def load_papermill():
 
         @classmethod
         def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs):
-            return super().execute_managed_notebook(
-                nb_man, kernel_name, config=Config(KernelManager=_sockets()), **kwargs
-            )
+            # papermill would write the whole notebook twice a cell, a third of the time of many small ones: it is
+            # written when it has ended, however it ends
+            nb_man.save = lambda **_: None
+            try:
+                super().execute_managed_notebook(nb_man, kernel_name, config=Config(KernelManager=_sockets()), **kwargs)
+            finally:
+                del nb_man.save
 
     papermill_engines.register("churn", LocalEngine)
     return papermill

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -136,6 +137,13 @@ class Result:
     folded: ClassVar[bool] = True
     tucked: ClassVar[bool] = False  # the report shows the findings alone until the reader asks for the rest
 
+    def __init_subclass__(cls, **kwargs: Any):
+        """Let every kind of result work out what is shown once: findings, figures, tables and files all ask for it."""
+        super().__init_subclass__(**kwargs)
+        if isinstance(shown := vars(cls).get("shown"), property):
+            cls.shown = cached_property(shown.fget)
+            cls.shown.__set_name__(cls, "shown")
+
     @property
     def shown(self) -> pd.DataFrame:
         """The table after the disclosure rules: what findings, plots, summaries and files are made from."""
@@ -167,8 +175,7 @@ class Result:
 
     def shown_columns(self) -> list[Column]:
         """Give the columns that the table has."""
-        names = set(self.shown.columns)  # asked for once: what is shown is worked out at each asking
-        return [column for column in self.columns if column.name in names]
+        return [column for column in self.columns if column.name in self.shown.columns]
 
     def read_columns(self) -> list[Column]:
         """Give the columns of `summary`: those of `shown`, unless a result is read in another shape than it is kept."""
