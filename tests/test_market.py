@@ -21,6 +21,13 @@ def benchmarks(*rows):
     return SimpleNamespace(frame=frame, about=ABOUT)
 
 
+def test_a_benchmark_is_named_in_both_languages_where_both_are_given():
+    rows = benchmarks(("电信", "2025", 0.015, "协会")).frame.assign(industry_en="telecom", source_en=None)
+    market = market_comparison(period_counts([200] * 24), SimpleNamespace(frame=rows, about=ABOUT))
+    said = market.findings[0].say("en")
+    assert "telecom" in said and "电信" not in said and "协会" in said and "电信" in market.findings[0].say("zh")
+
+
 def keys(result):
     return [finding.key for finding in result.findings]
 
@@ -49,7 +56,7 @@ def test_part_of_a_year_is_not_held_against_the_year():
 def test_the_latest_benchmark_speaks_and_all_are_drawn():
     rows = [("telecom", str(year), 0.02, "x") for year in (2024, 2025)] + [("banks", None, 0.01, None)]
     result = market_comparison(period_counts([300] * 24), benchmarks(*rows))
-    assert [f.values["industry"] for f in result.findings] == ["telecom", "banks"]
+    assert [str(f.values["industry"]) for f in result.findings] == ["telecom", "banks"]
     assert str(result.findings[0].values["stretch"]) == "2025" and result.plot() is not None
 
 

@@ -206,9 +206,11 @@ TABLES: dict[str, dict[str, Canonical]] = {
     },
     "benchmarks": {
         "industry": Canonical("text", required=True),
+        "industry_en": _TEXT,
         "period": _TEXT,
         "churn_rate": Canonical("number", required=True),
         "source": _TEXT,
+        "source_en": _TEXT,
     },
 }
 

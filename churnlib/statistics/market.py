@@ -37,14 +37,14 @@ class MarketComparison(Result):
     module: ClassVar[str] = "market"
     folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
-        Column("industry", "text"),
+        Column("industry", "label"),
         Column("stretch", "text"),
         Column("benchmark", "pct"),
         Column("churn_rate", "pct"),
         Column("ci_lower", "pct"),
         Column("ci_upper", "pct"),
         Column("gap", "points"),
-        Column("source", "text"),
+        Column("source", "label"),
     )
 
     @property
@@ -81,7 +81,7 @@ class MarketComparison(Result):
         shown = self.course.tail(PLOTTED)
         periods = period_values(shown["period"])
         lines = [(name, _line(rows, periods)) for name, rows in self.table.groupby("industry", sort=False)]
-        known = [(name, values) for name, values in lines if np.isfinite(values).any()]
+        known = [(str(name), values) for name, values in lines if np.isfinite(values).any()]
         own = plots.Track(text.say("market.ours"), shown["churn_rate"].tolist(), references=known)
         return plots.aligned([own], periods, height=240, ax=ax)
 
@@ -154,7 +154,7 @@ def _compared(row, frame: pd.DataFrame, sigma: float, steps: float, about) -> di
     lower, upper = wilson(d / sigma**2, n / sigma**2, about.conf_level)
     benchmark = 1 - (1 - min(row.churn_rate, 1.0)) ** steps
     return {
-        "industry": row.industry,
+        "industry": _named(row, "industry"),
         "period": row.period,
         "stretch": stretch or (row.period if isinstance(row.period, str) else text.label("market.any_time")),
         "benchmark": benchmark,
@@ -164,5 +164,11 @@ def _compared(row, frame: pd.DataFrame, sigma: float, steps: float, about) -> di
         "gap": rate - benchmark,
         "is_clear": bool(shown and not lower <= benchmark <= upper),
         "n_opening": n / max(int(inside.sum()), 1),
-        "source": row.source if isinstance(row.source, str) else text.MISSING,
+        "source": _named(row, "source"),
     }
+
+
+def _named(row, column: str) -> text.Label:
+    """Give a name in both languages, where the user has given both."""
+    told = [name for name in (getattr(row, column), getattr(row, f"{column}_en", None)) if isinstance(name, str)]
+    return text.Label(told[0], told[-1]) if told else text.Label.of(text.MISSING)

@@ -241,10 +241,10 @@ def events() -> pd.DataFrame:
 def benchmarks() -> pd.DataFrame:
     """Return the market's monthly churn rate by year, from an invented association."""
     rows = [
-        ("移动通信", year, rate, "示例行业协会（模拟数据）")
+        ("移动通信", year, rate, "示例行业协会（模拟数据）", "Mobile telephony", "Sample association (simulated data)")
         for year, rate in (("2023", "1.9%"), ("2024", "1.9%"), ("2025", "2.0%"))
     ]
-    return pd.DataFrame(rows, columns=["行业", "期间", "月流失率", "来源"])
+    return pd.DataFrame(rows, columns=["行业", "期间", "月流失率", "来源", "行业英文", "来源英文"])
 
 
 def truth_of_reasons(forms: pd.DataFrame) -> dict:
