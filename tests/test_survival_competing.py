@@ -62,8 +62,8 @@ def test_restricted_means_are_those_of_r(name):
         np.testing.assert_allclose(mean + lost.sum(), horizon, rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["mgus2", "begin"])
-def test_grays_test_is_that_of_cmprsk_where_all_are_observed_from_the_start(name):
+@pytest.mark.parametrize("name", CASES)
+def test_grays_test_is_that_of_cmprsk_and_with_late_entry_that_of_its_formulas(name):
     life, answers = life_table(counts(rows_of(name))), oracle("competing_gray")
     for r in answers[answers["case"] == name].itertuples():
         d = life.outcomes[r.outcome]

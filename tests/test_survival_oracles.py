@@ -10,7 +10,7 @@ from survival_cases import about, case, counts, oracle
 from churnlib.tenure.competing import restricted_mean
 from churnlib.tenure.curves import level_curves, quantile_with_interval
 from churnlib.tenure.efron import PartialLikelihood, RiskCounts, maximise
-from churnlib.tenure.estimators import nelson_aalen, quantile_tenure
+from churnlib.tenure.estimators import nelson_aalen, quantile_tenure, simultaneous_factor
 from churnlib.tenure.gray import gray_scores, gray_statistic
 from churnlib.tenure.incidence import level_incidences, outcomes_of
 from churnlib.tenure.lifetable import life_table
@@ -42,6 +42,21 @@ def test_curves_and_intervals_are_those_of_survfit(name, kind):
         stem = kind.replace("-", "")
         np.testing.assert_allclose(read["ci_lower"], r[f"{stem}_lower"], **EXACT)
         np.testing.assert_allclose(read["ci_upper"], r[f"{stem}_upper"], **EXACT)
+
+
+@pytest.mark.parametrize("name", ["veteran", "lung", "ties", "untied"])
+def test_the_band_of_the_whole_curve_is_that_of_nair(name):
+    for curve in level_curves(life_table(case(name)), kind="simultaneous"):
+        r = level_oracle("bands", name, curve.level)
+        assert simultaneous_factor(curve.steps.log_variance) == pytest.approx(r["factor"].iloc[0], rel=1e-10)
+        read = curve.read(r["tenure"])
+        np.testing.assert_allclose([read["ci_lower"], read["ci_upper"]], [r["lower"], r["upper"]], rtol=1e-8)
+
+
+def test_the_factor_of_the_band_is_the_published_one():
+    for r in oracle("bands_nair").itertuples():  # from Nair's own table, rounded to four digits
+        ours = simultaneous_factor(np.array([r.first / (1 - r.first), r.last / (1 - r.last)]))
+        assert ours == pytest.approx(r.factor, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -79,6 +94,13 @@ def logrank_oracle(case_name, test):
 @pytest.mark.parametrize("name", ["veteran", "ties"])
 def test_fleming_harrington_weights_are_those_of_survdiff(name):
     test, r = logrank_test(case(name), rho=1), logrank_oracle(name, "rho")
+    np.testing.assert_allclose([test.statistic, test.p_value], [r["statistic"], r["p_value"]], **EXACT)
+
+
+@pytest.mark.parametrize("name", ["veteran", "ties"])
+@pytest.mark.parametrize(("rho", "gamma"), [(0, 1), (1, 1), (0, 0.5), (1, 0.5)])
+def test_weights_of_late_differences_are_those_of_the_hypergeometric_sum(name, rho, gamma):
+    test, r = logrank_test(case(name), rho=rho, gamma=gamma), logrank_oracle(name, f"rho={rho} gamma={gamma:g}")
     np.testing.assert_allclose([test.statistic, test.p_value], [r["statistic"], r["p_value"]], **EXACT)
 
 
