@@ -13,13 +13,14 @@ from churnlib.about import Period
 from churnlib.intervals import difference, wilson
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
-from churnlib.statistics.followup import place_label
+from churnlib.statistics.followup import NOWHERE, place_label
 from churnlib.statistics.reasons import reason_label
 from churnlib.statistics.reasonshares import within
 from churnlib.text import Label
 
 WIDEST = 12  # columns that a heat map has room for
 LISTED = 14  # rows
+UNTOLD = ("", "not_asked")  # what is not known is in the table, but no finding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ class SharesAcross(Result):
         values = {"n": told["column"].nunique()}
         if told["column"].nunique() < 2:
             return (Finding(f"across.{self.over}.one", values),)
-        clear = told[told["differs"].astype(bool) & told["gap"].notna()]
+        clear = told[told["differs"].astype(bool) & told["gap"].notna() & ~told["code"].isin(UNTOLD)]
         if clear.empty:
             return (Finding(f"across.{self.over}.none", values | {"what": text.label(f"across.what.{self.what}")}),)
         row = clear.loc[clear["gap"].abs().idxmax()]
@@ -171,6 +172,7 @@ def follow_up_across(response, over: str = "period", *, window: int = 6) -> Shar
 def lost_to_across(places, over: str = "level", *, window: int = 12) -> SharesAcross:
     """Compare where the lost went to, those whose place is not known among them (from `lost_to_counts(data, by)`)."""
     rows = places.frame.rename(columns={"lost_to": "code", "n_customers": "n"})
+    rows["code"] = rows["code"].where(~rows["code"].isin(NOWHERE), "")
     return _across(places.about, rows, rows.assign(n_base=rows["n"]), "lost_to", over, "", window)
 
 

@@ -86,7 +86,7 @@ class ControlChart(Result):
         if len(found):
             return "control.patterned.group_high" if found["beyond"].max() > 0 else "control.patterned.group_low"
         if self.shift:
-            return f"control.{'even.faded' if self.faded else 'patterned.shift'}_{self.shift}"
+            return f"control.even.faded_{self.shift}" if self.faded else f"control.patterned.shift_{self.shift}"
         if self.changes is not None and self.changes.drift:
             return "control.even.drift"
         return "control.even" if self.groups is not None and self.groups.n_judged else "control.even.whole"
@@ -209,7 +209,7 @@ def control_chart(counts, groups: Iterable = (), *, baseline: str = "") -> Contr
 
     Laney's p' chart with action limits from the baseline's own standard deviation and no run rules: those raise false
     alarms to 2-9 % a month, and lasting shifts are found by `change_points` better. Patterned churn is a period beyond
-    its limits; or a group of customers beyond its own (false discoveries among all groups held at 5 %); or a lasting
+    its limits; or a group of customers beyond its own (false discoveries among all groups held at 1 %); or a lasting
     change of the last year away from what was usual. All else is even churn, which nobody needs to explain.
 
     Parameters

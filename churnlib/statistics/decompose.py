@@ -128,7 +128,9 @@ class ChangeExplained(Result):
         }
         tone = {"flat": "steady", "rise": "worse", "fall": "better"}[way]
         key = f"decompose.{way}.days" if (self.table["kind"] == "days").any() else f"decompose.{way}"
-        grade, weight = ("moderate", abs(self.change) * total.n_opening) if self.clear else ("descriptive", 0.0)
+        # that a rate is below its peak is no news, whatever the size of the peak was
+        is_news = self.clear and self.against != "peak"
+        grade, weight = ("moderate", abs(self.change) * total.n_opening) if is_news else ("descriptive", 0.0)
         head = Finding(key, values, grade=grade, tone=tone, weight=weight)
         return tuple(f for f in (head, self._largest(), self._customers()) if f is not None)
 

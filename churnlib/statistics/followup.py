@@ -17,6 +17,7 @@ from churnlib.statistics.reasons import ANSWERED
 from churnlib.statistics.reasonshares import within
 from churnlib.text import Label
 
+ASKED = (ANSWERED, "declined", "not_asked")  # all other outcomes: not reached
 NOWHERE = ("", "不清楚", "不详", "未知", "不知道", "unknown", "not known")  # of places: nothing is known
 
 
@@ -59,7 +60,18 @@ class FollowUp(Result):
         if not churned:
             return (Finding("reasons.nobody_lost"),)
         silent = int(n[self.table["follow_up"] != ANSWERED].sum())
-        return (Finding("reasons.silent", {"n": silent, "churned": churned, "share": silent / churned}),)
+        head = Finding("reasons.silent", {"n": silent, "churned": churned, "share": silent / churned})
+        return (head, *self._unreached(churned))
+
+    def _unreached(self, churned: int) -> tuple[Finding, ...]:
+        """How many could not be reached, and the commonest kind of it."""
+        rows = self.shown[~self.shown["follow_up"].isin(ASKED)]
+        n = int(self.table.loc[~self.table["follow_up"].isin(ASKED), "n_customers"].sum())
+        if rows.empty or rows[["n_customers", "n_before"]].iloc[0].isna().any() or n < self.about.privacy_k:
+            return ()
+        values = {"n": n, "share": n / churned, "n_kind": rows["n_customers"].iloc[0], "before": rows["n_before"].iloc[0]}
+        values["kind"] = text.label(f"reasons.follow_up.{rows['follow_up'].iloc[0]}")
+        return (Finding("reasons.unreached", values),)
 
     @property
     def subtitle(self) -> Statement:

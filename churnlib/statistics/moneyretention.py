@@ -7,11 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
 from churnlib import text
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement
-from churnlib.statistics.cohortcells import COMPLETE, SMALL, cell_states, pooled_retention
+from churnlib.statistics.cohortcells import COMPLETE, SMALL, cell_states, pooled_shares
+from churnlib.tenure.jackknife import jackknife_variance
 
 PLOTTED_AGES = 24
 
@@ -42,7 +44,11 @@ class MoneyRetention(Result):
         Column("age", "whole"),
         Column("n_start", "whole"),
         Column("gross", "pct", 1),
+        Column("gross_lower", "pct", 1),
+        Column("gross_upper", "pct", 1),
         Column("net", "pct", 1),
+        Column("net_lower", "pct", 1),
+        Column("net_upper", "pct", 1),
         Column("state", "term", prefix="cohort.state"),
     )
 
@@ -57,7 +63,8 @@ class MoneyRetention(Result):
         if told.empty:
             return (Finding("moneyretention.unknown"),)
         row = told.iloc[-1]
-        values = {"age": int(row.age), "gross": row.gross, "net": row.net, "cohorts": int(row.n_cohorts)}
+        values = {"age": int(row.age), "cohorts": int(row.n_cohorts)}
+        values |= {c: row[c] for name in ("gross", "net") for c in (name, f"{name}_lower", f"{name}_upper")}
         values |= {"n": int(row.n_start), **self._words}
         word = "more" if row.net > 1 else "less"
         return (Finding(f"moneyretention.{word}", values, tone="better" if row.net > 1 else "steady"),)
@@ -81,17 +88,18 @@ class MoneyRetention(Result):
         pooled = pooled[pooled["n_start"] >= self.about.min_denominator]
         if len(pooled) < 2:
             return None
-        ages = pooled["age"].tolist()
+        ages, is_told = pooled["age"].tolist(), pooled["net_lower"].notna().all()
         curves = [
             plots.Curve(
                 text.say(f"moneyretention.column.{name}"),
                 ages,
                 pooled[name].tolist(),
                 said=text.show(pooled[name].iloc[-1], "pct", digits=0),
+                **{side: pooled[f"{name}_{side}"].tolist() for side in ("lower", "upper") if is_told},
             )
             for name in ("net", "gross")
         ]
-        ticks = np.unique(np.linspace(0, ages[-1], 7).astype(int)).tolist()
+        ticks = list(range(0, ages[-1] + 1, max(1, -(-ages[-1] // 8))))
         return plots.steps(curves, ticks=ticks, x_label=text.say("cohort.axis.stay", **self._words), ax=ax)
 
 
@@ -110,7 +118,8 @@ def money_retention(counts) -> MoneyRetention:
         One row per level, cohort and age. The base is each customer's first whole step (see `cohort_counts`), so
         that a first bill for part of a month is no growth afterwards.
     """
-    about, frame = counts.about, counts.frame[~counts.frame["is_truncated"]].reset_index(drop=True)
+    about, frame = counts.about, counts.frame.assign(row=np.arange(len(counts.frame)))
+    frame = frame[~frame["is_truncated"]].reset_index(drop=True)
     of = {"customers": "fee"}.get(counts.measure, counts.measure)
     if "amount" in frame:
         frame = frame.assign(base=frame["amount_base"], gross=frame["amount_kept"], net=frame["amount"])
@@ -121,22 +130,49 @@ def money_retention(counts) -> MoneyRetention:
     else:
         frame = frame.iloc[:0].assign(base=0, gross=0, net=0)
     state = cell_states(frame, about.as_of, about.min_denominator)
-    pooled = _pooled(frame, state, counts.is_regular)
-    shares = {c: (frame[c] / frame["base"].where(frame["base"] > 0)).where(state == COMPLETE) for c in ("gross", "net")}
-    table = frame.assign(state=state, **shares)
-    table = table[["level", "cohort", "age", "n_start", "base", "gross", "net", "state"]]
+    sums = frame[["base", "gross", "net"]].to_numpy(float)
+    blocks = np.zeros((0, *sums.shape)) if counts.blocks is None else counts.blocks[:, frame["row"]]
+    done = (state == COMPLETE) & (sums[:, 0] > 0)
+    table = frame[["level", "cohort", "age", "n_start", "base"]].assign(state=state)
+    for k, name in enumerate(("gross", "net"), start=1):
+        every, without = (np.where(done, _share(part, k), np.nan) for part in (sums, sums - blocks))
+        table = table.assign(**_with_interval(name, every, without, about.conf_level))
+    pooled = _pooled(frame, state, sums, blocks, counts.is_regular, about.conf_level)
     return MoneyRetention(about=about, table=table, name="money_retention", pooled=pooled, of=of)
 
 
-def _pooled(frame: pd.DataFrame, state: np.ndarray, is_chained: bool) -> pd.DataFrame:
+def _share(sums: np.ndarray, k: int) -> np.ndarray:
+    return sums[..., k] / np.where(sums[..., 0] > 0, sums[..., 0], np.nan)
+
+
+def _with_interval(name: str, share: np.ndarray, without: np.ndarray, conf_level: float) -> dict[str, np.ndarray]:
+    """Give a share with its interval by the shares without each block of customers, on the logarithmic scale.
+
+    References
+    ----------
+    Efron and Stein (1981), see `jackknife_variance`; a share of money is a ratio of two sums over customers (Cochran
+    1977, Sampling Techniques, chapter 6).
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.sqrt(jackknife_variance(np.log(without), conf_level))
+        half = np.exp(ndtri((1 + conf_level) / 2) * error)
+    upper = np.minimum(share * half, 1.0) if name == "gross" else share * half
+    return {name: share, f"{name}_lower": share / half, f"{name}_upper": upper}
+
+
+def _pooled(frame, state, sums, blocks, is_chained: bool, conf_level: float) -> pd.DataFrame:
     """Add all levels and the cohorts complete at each age up; chained where money comes step after step."""
-    told = frame[np.isin(state, (COMPLETE, SMALL)) & (frame["base"] > 0)]
-    sums = told.groupby(["cohort", "age"], as_index=False)[["n_start", "base", "gross", "net"]].sum()
-    done = np.full(len(sums), COMPLETE)
-    parts = {}
-    for name in ("gross", "net"):
-        cells = sums.assign(n_start=sums["base"], n_retained=sums[name])
-        parts[name] = pooled_retention(cells, done, is_chained=is_chained)
-    customers = sums.groupby("age")["n_start"].sum()
-    out = parts["gross"][["age", "n_cohorts"]].assign(gross=parts["gross"]["retention"], net=parts["net"]["retention"])
-    return out.assign(n_start=out["age"].map(customers))
+    told = np.isin(state, (COMPLETE, SMALL)) & (sums[:, 0] > 0)
+    (cohort, cohorts), (age, ages) = (pd.factorize(frame.loc[told, c], sort=True) for c in ("cohort", "age"))
+    cells = np.zeros((len(blocks) + 1, len(cohorts), len(ages), 3))
+    for out, part in zip(cells, (sums, *blocks), strict=True):
+        np.add.at(out, (cohort, age), part[told])
+    cells[1:] = cells[:1] - cells[1:]  # all, then without each block
+    n_start = np.zeros(cells.shape[1:3])
+    np.add.at(n_start, (cohort, age), frame.loc[told, "n_start"])
+    is_told, base = n_start > 0, cells[..., 0].max(axis=-1, initial=0)
+    pooled = pd.DataFrame({"age": ages, "n_cohorts": is_told.sum(axis=0), "n_start": n_start.sum(axis=0).astype(int)})
+    for k, name in enumerate(("gross", "net"), start=1):
+        shares = pooled_shares(cells[..., k], base, is_told, is_chained)
+        pooled = pooled.assign(**_with_interval(name, shares[0], shares[1:], conf_level))
+    return pooled

@@ -172,8 +172,14 @@ def what_is_counted(data, excluded: pd.DataFrame | None = None) -> Definitions:
         "period": _both("quality.meaning.period", period=about.period, as_of=about.as_of),
         "observed": _both("quality.meaning.observed", first=about.observed_from),
         "tenure": text.label(f"quality.meaning.tenure_{about.time_unit}"),
-        "thresholds": _both("quality.meaning.thresholds", n=about.min_denominator, k=about.privacy_k),
+        "thresholds": _both(
+            "quality.meaning.thresholds" if about.privacy_k > 1 else "quality.meaning.thresholds_open",
+            n=about.min_denominator,
+            k=about.privacy_k,
+        ),
     }
+    if about.snapshot:  # one list knows no periods
+        items = {item: items[item] for item in ("population", "churn", "period", "tenure", "thresholds")}
     rows = [{"item": item, "meaning": meaning} for item, meaning in items.items()]
     for _, row in excluded.iterrows() if excluded is not None else ():
         said = _both("quality.meaning.excluded", label=text.Label.of(row["label"]), n=int(row["n_customers"]))

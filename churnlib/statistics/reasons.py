@@ -181,7 +181,9 @@ class StatedReasons(Result):
         values = {"churned": self.n_churned, "n": self.n_respondents, "mentions": self.n_mentions}
         notes = [Statement("reasons.note.shares", values), Statement("reasons.note.bounds")]
         if self.by:
-            notes.append(Statement("reasons.note.weighted", {"by": list(self.by), "unheard": self.unheard}))
+            notes.append(Statement("reasons.note.weighted", {"by": list(self.by)}))
+        if self.by and self.unheard:
+            notes.append(Statement("reasons.note.unheard", {"unheard": self.unheard}))
         if len(self.versions) > 1:
             sizes = [
                 Label(f"{v or text.MISSING}（n = {n}）", f"{v or text.MISSING} (n = {n})")

@@ -228,6 +228,7 @@ def rival_rankings(counts: Mapping[str, object]) -> RivalRankings:
     table = pd.concat([rows["churn_rate"] for rows, _ in year], axis=1, keys=range(len(year))).dropna()
     pairs = [(i, j) for i in table.columns for j in table.columns if i < j]
     taus = [kendalltau(table[i], table[j]).statistic for i, j in pairs] if len(table) > 1 else []
+    table = table.reindex([level for level in about.segment.levels if level in table.index])
     wide = pd.DataFrame({"level": table.index})
     for i in table.columns:
         wide[f"rate_{i}"] = table[i].to_numpy()

@@ -108,7 +108,7 @@ class SurvivalCurve(SurvivalResult):
 
     columns: ClassVar[tuple[Column, ...]] = (
         Column("level", "level"),
-        Column("months", "number", 1),
+        Column("months", "number", 0),
         Column("n_at_risk", "whole"),
         Column("n_events", "whole"),
         Column("survival", "pct", 1),

@@ -77,8 +77,10 @@ def funnel(
 
 def _size_axis(ax, sizes: Sequence[float], label: str) -> None:
     low, high = sizes[0], sizes[-1]
-    steps = [m * 10.0**k for k in range(9) for m in (1, 2, 5)]
-    at = [step for step in steps if low <= step <= high]
+    for multiples in ((1, 2, 5), range(1, 10), np.arange(1, 10, 0.5), np.arange(1, 10, 0.1)):  # a narrow range has finer ones
+        at = [m * 10.0**k for k in range(9) for m in multiples if low <= m * 10.0**k <= high]
+        if len(at) > 2:
+            break
     at = at[:: max(1, -(-len(at) // 8))] or [low]
     ax.set_xticks(at, labels=[""] * len(at))
     ax.minorticks_off()
