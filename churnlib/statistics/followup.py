@@ -69,8 +69,9 @@ class FollowUp(Result):
         n = int(self.table.loc[~self.table["follow_up"].isin(ASKED), "n_customers"].sum())
         if rows.empty or rows[["n_customers", "n_before"]].iloc[0].isna().any() or n < self.about.privacy_k:
             return ()
-        values = {"n": n, "share": n / churned, "n_kind": rows["n_customers"].iloc[0], "before": rows["n_before"].iloc[0]}
-        values["kind"] = text.label(f"reasons.follow_up.{rows['follow_up'].iloc[0]}")
+        kind = next(rows.itertuples())
+        values = {"n": n, "share": n / churned, "n_kind": kind.n_customers, "before": kind.n_before}
+        values["kind"] = text.label(f"reasons.follow_up.{kind.follow_up}")
         return (Finding("reasons.unreached", values),)
 
     @property

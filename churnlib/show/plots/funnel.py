@@ -77,7 +77,7 @@ def funnel(
 
 def _size_axis(ax, sizes: Sequence[float], label: str) -> None:
     low, high = sizes[0], sizes[-1]
-    for multiples in ((1, 2, 5), range(1, 10), np.arange(1, 10, 0.5), np.arange(1, 10, 0.1)):  # a narrow range has finer ones
+    for multiples in ((1, 2, 5), range(1, 10), np.arange(1, 10, 0.1)):  # the finer, the narrower the range
         at = [m * 10.0**k for k in range(9) for m in multiples if low <= m * 10.0**k <= high]
         if len(at) > 2:
             break
