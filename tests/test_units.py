@@ -9,7 +9,8 @@ import pytest
 from counted import ABOUT, by_level, period_counts
 
 from churnlib import text
-from churnlib.statistics.units import beta_prior, funnel_limits, scores, shrink, unit_funnel, usual_differences
+from churnlib.statistics.shrinkage import beta_prior, shrink
+from churnlib.statistics.units import funnel_limits, scores, unit_funnel, usual_differences
 
 ORACLE = pd.read_csv(Path(__file__).parent / "oracles" / "decompose_units.csv")
 

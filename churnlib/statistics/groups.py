@@ -15,11 +15,12 @@ from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
 from churnlib.statistics.changepoint import complete_periods
 from churnlib.statistics.pchart import SHORTEST, Usual, control_limits, screened
-from churnlib.statistics.shrinkage import count_tails, shrunk_departures, shrunk_variation
+from churnlib.statistics.shrinkage import beta_posterior, count_tails, shrunk_departures, shrunk_variation
 from churnlib.text import Label
 
-FALSE_DISCOVERY = 0.05
+FALSE_DISCOVERY = 0.01  # of the reports without a cause: as rare as the alarms of the whole
 MOST = 0.6  # of its days that a quarter has to have in the baseline's months
+FEWEST = 3  # levels from which on their rates are drawn together
 PANELS = 12
 PLOTTED = 25
 HIDES = ("n_churned_opening", "churn_rate", "expected", "lower", "upper", "spread", "deviation", "p_value")
@@ -34,7 +35,7 @@ class GroupCharts(Result):
     table : pandas.DataFrame
         One row per group, those that stand out first, then by deviation: `segment`, `level`, `group` (both, named),
         counts, `churn_rate`, `expected`, `lower`, `upper`, `deviation`, `p_value`, `beyond` (-1, 0, 1: beyond its
-        limits, false discoveries among all groups held at 5 %), `excess` (customers more than usual, drawn towards what
+        limits, false discoveries among all groups held at 1 %), `excess` (customers more than usual, drawn towards what
         all groups show), `since` (first period of the unbroken run of signals).
     courses : pandas.DataFrame
         One row per group and complete period, the same columns.
@@ -208,9 +209,11 @@ class _Level:
 
 def _levels(counts, baseline: Sequence[Period], screen: bool) -> Iterator[_Level]:
     segment, unit = counts.about.segment, counts.about.time_unit
+    names = counts.frame["period"].unique()
+    usual = {name: _is_usual(period, baseline) for name, period in zip(names, period_values(names), strict=True)}
     for level, rows in counts.frame.groupby("level", sort=False):
         series = complete_periods(rows, counts.about)
-        inside = np.array([_is_usual(period, baseline) for period in period_values(series["period"])], bool)
+        inside = series["period"].map(usual).to_numpy(bool)
         if screen and inside.sum() >= SHORTEST:
             inside = screened(series, inside, unit)
         name, within = segment.label_of(level), segment.label
@@ -225,7 +228,10 @@ def _is_usual(period: Period, baseline: Sequence[Period]) -> bool:
 
 
 def _borrowed(levels: Sequence[_Level]) -> list[Usual | None]:
-    """What each group varies by, drawn towards what all groups do."""
+    """What each group varies by, drawn towards what all groups do; its rate, towards the other levels' of its segment.
+
+    Both weigh a group's own by how well it is known: a rate by its baseline's losses, less what months vary by.
+    """
     judged = [i for i, level in enumerate(levels) if level.usual is not None]
     found: list[Usual | None] = [None] * len(levels)
     if judged:
@@ -233,7 +239,22 @@ def _borrowed(levels: Sequence[_Level]) -> list[Usual | None]:
         variance, freedom = shrunk_variation(*own.T)
         for i, v, f in zip(judged, variance, freedom, strict=True):
             found[i] = replace(levels[i].usual, variance=float(v), freedom=float(f))
+    for name in dict.fromkeys(levels[i].segment for i in judged):
+        known = [i for i in judged if levels[i].segment == name]
+        if len(known) >= FEWEST:
+            for i, usual in zip(known, _pooled([levels[i] for i in known], [found[i] for i in known]), strict=True):
+                found[i] = usual
     return found
+
+
+def _pooled(levels: Sequence[_Level], usuals: Sequence[Usual]) -> Iterator[Usual]:
+    """The usual rates of a segment's levels, drawn towards each other: beta-binomial, less what months vary by."""
+    columns = ["n_churned_opening", "n_opening"]
+    d, n = np.array([level.series.loc[level.inside, columns].sum() for level in levels], float).T
+    variance = np.array([usual.sigma**2 for usual in usuals])
+    after, before = beta_posterior(d / variance, n / variance), np.maximum(d, 0.5) / n
+    drawn, own = after[0] / sum(after) / before, n / variance / sum(after)
+    return (replace(u, drawn=float(r), own=float(o)) for u, r, o in zip(usuals, drawn, own, strict=True))
 
 
 def _course(level: _Level, usual: Usual | None) -> pd.DataFrame:

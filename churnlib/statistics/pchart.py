@@ -37,6 +37,10 @@ class Usual:
     seasonal : bool
     expected : float
         Losses expected in one of them, on average.
+    drawn : float
+        By which the usual rate is drawn towards that of other groups; 1 when it is all its own.
+    own : float
+        Share of it that is the group's own: the rest is known from the others.
     """
 
     inside: np.ndarray
@@ -44,6 +48,8 @@ class Usual:
     freedom: float
     seasonal: bool
     expected: float
+    drawn: float = 1.0
+    own: float = 1.0
 
     @property
     def sigma(self) -> float:
@@ -96,7 +102,7 @@ def control_limits(series: pd.DataFrame, inside: np.ndarray, time_unit: str = "d
         The periods of the baseline.
     time_unit : {"day", "month"}
     known : Usual, optional
-        Variance and freedom to be taken instead of the baseline's own.
+        Variance and freedom to be taken instead of the baseline's own, and what is drawn of the rate.
 
     Returns
     -------
@@ -106,27 +112,17 @@ def control_limits(series: pd.DataFrame, inside: np.ndarray, time_unit: str = "d
         `beyond` (-1, 0 or 1) and `in_baseline`; missing without a baseline.
     usual : Usual or None
     """
-    table = series.assign(churn_rate=series["n_churned_opening"] / series["n_opening"], in_baseline=inside)
-    usual = None
+    n, lost = (series[c].to_numpy(float) for c in ("n_opening", "n_churned_opening"))
+    rate, beyond, usual = lost / n, np.zeros(len(n), int), None
+    expected = deviation = spread = lower = upper = found = np.full(len(n), np.nan)
     if inside.sum() >= SHORTEST:
         expected, deviation, spread, usual = _deviations(series, inside, time_unit, known)
-        factor = t.ppf(1 - FALSE_ALARM / 2, usual.freedom)
-        lower, upper = laney_limits(expected, series["n_opening"], spread, factor)
+        lower, upper = laney_limits(expected, n, spread, t.ppf(1 - FALSE_ALARM / 2, usual.freedom))
         found = 2 * t.sf(np.abs(deviation), usual.freedom)
-        rate = table["churn_rate"].to_numpy()
         beyond = np.where(inside, 0, (rate > upper).astype(int) - (rate < lower).astype(int))
-    else:
-        expected = deviation = spread = lower = upper = found = np.full(len(table), np.nan)
-        beyond = np.zeros(len(table), int)
-    columns = {
-        "spread": spread,
-        "expected": expected,
-        "lower": lower,
-        "upper": upper,
-        "deviation": deviation,
-        "p_value": found,
-    }
-    return table.assign(**columns, beyond=beyond, in_baseline=inside), usual
+    columns = {"churn_rate": rate, "in_baseline": inside, "spread": spread, "expected": expected, "lower": lower}
+    columns |= {"upper": upper, "deviation": deviation, "p_value": found, "beyond": beyond}
+    return pd.DataFrame({**{name: series[name] for name in series}, **columns}), usual
 
 
 def _deviations(series: pd.DataFrame, inside: np.ndarray, time_unit: str, known: Usual | None = None):
@@ -135,7 +131,8 @@ def _deviations(series: pd.DataFrame, inside: np.ndarray, time_unit: str, known:
     days, season, year = _calendar(tuple(series["period"]), time_unit)
     seasonal = inside.sum() >= YEARS * year
     design = season if seasonal else season[:, :1]
-    expected = np.clip(_expected(lost, n * days, design, inside) * days, 1e-9, 1 - 1e-9)
+    drawn, own = (known.drawn, known.own) if known else (1.0, 1.0)
+    expected = np.clip(_expected(lost, n * days, design, inside) * days * drawn, 1e-9, 1 - 1e-9)
     chance = np.sqrt(expected * (1 - expected) / n)
     z = (lost / n - expected) / chance
     freedom = int(inside.sum()) - design.shape[1]
@@ -144,7 +141,7 @@ def _deviations(series: pd.DataFrame, inside: np.ndarray, time_unit: str, known:
     usual = usual if known is None else replace(usual, variance=known.variance, freedom=known.freedom)
     # beyond chance, the variance of the rate stays what it is when the base grows: in units of chance it grows with n
     at_size = np.sqrt(1 + (usual.sigma**2 - 1) * n / n[inside].mean())
-    spread = at_size * np.sqrt(1 + _leverage(design * np.sqrt(n * expected)[:, None], inside))
+    spread = at_size * np.sqrt(1 + own * _leverage(design * np.sqrt(n * expected)[:, None], inside))
     return expected, z / spread, spread, usual
 
 

@@ -1,14 +1,16 @@
 """Many groups at once: what each varies by, and how far it departs, drawn towards what all groups show together.
 
-A group of a few hundred customers tells little of its own months' spread: read by itself it is now too narrow, so that
-chance raises alarms, now too wide, so that nothing ever does. Each group's own value and the common one are weighted by
-how well the first is known: empirical Bayes.
+A group of a few hundred customers tells little of its own rate and less of its months' spread: read by itself it is now
+too narrow, so that chance raises alarms, now too wide, so that nothing ever does. Each group's own value and the common
+one are weighted by how well the first is known: a hierarchical model, by empirical Bayes.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import nbinom
+from scipy.optimize import minimize
+from scipy.special import betaln
+from scipy.stats import beta, nbinom
 
 FALSE_ALARM = 0.0027  # of one period beyond the limits, both sides together
 
@@ -95,3 +97,43 @@ def count_tails(lost: np.ndarray, expected: np.ndarray, spread: np.ndarray):
     below, above = law.cdf(lost), law.sf(lost - 1)
     lowest, highest = (law.ppf(q) for q in (FALSE_ALARM / 2, 1 - FALSE_ALARM / 2))
     return np.minimum(2 * np.minimum(below, above), 1.0), lowest, highest
+
+
+def shrink(d: np.ndarray, n: np.ndarray, conf_level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shrink units' rates towards each other (beta-binomial, fitted by maximum likelihood).
+
+    Returns
+    -------
+    shrunk, lower, upper : numpy.ndarray
+        Mean and equal-tailed interval of each unit's true rate.
+    """
+    tail, after = (1 - conf_level) / 2, beta_posterior(d, n)
+    return after[0] / (after[0] + after[1]), beta.ppf(tail, *after), beta.ppf(1 - tail, *after)
+
+
+def beta_posterior(d: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the beta distribution of each unit's true rate, by its own losses and what all units show.
+
+    References
+    ----------
+    Gelman, A. et al. (2013). Bayesian Data Analysis, 3rd ed., section 5.3: a hierarchical binomial model, here with the
+    distribution of the true rates at its maximum likelihood.
+    """
+    a, b = beta_prior(d, n)
+    return d + a, n - d + b
+
+
+def beta_prior(d: np.ndarray, n: np.ndarray) -> tuple[float, float]:
+    """Fit the distribution of the units' true rates: a beta distribution, by maximum likelihood."""
+    mean = (d.sum() + 0.5) / (n.sum() + 1)
+    if len(n) < 2:
+        return float(mean), float(1 - mean)
+
+    def loss(x: np.ndarray) -> float:
+        m, size = 1 / (1 + np.exp(-x[0])), np.exp(np.clip(x[1], -5, 20))
+        a, b = m * size, (1 - m) * size
+        return -float((betaln(d + a, n - d + b) - betaln(a, b)).sum())
+
+    found = minimize(loss, [np.log(mean / (1 - mean)), np.log(200.0)], method="Nelder-Mead").x
+    m, size = 1 / (1 + np.exp(-found[0])), float(np.exp(np.clip(found[1], -5, 20)))
+    return float(m * size), float((1 - m) * size)

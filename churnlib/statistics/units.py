@@ -11,14 +11,13 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
-from scipy.special import betaln, ndtri
-from scipy.stats import beta
+from scipy.special import ndtri
 
 from churnlib import text
 from churnlib.about import YEAR, Period
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.statistics.shrinkage import shrink
 
 FEWEST = 10  # units below which bars say more than a funnel
 INNER, OUTER = 0.95, 0.998  # limits of the funnel, the usual two and three standard deviations
@@ -223,33 +222,3 @@ def funnel_limits(centre: float, n, tau: float, level: float) -> tuple[np.ndarra
     half = z * np.sqrt(centre * (1 - centre) / n + tau**2)
     skew = (1 - 2 * centre) * (z**2 - 1) / (6 * n)  # Cornish-Fisher: counts of rare losses lean to the right
     return np.clip(centre - half + skew, 0, 1), np.clip(centre + half + skew, 0, 1)
-
-
-def shrink(d: np.ndarray, n: np.ndarray, conf_level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shrink units' rates towards each other (beta-binomial, fitted by maximum likelihood).
-
-    Returns
-    -------
-    shrunk, lower, upper : numpy.ndarray
-        Mean and equal-tailed interval of each unit's true rate.
-    """
-    a, b = beta_prior(d, n)
-    tail = (1 - conf_level) / 2
-    after = (d + a, n - d + b)
-    return after[0] / (after[0] + after[1]), beta.ppf(tail, *after), beta.ppf(1 - tail, *after)
-
-
-def beta_prior(d: np.ndarray, n: np.ndarray) -> tuple[float, float]:
-    """Fit the distribution of the units' true rates: a beta distribution, by maximum likelihood."""
-    mean = (d.sum() + 0.5) / (n.sum() + 1)
-    if len(n) < 2:
-        return float(mean), float(1 - mean)
-
-    def loss(x: np.ndarray) -> float:
-        m, size = 1 / (1 + np.exp(-x[0])), np.exp(np.clip(x[1], -5, 20))
-        a, b = m * size, (1 - m) * size
-        return -float((betaln(d + a, n - d + b) - betaln(a, b)).sum())
-
-    found = minimize(loss, [np.log(mean / (1 - mean)), np.log(200.0)], method="Nelder-Mead").x
-    m, size = 1 / (1 + np.exp(-found[0])), float(np.exp(np.clip(found[1], -5, 20)))
-    return float(m * size), float((1 - m) * size)
