@@ -124,7 +124,7 @@ class Segment:
     """
 
     name: str = ""
-    label: Label = Label("全部客户", "All customers")
+    label: Label = Label("全部客户", "all customers")
     levels: tuple[str, ...] = ()
     labels: tuple[Label, ...] = ()
     kind: str = ""

@@ -173,6 +173,8 @@ class RivalRankings(Result):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
+        if not self.about.segment.name:
+            return (Finding("rivals.no_segment"),)
         if self.table.empty:
             return (Finding("rivals.too_few", {"segment": self.about.segment.label}),)
         tops = {self.table["level"][self.table[f"rank_{i}"].idxmin()] for i in range(len(self.definitions))}
@@ -228,7 +230,8 @@ def rival_rankings(counts: Mapping[str, object]) -> RivalRankings:
     table = pd.concat([rows["churn_rate"] for rows, _ in year], axis=1, keys=range(len(year))).dropna()
     pairs = [(i, j) for i in table.columns for j in table.columns if i < j]
     taus = [kendalltau(table[i], table[j]).statistic for i, j in pairs] if len(table) > 1 else []
-    table = table.reindex([level for level in about.segment.levels if level in table.index])
+    order = {level: place for place, level in enumerate(about.segment.levels)}
+    table = table.loc[sorted(table.index, key=lambda level: order.get(level, len(order)))]
     wide = pd.DataFrame({"level": table.index})
     for i in table.columns:
         wide[f"rate_{i}"] = table[i].to_numpy()
