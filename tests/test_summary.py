@@ -138,6 +138,19 @@ def test_findings_are_ranked_by_evidence_then_by_customers_and_come_from_differe
     assert [(f.chapter, f.block) for f in told] == [("cohort", "d"), ("survival", "c"), ("trend", "a")]
 
 
+def test_a_long_chapter_begins_with_its_answer():
+    blocks = [
+        block("a", [of("trend.rate.rise", weight=999)]),
+        block("b", [of("control.even", "descriptive", 0.0, "steady"), of("control.back", "descriptive", 0.0)]),
+        block("c", [of("impact.consistent.more", weight=30), of("impact.consistent.less", weight=20, tone="better")]),
+        block("d", [of("changepoint.step.rise", weight=40)]),
+        block("e", [of("forecast.flat", "weak", 50)]),
+    ]
+    told = summary.answer(chapter("trend", *blocks))  # its judgement first, then one finding a figure, the best proven
+    assert [f.key for f in told] == ["control.even", "changepoint.step.rise", "impact.consistent.more"]
+    assert summary.answer(chapter("trend", *blocks[:3])) == []
+
+
 def test_a_plain_count_about_nobody_is_no_finding():
     chapters = [chapter("reasons", block("b", [of("reasons.too_few", "descriptive", 0.0, "steady")]))]
     assert summary.summarise(chapters, DECEMBER).findings == []

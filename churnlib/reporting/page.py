@@ -107,8 +107,14 @@ def _numbered(report: dict[str, Any]) -> dict[str, Any]:
             items.append(item)
         chapters.append(chapter | {"number": number, "items": items})
     summary = report["summary"]
-    findings = [finding | {"proof": labels.get(finding.get("block"))} for finding in summary["findings"]]
+    for item in (item for chapter in chapters for item in chapter["items"] if "answers" in item):
+        item["answers"] = _proven(item["answers"], labels)
+    findings = _proven(summary["findings"], labels)
     return report | {"chapters": chapters, "summary": summary | {"findings": findings}}
+
+
+def _proven(findings: list[dict[str, Any]], labels: dict[str, tuple]) -> list[dict[str, Any]]:
+    return [finding | {"proof": labels.get(finding.get("block"))} for finding in findings]
 
 
 def _placed(

@@ -16,7 +16,7 @@ from churnlib.reporting.formats import name
 from churnlib.reporting.notes import Notes, to_html
 from churnlib.reporting.prepare import Prepared
 from churnlib.reporting.request import Request
-from churnlib.reporting.summary import Summary, all_kpis
+from churnlib.reporting.summary import Summary, Told, all_kpis, answer
 from churnlib.reporting.verify import HAN
 from churnlib.text import LANGUAGES
 
@@ -101,7 +101,9 @@ def _left_out(content: Content, language: str) -> list[dict[str, str]]:
 
 def _chapter(chapter: Chapter, notes: Notes, language: str) -> dict[str, Any]:
     title, words = chapter.title.to(language), _commentary(notes.of_chapter(chapter.id, chapter.title), language)
-    items = [*([{"html": words}] if words else []), *_items(chapter, language)]
+    answers = [_told(finding, language) for finding in answer(chapter)]
+    items = [*([{"answers": answers}] if answers else []), *([{"html": words}] if words else [])]
+    items += _items(chapter, language)
     return {"id": chapter.id, "title": title, "notebook": chapter.notebook, "items": items}
 
 
@@ -147,13 +149,15 @@ def _summary(content: Content, language: str) -> dict[str, Any]:
     return {
         "verdict": {"text": summary.verdict[language], "tone": summary.tone},
         "kpis": summary.kpis,
-        "findings": [
-            {"text": f.text[language], "grade": f.grade, "tone": f.tone, "block": f"{f.chapter}/{f.block}"}
-            for f in summary.findings
-        ],
+        "findings": [_told(finding, language) for finding in summary.findings],
         "decisions": [{"text": words[language], "owner": d.owner, "due": d.due} for words, d in summary.decisions],
         "notes": _commentary(content.notes[language].of_summary, language),
     }
+
+
+def _told(finding: Told, language: str) -> dict[str, str]:
+    place = f"{finding.chapter}/{finding.block}"
+    return {"text": finding.text[language], "grade": finding.grade, "tone": finding.tone, "block": place}
 
 
 def _items(chapter: Chapter, language: str) -> Iterable[dict[str, Any]]:

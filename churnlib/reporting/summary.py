@@ -29,6 +29,7 @@ WHERE = ("trend.segment.highest", "trend.segment.alike")  # says where, when the
 TESTS = ("survival.gray", "survival.logrank")  # that there is a difference; other findings say how large
 GRADES = ("strong", "moderate", "weak", "descriptive")  # the order of churnlib.show.results.GRADES, without its imports
 N_FINDINGS, N_DECISIONS, FEWEST_TILES, MOST_TILES = 3, 3, 4, 6
+N_ANSWERS, FEWEST_BLOCKS = 3, 4  # sentences that a chapter begins with, unless it is as short as they are
 LAST_TILES = ("rows_set_aside",)  # about the data: tiles only where others are few
 
 Words = dict[str, str]  # one text in each language
@@ -97,7 +98,7 @@ def summarise(chapters: list[Chapter], period: Period, decided: Iterable[tuple[W
     judged = _judgement(told)
     verdict, tone = _verdict(kpis, period, judged)
     ranked = ranking([f for f in told if f not in judged and not _below(f.key, (*TOLD, *TESTS))])
-    findings = one_a_chapter(ranked)[:N_FINDINGS]
+    findings = one_of_each("chapter", ranked)[:N_FINDINGS]
     # a change that the control chart does not call a signal asks for nothing
     grounds = judged if _has_signal(judged) else [f for f in told if _below(f.key, TOLD)] + judged
     return Summary(verdict, tone, tiles(kpis), findings, [*decided, *decisions([*grounds, *findings])])
@@ -129,12 +130,20 @@ def ranking(findings: Iterable[Told]) -> list[Told]:
     return sorted(said, key=lambda f: (GRADES.index(f.grade), f.tone == "steady", -f.weight))  # stable
 
 
-def one_a_chapter(findings: Iterable[Told]) -> list[Told]:
-    """Keep the first finding of each chapter."""
+def one_of_each(place: str, findings: Iterable[Told]) -> list[Told]:
+    """Keep the first finding of each chapter or block."""
     first: dict[str, Told] = {}
     for finding in findings:
-        first.setdefault(finding.chapter, finding)
+        first.setdefault(getattr(finding, place), finding)
     return list(first.values())
+
+
+def answer(chapter: Chapter) -> list[Told]:
+    """Give what a long chapter begins with: its judgement, then its best proven findings, one a figure or table."""
+    told = all_findings([chapter]) if len(chapter.blocks) >= FEWEST_BLOCKS else []
+    judged = _judgement(told)[:1]
+    ranked = ranking([f for f in told if not _below(f.key, (*TOLD, *TESTS))])
+    return one_of_each("block", [*judged, *ranked])[:N_ANSWERS]
 
 
 def tiles(kpis: list[dict[str, Any]]) -> list[dict[str, Any]]:
