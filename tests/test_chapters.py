@@ -134,6 +134,17 @@ def test_what_the_data_cannot_answer_is_told_at_the_end_and_its_section_goes(tmp
     assert made.unanswered == [(both("市场", "The market"), both("没有对比表。", "No benchmarks."))]
 
 
+def test_a_figure_in_which_nothing_stands_out_is_folded_away_in_the_report(tmp_path):
+    quiet = report_home.finding("units.none", both("都在漏斗之内。", "All within."), "descriptive", "steady", 0.0)
+    book = run.Notebook(notebook(tmp_path / "1-why.ipynb", "why", [shown(block("units", [quiet]), block("rate"))]))
+    assert [made.get("tucked", False) for made in collect.chapter(book, book.path).blocks] == [True, False]
+
+
+@pytest.mark.parametrize("key", [*collect.UNANSWERED, *collect.QUIET])
+def test_what_is_told_otherwise_is_a_sentence_of_the_catalogue(key):
+    assert text.known(key)
+
+
 def test_chapters_come_in_managements_order(tmp_path):
     for name, chapter in (("0-data", "quality"), ("3-cohort", "cohort"), ("4-x", "other"), ("1-trend", "trend")):
         notebook(tmp_path / f"{name}.ipynb", chapter, [])

@@ -31,6 +31,13 @@ UNANSWERED = (
     *("value.bands.not_shown", "losses.unknown", "value.best.unknown", "value.cost.unknown", "value.clv.unknown"),
     *("purchases.no_model", "buying.no_model"),
 )
+# headlines of what is there for analysts, or in which nothing stands out: figure, table and notes are folded away
+QUIET = (
+    *("units.none", "companions.usual", "leaving.alike", "departures.none", "quiet.none"),
+    *("projection.unfit", "projection.backtest.held", "projection.backtest.failed", "projection.backtest.unfit"),
+    *("purchases.unfit_over", "purchases.unfit_under", "survival.projection.none_better"),
+    *("survival.projection.too_uncertain", "survival.ratios.change", "survival.ratios.small", "survival.ratios.steady"),
+)
 
 
 @dataclass
@@ -83,7 +90,7 @@ def chapter(notebook: Notebook, executed: Path) -> Chapter:
                 title = {language: words.lstrip("# ") for language, words in heading.items()}
                 made.unanswered.append((title, block["findings"][0]["text"]))
             else:
-                items.append({"block": block})
+                items.append({"block": block | {"tucked": True} if _key(block) in QUIET else block})
     made.items = list(_joined(_answered(items)))
     return made
 
