@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from counted import ABOUT, months
 
-from churnlib.counts.exposures import Factor
+from churnlib.counts.drivers import Factor
 from churnlib.counts.panel import PanelCounts
 from churnlib.text import Label
 

@@ -8,7 +8,7 @@ from test_sql import listening, problems
 from toy import ACTIVITY, ASSIGNMENTS, CONTACTS, toy
 
 from churnlib import counts, text
-from churnlib.counts.exposures import drivers_of
+from churnlib.counts.drivers import drivers_of
 from churnlib.model import schema
 from churnlib.model.schema import Spec
 
@@ -182,3 +182,23 @@ def test_a_wrong_driver_is_told_with_its_key_line_and_near_misses(tmp_path, old,
         with pytest.raises(text.DataError) as problem:
             schema.load(path)
         assert named in str(problem.value) and f"{line}" in str(problem.value), str(problem.value)
+
+
+def test_against_a_declared_reference_the_other_levels_stand_apart():
+    source = {"group": "price", "segment": "region", "levels": ["south"], "reference": "north"}
+    panel = counts.panel_counts(toy(drivers={"south": source}))
+    (factor,) = [f for f in panel.factors if f.group]
+    assert factor.levels == ("", "south", "other") and factor.beside
+    del source["reference"]
+    plain = counts.panel_counts(toy(drivers={"south": source}))
+    sums = [
+        p.frame.groupby(p.patterns["south"].reindex(p.frame["pattern"]).to_numpy())["n_at_risk"].sum()
+        for p in (panel, plain)
+    ]
+    assert sums[0][1] == sums[1][1] and sums[0][0] + sums[0][2] == sums[1][0]
+
+
+def test_tenure_is_no_control_where_it_is_the_driver():
+    new = {"group": "relationship", "segment": "tenure", "levels": ["0-3"]}
+    bands = {n: counts.panel_counts(toy(drivers=d)).factors[1].levels for n, d in (("new", {"new": new}), ("none", {}))}
+    assert bands == {"none": ("0", "1", "3", "6", "12", "24", "36", "60"), "new": ("0", "6", "12", "24", "36", "60")}

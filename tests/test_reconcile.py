@@ -29,7 +29,7 @@ def revealed(**groups):
     rows += [("unexplained", None, 90_000, 1000, 500, 400, 600, 0.5, 0.4, 0.6, False, "estimated")]
     columns = ["reason_group", "driver", "n_exposed", "n_churned", "attributable", "ci_lower", "ci_upper"]
     columns += ["share", "share_ci_lower", "share_ci_upper", "reported", "state"]
-    table = pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=columns).assign(label=[Label("涨价", "Rise of fees")] * len(rows))
     return SimpleNamespace(about=ABOUT, table=table, shown=table, window=(Period(date(2025, 1, 1)), ABOUT.period))
 
 
@@ -86,7 +86,8 @@ def test_a_driver_without_association_is_called_so():
 def test_a_driver_that_goes_with_fewer_losses_is_no_share_of_them():
     result = reconcile_levels(stated({"price": 164}), revealed(price=(-0.08, -0.12, -0.04, True)))
     check(result)
-    assert result.findings[0].key == "reconcile.levels.fewer.firm" and result.table.iloc[0].evidence == "said"
+    assert result.findings[0].key == "reconcile.levels.fewer" and result.table.iloc[0].evidence == "said"
+    assert "Rise of fees" in sentences(result)[1] and "about 80 fewer (95% interval 40–120)" in sentences(result)[1]
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,23 @@ def test_quotations_name_nobody(counts):
     assert "信号" in quotes and "1380000" not in quotes
 
 
+HOSTILE = ["信号差，{}", "{}说信号很差", "信号差，找{}", "no signal, said {}", "信号差（{}）", "{}：信号差"]
+
+
+@pytest.mark.parametrize("name", ["Li", "LI", "张伟", "李小明", "王先生", "John Smith", "13800000001", "Ｌｉ"])
+def test_of_texts_that_name_people_no_name_is_quoted(name):
+    customers = (1, 2, 6, 7, 8, 12)
+    texts = [
+        (customer, "2024-02-03", "complaint", None, False, line.format(name))
+        for customer, line in zip(customers, HOSTILE, strict=True)
+    ]
+    manager = {"m": {"group": "relationship", "assignment": "manager"}}  # Li holds the relationship, says assignments
+    quotes = text_counts(toy(tables={"contacts": texts}, drivers=manager), 12).quotes
+    assert list(quotes.columns) == ["source", "reason", "quote"]
+    written = " ".join(quotes.loc[quotes["source"] == "complaint", "quote"]).lower()
+    assert name.lower() not in written and "li" not in written and not any(c in written for c in "伟明王张")
+
+
 def test_a_data_set_without_texts_is_told():
     bare = text_counts(toy(tables={"contacts": None, "exit_survey": None, "exit_reasons": None}))
     for result in (coded_texts(bare), coded_texts(bare, "exit_survey"), text_agreement(bare)):

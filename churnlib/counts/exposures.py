@@ -6,32 +6,23 @@ at risk on such a day is exposed. Nothing here looks at who left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from churnlib import text
-from churnlib.about import Event, Segment
+from churnlib.about import Event
 from churnlib.counts import definitions
 from churnlib.counts.base import segment
+from churnlib.counts.drivers import Factor, exposed_levels, is_levelled, level_places, levelled, own_levels
 from churnlib.engine import quote
 from churnlib.model.parts import Driver
 from churnlib.model.schema import SegmentSpec
-from churnlib.model.segments import describe, kind_of, make_levels
+from churnlib.model.segments import kind_of
 from churnlib.text import Label
 from churnlib.yamlfile import hint
 
 CONTACT_MONTHS, EVENT_MONTHS, TERM_MONTHS, ACTIVITY_MONTHS, BASE_MONTHS = 3, 12, 2, 3, 6
 AFTERMATH = 7  # days after activity within which a contact is about it
 STAGES = (0, 3, 6, 12)  # months since an event began: its effect may fade or grow
-MANY = 10  # values of an assignment above which it is taken for the person who holds the relationship
-GROUP_OF_EVENT = {  # the reason group to which a kind of event belongs, where drivers are proposed
-    "price": "price",
-    "outage": "access",
-    "competitor": "competitor",
-    "crisis": "external",
-    "policy": "external",
-}
 
 # One row per customer, driver and stretch of days: from_date and to_date included.
 CREATE = """
@@ -133,101 +124,6 @@ WHERE seen_on IS NOT NULL AND base > 0 AND first_place <= place - {far}
 """
 
 
-# One row per kind of contact.
-CONTACT_KINDS = """
-SELECT kind, count(CASE WHEN NOT resolved THEN 1 END) AS n_unresolved FROM contacts
-GROUP BY kind ORDER BY kind NULLS LAST
-"""
-
-
-@dataclass(frozen=True)
-class Factor:
-    """What customers at risk are told apart by: a driver, or a control that drivers are compared within.
-
-    Attributes
-    ----------
-    name : str
-    label : Label
-    levels : tuple of str
-        The first is the reference.
-    group : str
-        Reason group of a driver; "" for a control.
-    modifiable : bool
-    beside : bool
-        The last level belongs to the controls (the contract still runs).
-    """
-
-    name: str
-    label: Label
-    levels: tuple[str, ...]
-    group: str = ""
-    modifiable: bool = True
-    beside: bool = False
-
-
-def drivers_of(data: Any) -> dict[str, Driver]:
-    """Give the declared drivers; where the key is absent, those that the tables offer.
-
-    Proposed are unresolved complaints, returns, changes of the person who holds the relationship, and events that name
-    whom they touched. Falling activity is not: it is what leaving looks like, more than why.
-    """
-    return dict(data.spec.drivers) if data.spec.drivers is not None else dict(_proposed(data))
-
-
-def _proposed(data: Any) -> Iterator[tuple[str, Driver]]:
-    if data.has("contacts"):
-        told = data.con.frame(CONTACT_KINDS).set_index("kind")["n_unresolved"].to_dict()
-        if "complaint" in told:
-            open_ = {"resolved": False} if told["complaint"] else {}
-            yield (
-                "complaint",
-                _driver("complaint_open" if open_ else "complaint", group="service", contact="complaint", **open_),
-            )
-        if "return" in told:
-            yield "returned", _driver("returned", group="product", contact="return")
-    for name, declared in data.spec.segments.items():
-        if declared.assignment and len(segment(data, name)[1].levels) > MANY:
-            label = {"label": declared.label} if declared.label else {}
-            yield f"{name}_changed", Driver(group="relationship", assignment=declared.assignment, **label)
-    for kind in dict.fromkeys(e.kind for e in data.about.events if e.named and e.kind in GROUP_OF_EVENT):
-        yield f"event_{kind}", _driver(f"event_{kind}", group=GROUP_OF_EVENT[kind], event=kind, modifiable=False)
-
-
-def _driver(word: str, **declared: Any) -> Driver:
-    return Driver(label=text.label(f"attributable.driver.{word}"), **declared)
-
-
-def is_levelled(driver: Driver) -> bool:
-    """Tell whether a driver is a level of a segment or column at all times: it is joined, not laid out as stretches."""
-    return driver.source[0] in ("segment", "column") and driver.since is None
-
-
-def levelled(data: Any, name: str, driver: Driver) -> tuple[str, Segment]:
-    """Give the table of levels (see `segment_table`) of a driver by segment or column, and its levels."""
-    if driver.segment:
-        return segment(data, driver.segment)
-    return _own_levels(data, name, SegmentSpec(column=driver.column, bins=driver.bins))
-
-
-def _own_levels(data: Any, name: str, declared: SegmentSpec) -> tuple[str, Segment]:
-    table = f"levels of {name}"
-    if not data.con.table_exists(table):
-        make_levels(data.con, data.spec, declared, table)
-    return quote(table), describe(data.con, data.spec, name, declared, table)
-
-
-def exposed_levels(data: Any, name: str, driver: Driver, found: Segment) -> tuple[str, ...]:
-    """Give the levels that count as exposed, of those that occur: only a part of the customers may lack some."""
-    for given in (*(driver.levels or ()), *([driver.reference] if driver.reference else ())):
-        if not found.named((given,)) and not data.filters:
-            near = hint(given, found.levels)
-            raise text.DataError("attributable.unknown_level", name=name, value=given, hint=near)
-    if driver.levels:
-        return found.named(driver.levels)
-    reference = found.named((driver.reference,)) if driver.reference else found.levels[:1]
-    return tuple(level for level in found.levels if level not in reference)
-
-
 def lay_out(data: Any, drivers: dict[str, Driver], definition: str, silent: bool) -> list[Factor]:
     """Make the table `stretches_exposed` of all drivers but the levelled ones.
 
@@ -245,9 +141,10 @@ def lay_out(data: Any, drivers: dict[str, Driver], definition: str, silent: bool
     out = []
     for number, (name, driver) in enumerate(drivers.items()):
         if is_levelled(driver):
-            found = levelled(data, name, driver)[1]
-            exposed = exposed_levels(data, name, driver, found)
-            levels, beside = ("", *exposed), False
+            places = level_places(data, name, driver)
+            exposed = exposed_levels(data, name, driver, levelled(data, name, driver)[1])
+            beside = max(places.values(), default=0) > len(exposed)
+            levels = ("", *exposed, *(("other",) if beside else ()))
         else:
             lay = {"contact": _contacts, "assignment": _changes, "event": _events, "term": _terms, "activity": _falling}
             with_levels = lay.get(driver.source[0], _since)(data, number, name, driver, definition, silent)
@@ -271,7 +168,7 @@ def _changes(data: Any, number: int, name: str, driver: Driver, definition: str,
 
 def make_handovers(data: Any, attribute: str, definition: str) -> str:
     """Make the table `handovers` of an assigned attribute, and give the table of its levels (see `segment_table`)."""
-    table, _ = _own_levels(data, f"assigned {attribute}", SegmentSpec(assignment=attribute))
+    table, _ = own_levels(data, f"assigned {attribute}", SegmentSpec(assignment=attribute))
     data.con.run(HANDOVERS.format(table=table), {"definition": definition})
     return table
 
@@ -377,10 +274,3 @@ def _falling(data: Any, number: int, name: str, driver: Driver, definition: str,
 
 def _back(places: int) -> str:
     return f"{places} PRECEDING" if places else "CURRENT ROW"
-
-
-def needed_controls(data: Any, drivers: Iterable[Driver]) -> list[str]:
-    """Name the segments without which drivers would be taken for the customers whom they met."""
-    events = [e for d in drivers if d.event for e in data.about.events if d.event in (e.kind, *e.label)]
-    named = [name for e in events for name in e.named] + [d.segment for d in drivers if d.segment and d.since]
-    return [name for name in dict.fromkeys(named) if name in data.spec.segments]

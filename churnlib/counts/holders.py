@@ -8,7 +8,8 @@ from churnlib import text
 from churnlib.about import Segment
 from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, has_fee
-from churnlib.counts.exposures import drivers_of, make_handovers
+from churnlib.counts.drivers import drivers_of
+from churnlib.counts.exposures import make_handovers
 from churnlib.counts.panel import TENURE, make_months, make_trials, tenure_band
 from churnlib.counts.tenure import BLOCKS
 from churnlib.text import Label

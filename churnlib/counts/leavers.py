@@ -63,7 +63,8 @@ class Leavers:
         rows = rows.assign(customer_id=[_masked(i) for i in rows["customer_id"]])
         if "monthly_fee" in rows:
             rows["monthly_fee"] = rows["monthly_fee"] / 100
-        return rows.rename(columns={name: text.say(f"counts.list.{name}") for name in rows})
+        rows = rows.rename(columns={name: text.say(f"counts.list.{name}") for name in rows})
+        return rows.astype(object).where(rows.notna(), text.MISSING)
 
     def export(self) -> Path:
         """Write the unmasked list as CSV where only its owner can read it; gives its path.
@@ -131,6 +132,7 @@ def reason_leavers(data: Any, reason: str, by: str | None = None, level: str | N
     frame = frame.rename(columns={"fee": "monthly_fee"})
     frame = frame[["customer_id", *personal, "level", "lost_on", "monthly_fee", "lost_to", "reasons"]]
     frame = frame.drop(columns=([] if has_fee(data) else ["monthly_fee"]) + ([] if by else ["level"]))
+    frame = frame.drop(columns=[] if frame["lost_to"].notna().any() else ["lost_to"])
     file = "-".join(filter(None, ["reason", reason.replace(".", "-"), by, level]))
     folder = home() / "reports" / data.name / f"{last}.private"
     return Leavers(frame, tuple(personal), _file_name(file), folder)

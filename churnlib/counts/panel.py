@@ -17,7 +17,16 @@ from churnlib import text
 from churnlib.about import Segment
 from churnlib.counts import definitions, inactivity
 from churnlib.counts.base import Counts, about, make_calendar, segment
-from churnlib.counts.exposures import Factor, drivers_of, is_levelled, lay_out, levelled, needed_controls
+from churnlib.counts.drivers import (
+    Factor,
+    drivers_of,
+    exposed_levels,
+    is_levelled,
+    level_places,
+    levelled,
+    needed_controls,
+)
+from churnlib.counts.exposures import lay_out
 from churnlib.counts.periods import first_countable
 from churnlib.counts.tenure import BLOCKS
 from churnlib.model.segments import changes_over_time
@@ -125,8 +134,9 @@ def panel_counts(data: Any, *, definition: str | None = None) -> PanelCounts:
     Returns
     -------
     PanelCounts
-        Controls are the calendar month, eight bands of tenure, and the declared segments of up to 20 levels: those that
-        events and drivers name first, as long as they have no more than 2,000 combinations together.
+        Controls are the calendar month, bands of tenure (eight, or fewer where tenure itself is a driver), and the
+        declared segments of up to 20 levels: those that events and drivers name first, as long as they have no more
+        than 2,000 combinations together.
     """
     name, drivers = definitions.spells(data, definition), drivers_of(data)
     declared = definitions.declared_definition(data, name)[1]
@@ -134,12 +144,12 @@ def panel_counts(data: Any, *, definition: str | None = None) -> PanelCounts:
     periods = make_months(data, name)
     make_trials(data, name, declared)
     factors = lay_out(data, drivers, name, silent)
-    controls, left_out = _controls(data, drivers)
-    frame = _patterns(data, silent, len(periods), controls, factors, drivers)
+    (controls, left_out), bands = _controls(data, drivers), _bands(data, drivers)
+    frame = _patterns(data, silent, len(periods), bands, controls, factors, drivers)
     for table in ("trials", "exposed", "stretches_exposed"):
         data.con.run(f"DROP TABLE {table}")
     shown = [Factor("month", text.label("attributable.month"), tuple(periods["period"]))]
-    shown += [Factor("tenure", text.label("counts.tenure"), tuple(map(str, TENURE)))]
+    shown += [Factor("tenure", text.label("counts.tenure"), tuple(map(str, bands)))]
     shown += [Factor(n, s.label, s.levels) for n, (_, s) in controls.items()]
     shown += factors
     first = (frame["stratum"].diff().ne(0) | frame["exposure"].diff().ne(0)).to_numpy()
@@ -182,6 +192,21 @@ def make_trials(data: Any, name: str, declared: Any) -> None:
         data.con.run(OPENINGS, values | {"countable_from": definitions.countable_from(data, name)})
 
 
+def _bands(data: Any, drivers: dict) -> tuple[int, ...]:
+    """Give the edges of the bands of tenure without those inside or beside what a driver by tenure counts as exposed.
+
+    With them the control would be the driver over again, and leave it nothing to explain.
+    """
+    kept = TENURE
+    for name, driver in drivers.items():
+        edges = data.spec.segments[driver.segment].tenure_months if driver.segment and is_levelled(driver) else None
+        for level in exposed_levels(data, name, driver, levelled(data, name, driver)[1]) if edges else ():
+            low = int(level.rstrip("+").partition("-")[0])
+            high = next((edge for edge in edges if edge > low), np.inf)
+            kept = tuple(edge for edge in kept if edge == 0 or not low <= edge <= high)
+    return kept
+
+
 def _controls(data: Any, drivers: dict) -> tuple[dict[str, tuple[str, Segment]], tuple]:
     """Choose the segments that drivers are compared within: name -> (table, levels); and what there is no room for."""
     always = [d for d in drivers.values() if is_levelled(d)]  # their levels are the driver itself
@@ -202,7 +227,7 @@ def _controls(data: Any, drivers: dict) -> tuple[dict[str, tuple[str, Segment]],
 
 
 def _patterns(
-    data: Any, silent: bool, n_months: int, controls: dict, factors: list[Factor], drivers: dict
+    data: Any, silent: bool, n_months: int, bands: tuple, controls: dict, factors: list[Factor], drivers: dict
 ) -> pd.DataFrame:
     """Run PATTERNS: every factor has its place in one of two whole numbers, the controls in the first."""
     sizes = [len(f.levels) for f in factors]
@@ -213,31 +238,33 @@ def _patterns(
     fixed, moving, joins, codes, place = ["0"], ["0"], [], [], 1
     moving_of = {n: changes_over_time(data.spec.segments[n]) for n in controls}
     for name, (table, found) in controls.items():
-        fixed.append(f"{place} * {_join(table, moving_of[name], found.levels, joins, codes)}")
+        places = {level: i for i, level in enumerate(found.levels)}
+        fixed.append(f"{place} * {_join(table, moving_of[name], places, joins, codes)}")
         place *= len(found.levels)
     for factor, weight in zip(factors, weights, strict=True):
         driver = drivers[factor.name]
         if is_levelled(driver):
             moves = bool(driver.segment) and changes_over_time(data.spec.segments[driver.segment])
             table, _ = levelled(data, factor.name, driver)
-            moving.append(f"{weight} * {_join(table, moves, factor.levels, joins, codes)}")
+            places = level_places(data, factor.name, driver)
+            moving.append(f"{weight} * {_join(table, moves, places, joins, codes)}")
     number, level, code = zip(*codes, strict=True) if codes else ((), (), ())
     loaded = {"factor": pa.array(number, pa.int32()), "level": pa.array(level, pa.string())}
     data.con.load("panel_codes", pa.table({**loaded, "code": pa.array(code, pa.int64())}))
     how = {
         "months": n_months,
-        "band": tenure_band("t.tenure", TENURE),
-        "bands": len(TENURE),
+        "band": tenure_band("t.tenure", bands),
+        "bands": len(bands),
         "blocks": BLOCKS,
         "joins": " ".join(joins),
     }
     return data.con.frame(PATTERNS.format(fixed=" + ".join(fixed), moving=" + ".join(moving), **how))
 
 
-def _join(table: str, moves: bool, levels: tuple[str, ...], joins: list[str], codes: list[tuple]) -> str:
-    """Add the join that gives the index of a customer's level, and name it."""
+def _join(table: str, moves: bool, places: dict[str, int], joins: list[str], codes: list[tuple]) -> str:
+    """Add the join that gives the place of a customer's level, and name it."""
     i = len(joins)
-    codes += [(i, level, code) for code, level in enumerate(levels)]
+    codes += [(i, level, place) for level, place in places.items()]
     within = f"AND t.seen_on BETWEEN l{i}.from_date AND l{i}.to_date" if moves else ""
     joins.append(
         f"LEFT JOIN {table} AS l{i} ON l{i}.customer = t.customer {within}"

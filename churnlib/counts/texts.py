@@ -17,7 +17,7 @@ from churnlib.counts.masking import MASK, mask, may_name
 from churnlib.counts.periods import first_countable
 from churnlib.counts.reasons import reason_lists
 from churnlib.engine import quote
-from churnlib.model.reasonwords import Coder, coder
+from churnlib.model.reasonwords import Coder, coder, plain
 from churnlib.sources.written import fold
 
 UNCODED = "uncoded"
@@ -118,7 +118,7 @@ ORDER BY source NULLS LAST, level_of_list NULLS LAST, reason NULLS LAST
 
 # One row per text that is to be quoted and name that it holds: a customer's own, or of who holds the relationship.
 NAMED = """
-SELECT q.text, c.name FROM quoted AS q JOIN ({names}) AS c ON strpos(lower(q.text), lower(c.name)) > 0
+SELECT q.text, c.name FROM quoted AS q JOIN ({names}) AS c ON strpos(q.plain, lower(c.name)) > 0
 WHERE length(c.name) > 1
 GROUP BY q.text, c.name ORDER BY text NULLS LAST, name NULLS LAST
 """
@@ -260,7 +260,9 @@ def _quotes(data: Any, candidates: dict, least: int) -> pd.DataFrame:
         )
         typical = sorted(texts, key=lambda t: (-_typical(t[1], common) * min(t[2], 50), t[0]))
         chosen += [(source, group, written) for written, _, _ in typical[: 3 * QUOTED]]
-    data.con.load("quoted", pa.table({"text": pa.array(sorted({c[2] for c in chosen}), pa.string())}))
+    texts = sorted({c[2] for c in chosen})
+    columns = {"text": texts, "plain": list(map(plain, texts))}  # a name may be written in full width, or in capitals
+    data.con.load("quoted", pa.table(columns, schema=pa.schema([(name, pa.string()) for name in columns])))
     sources = [OWN_NAMES.format(column=quote(c)) for c in data.spec.roles.personal if data.has(f"customers.{c}")]
     asked, holder = dict.fromkeys(sources), holder_attribute(data)
     if holder:
@@ -273,8 +275,8 @@ def _quotes(data: Any, candidates: dict, least: int) -> pd.DataFrame:
     used = Counter(word for texts in candidates.values() for _, words, _ in texts for word in set(words))
     usual = {word for word, n in used.items() if n >= least}
     rows = [(source, group, mask(written, names.get(written, ()))) for source, group, written in chosen]
-    frame = pd.DataFrame(rows, columns=["source", "reason", "quote"]).drop_duplicates()
-    frame = frame[[len(q.replace(MASK, "")) >= LENGTHS[0] and not may_name(q, usual) for q in frame["quote"]]]
+    told = [row for row in rows if len(row[2].replace(MASK, "")) >= LENGTHS[0] and not may_name(row[2], usual)]
+    frame = pd.DataFrame(told, columns=["source", "reason", "quote"]).drop_duplicates()
     return frame.groupby(["source", "reason"]).head(QUOTED).reset_index(drop=True)
 
 

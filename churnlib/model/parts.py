@@ -112,7 +112,9 @@ class Driver(Part):
     column: str | None = None
     bins: tuple[float, ...] | None = Field(None, min_length=1)
     levels: Strings | None = None  # exposed levels of a segment or column; all but the reference if not given
-    reference: str | None = None  # the first level if not given
+    reference: str | None = (
+        None  # the first level if not given; beside levels: the only one that they are compared with
+    )
     since: date | None = None  # a segment or column that counts from this day on
     months: int | None = Field(None, ge=1)
 

@@ -92,7 +92,8 @@ class AttributableReasons(Result):
         estimated = np.where(table["reported"], "reported", "chance")
         names = zip(table["label"], table["driver"].notna(), strict=True)
         table["label"] = [Label(*(f"· {word}" for word in label)) if own else label for label, own in names]
-        return table.assign(verdict=np.where(table["state"] == "estimated", estimated, table["state"]))
+        verdict = np.where(table["state"] == "estimated", estimated, table["state"])
+        return table.assign(verdict=np.where(table["reason_group"] == UNEXPLAINED, None, verdict))
 
     @property
     def _groups(self) -> pd.DataFrame:
@@ -108,16 +109,16 @@ class AttributableReasons(Result):
         clear = known[known["reported"]]
         if clear.empty:
             return (Finding("attributable.nothing", {"churned": self.n_churned, "drivers": len(known)}),)
-        told = clear.loc[clear["attributable"].abs().sort_values(ascending=False, kind="stable").index]
-        return (*(self._finding(row) for row in told.head(NAMED).itertuples()), self._rest())
+        more = clear["attributable"] > 0  # what goes with leaving first, then what goes with staying
+        told = pd.concat([clear[more], clear[~more][::-1]])
+        return (*(self._finding(row) for row in told.head(NAMED).itertuples()), self._rest(more.all()))
 
     def _finding(self, row) -> Finding:
         more = row.attributable > 0
         ends = sorted((abs(row.ci_lower), abs(row.ci_upper)))
-        names = self.table.loc[(self.table["reason_group"] == row.reason_group) & self.table["driver"].notna(), "label"]
         values = {
             "reason": row.label,
-            "drivers": Label(*(text.show([n.to(k) for n in names], "list", k) for k in text.LANGUAGES)),
+            "drivers": drivers_of(self.table, row.reason_group),
             "n": abs(row.attributable),
             "lower": ends[0],
             "upper": ends[1],
@@ -127,10 +128,11 @@ class AttributableReasons(Result):
         key, tone = ("attributable.more", "worse") if more else ("attributable.less", "better")
         return Finding(key, values, grade="moderate", tone=tone, weight=abs(float(row.attributable)))
 
-    def _rest(self) -> Finding:
+    def _rest(self, only_more: bool) -> Finding:
         rest = self.table[self.table["reason_group"] == UNEXPLAINED].iloc[0]
         share = float(np.clip(rest.share, 0, 1))
-        return Finding("attributable.unexplained", {"n": rest.attributable, "share": share})
+        key = "attributable.unexplained" if only_more else "attributable.net"
+        return Finding(key, {"n": rest.attributable, "share": share})
 
     @property
     def subtitle(self) -> Statement | None:
@@ -172,6 +174,13 @@ class AttributableReasons(Result):
             digits=0,
             ax=ax,
         )
+
+
+def drivers_of(table: pd.DataFrame, group: str) -> Label:
+    """Name the drivers of a group of reasons: those beyond chance, or all where none is."""
+    own = table[(table["reason_group"] == group) & table["driver"].notna()]
+    names = own.loc[own["reported"].eq(True) | ~own["reported"].eq(True).any(), "label"]
+    return Label(*(text.show([name.to(k) for name in names], "list", k) for k in text.LANGUAGES))
 
 
 def attributable_reasons(counts, *, window: int = WINDOW) -> AttributableReasons:

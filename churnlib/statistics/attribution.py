@@ -55,7 +55,11 @@ def attributed(fit: Fit, codes: list[np.ndarray], n_controls: int, theta: np.nda
 
 
 def losses_with(panel: Panel, fit: Fit, inside: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Attributable and expected losses of the exposed, for every set of drivers: all customers, and without each block.
+    """Attributable and all losses of the exposed, for every set of drivers: all customers, and without each block.
+
+    Of those exposed it is the losses that happened less those expected with all drivers at their reference: by the
+    model's shares, and what it missed of them in equal parts to the drivers that met them. So only the expectation
+    without drivers leans on the model, not its form of their effects, which may differ among customers.
 
     Returns
     -------
@@ -63,27 +67,31 @@ def losses_with(panel: Panel, fit: Fit, inside: np.ndarray, parts: np.ndarray) -
     without : numpy.ndarray, shape (B, 2, sets)
         Scaled up to the size of the whole.
     """
-    exposed = np.array([k > 0 for k in panel.codes[panel.n_controls :]]).reshape(-1, len(panel.n))
-    rows = np.flatnonzero(inside & fit.used & exposed.any(axis=0))
-    codes, met = [k[rows] for k in panel.codes], exposed[:, rows]
+    met = np.array([k > 0 for k in panel.codes[panel.n_controls :]], bool).reshape(-1, len(panel.n))
+    rows = np.flatnonzero(inside & fit.used & met.any(axis=0))
+    codes, met = [k[rows] for k in panel.codes], met[:, rows]
+    estimated = [c[k] >= 0 for c, k in zip(fit.columns, codes, strict=True)][panel.n_controls :]
+    known = met & np.array(estimated, bool).reshape(met.shape)
+    split = known / np.maximum(known.sum(axis=0), 1)
     touched = (parts.astype(float) @ met) > 0
     place = np.full(len(panel.n), -1)
     place[rows] = np.arange(len(rows))
-    pattern, block, n, _ = panel.cells
+    pattern, block, n, y = panel.cells
     kept = place[pattern] >= 0
+    order = np.argsort(block[kept], kind="stable")
+    at, n, y = (values[kept][order] for values in (place[pattern], n, y))
+    edges = np.searchsorted(block[kept][order], np.arange(panel.n_blocks + 1))
 
-    def sums(theta: np.ndarray, n: np.ndarray) -> np.ndarray:
+    def sums(theta: np.ndarray, n: np.ndarray, y: np.ndarray) -> np.ndarray:
         chance, shares = attributed(fit, codes, panel.n_controls, theta)
-        return np.stack([parts @ (shares @ n), touched @ (n * chance)])
+        return np.stack([parts @ (shares @ n + split @ (y - n * chance)), touched @ y])
 
-    out, at, who = [], place[pattern[kept]], block[kept]
-    order = np.argsort(who, kind="stable")
-    at, n_cells, edges = at[order], n[kept][order], np.searchsorted(who[order], np.arange(panel.n_blocks + 1))
+    out = []
     for b, theta in enumerate(fit.replicates):
         own = slice(edges[b], edges[b + 1])
-        rest = panel.n[rows] - np.bincount(at[own], n_cells[own], len(rows))
-        out.append(sums(theta, rest) * panel.n_blocks / (panel.n_blocks - 1))
-    return sums(fit.theta, panel.n[rows]), np.array(out).reshape(panel.n_blocks, 2, len(parts))
+        rest = [w[rows] - np.bincount(at[own], v[own], len(rows)) for w, v in ((panel.n, n), (panel.y, y))]
+        out.append(sums(theta, *rest) * panel.n_blocks / (panel.n_blocks - 1))
+    return sums(fit.theta, panel.n[rows], panel.y[rows]), np.array(out).reshape(panel.n_blocks, 2, len(parts))
 
 
 def intervals(whole: np.ndarray, without: np.ndarray, conf_level: float) -> pd.DataFrame:

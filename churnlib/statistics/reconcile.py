@@ -17,6 +17,7 @@ from churnlib import text
 from churnlib.about import Period
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.statistics.attributable import drivers_of
 from churnlib.statistics.reasons import reason_label
 from churnlib.text import Label
 
@@ -25,6 +26,7 @@ NOTEWORTHY = 0.05  # a group named by clearly more than this share of the respon
 NAMED = 3
 SAID = ["n_named", "share", "ci_lower", "ci_upper", "bound_lower", "bound_upper"]
 SHOWN = ["attributable", "attributable_lower", "attributable_upper", "part", "part_lower", "part_upper"]
+APART = ("more_said", "more_shown", "fewer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,8 @@ class ReasonLevels(Result):
         One row per reason group, the largest disagreement first, the unexplained last: `n_named`, `share` of the
         respondents with `ci_lower`, `ci_upper`, `bound_lower`, `bound_upper`; `attributable` customers and their `part`
         of all losses with intervals, `reported` (beyond chance); `verdict`: "more_said" or "more_shown" (the intervals
-        do not meet), "alike" (they do), "said_only", "shown_only" (the other was not measured), "neither"; `firm`
+        do not meet), "fewer" (what was measured goes with fewer losses), "alike" (the intervals meet), "said_only",
+        "shown_only" (the other was not measured), "neither"; `drivers` that were measured; `firm`
         (whatever the silent would have said); `evidence` ("both", "said", "shown", "none") and, only where there is
         some, `action`.
     n_respondents : int
@@ -66,7 +69,7 @@ class ReasonLevels(Result):
     @property
     def findings(self) -> tuple[Finding, ...]:
         seen = set(self.table["verdict"])
-        both = self.table[self.table["verdict"].isin(["more_said", "more_shown", "alike"])]
+        both = self.table[self.table["verdict"].isin([*APART, "alike"])]
         if both.empty:
             said, shown = "said_only" in seen, "shown_only" in seen
             key = "apart" if said and shown else "said_only" if said else "shown_only" if shown else "neither"
@@ -85,15 +88,14 @@ class ReasonLevels(Result):
 
     def _finding(self, row) -> Finding:
         values = {"reason": row.label, "share": row.share, "lower": row.ci_lower, "upper": row.ci_upper}
-        values |= {
-            "n": self.n_respondents,
-            "part": row.part,
-            "part_lower": row.part_lower,
-            "part_upper": row.part_upper,
-        }
+        values |= {"n": self.n_respondents}
+        if row.verdict == "fewer":
+            least, most = sorted((abs(row.attributable_lower), abs(row.attributable_upper)))
+            values |= {"drivers": row.drivers, "fewer": abs(row.attributable), "least": least, "most": most}
+            return Finding("reconcile.levels.fewer", values, grade="weak", weight=abs(row.attributable))
+        values |= {"part": row.part, "part_lower": row.part_lower, "part_upper": row.part_upper}
         values |= {"customers": row.attributable}
         how = row.verdict if row.verdict == "more_shown" or row.reported else "not_shown"
-        how = "fewer" if row.reported and row.part_upper < 0 else how
         sure = "firm" if row.firm else "open"
         return Finding(f"reconcile.levels.{how}.{sure}", values, grade="weak", weight=abs(row.attributable))
 
@@ -135,9 +137,16 @@ class ReasonLevels(Result):
 
 
 def _intervals(rows: pd.DataFrame, lower: str, upper: str) -> list[str]:
-    pairs = zip(rows[lower], rows[upper], strict=True)
-    said = ([text.show(v, "pct", digits=0) for v in pair] for pair in pairs)
-    return [text.MISSING if low == text.MISSING else f"{low}–{high}" for low, high in said]
+    pairs = rows[[lower, upper]].itertuples(index=False, name=None)
+    told = [(low, [text.show(v, "pct", digits=0) for v in (low, high)]) for low, high in pairs]
+    return [
+        text.MISSING
+        if ends[0] == text.MISSING
+        else text.say("reconcile.interval", low=ends[0], high=ends[1])
+        if low < 0
+        else "–".join(ends)
+        for low, ends in told
+    ]
 
 
 def reconcile_levels(stated=None, revealed=None) -> ReasonLevels:
@@ -174,7 +183,7 @@ def reconcile_levels(stated=None, revealed=None) -> ReasonLevels:
         for r in table.itertuples()
     ]
     table.insert(1, "label", [_label(group) for group in table["reason_group"]])
-    gap = (table["share"] - table["part"]).abs().where(table["verdict"].isin(["more_said", "more_shown"]), -1)
+    gap = (table["share"] - table["part"]).abs().where(table["verdict"].isin(APART), -1)
     order = np.lexsort((-table["share"].fillna(-1), -gap.fillna(-1), table["reason_group"].isin(REST)))
     return ReasonLevels(
         about=about,
@@ -193,13 +202,14 @@ def _said(stated) -> pd.DataFrame:
 
 def _shown(revealed) -> pd.DataFrame:
     if revealed is None:
-        return pd.DataFrame(columns=[*SHOWN, "reported"], index=pd.Index([], dtype=object), dtype=float)
+        return pd.DataFrame(columns=[*SHOWN, "reported", "drivers"], index=pd.Index([], dtype=object), dtype=float)
     rows = revealed.shown[revealed.shown["driver"].isna()]
     names = ["attributable", "ci_lower", "ci_upper", "share", "share_ci_lower", "share_ci_upper"]
     frame = rows.set_index("reason_group")[[*names, "reported"]]
     if "state" in rows:  # what could not be estimated says nothing
         frame.loc[(rows["state"] != "estimated").to_numpy() & (frame.index != "unexplained"), names] = np.nan
-    return frame.set_axis([*SHOWN, "reported"], axis=1)
+    frame = frame.set_axis([*SHOWN, "reported"], axis=1)
+    return frame.assign(drivers=[drivers_of(revealed.table, group) for group in frame.index])
 
 
 def _verdict(row) -> str:
@@ -207,7 +217,7 @@ def _verdict(row) -> str:
     if not (said and shown):
         return "said_only" if said else "shown_only" if shown else "neither"
     if row.ci_lower > row.part_upper:
-        return "more_said"
+        return "fewer" if row.reported and row.part_upper < 0 else "more_said"
     return "more_shown" if row.reported and row.part_lower > row.ci_upper else "alike"
 
 

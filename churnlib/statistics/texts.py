@@ -69,7 +69,7 @@ class CodedTexts(Result):
         values = {"reason": top.reason_label, "share": top.share, "lower": top.ci_lower, "upper": top.ci_upper, "n": n}
         left = self.table.loc[self.table["reason"] == UNCODED, "n_texts"].sum()
         coded = Finding("texts.uncoded", {"n": int(left), "share": left / n})
-        return (Finding(f"texts.top.{self.source}", values, grade="weak"), coded)
+        return (Finding(f"texts.top.{self.source}", values, grade="weak"), *((coded,) if left else ()))
 
     @property
     def subtitle(self) -> Statement | None:

@@ -22,8 +22,12 @@ attributable <- function(m, d) {
   total <- rowSums(effects)
   path <- rowMeans(sapply(at, function(t) base * exp(t * total) * exp(-base * exp(t * total))))
   alone <- sapply(drivers, function(v) { e <- d; e[[v]] <- 0; sum(d$n_at_risk * (exp(-hazard(e)) - exp(-hazard(d)))) })
-  all <- sum(d$n_at_risk * (exp(-base) - exp(-hazard(d))))
-  c(setNames(colSums(effects * path * d$n_at_risk), paste0("path_", drivers)), setNames(alone, paste0("alone_", drivers)), all = all)
+  # what the model missed of the losses of the exposed goes in equal parts to the drivers that met them
+  met <- sapply(drivers, function(v) d[[v]] > 0)
+  missed <- (d$n_churned - d$n_at_risk * (1 - exp(-hazard(d)))) * met / pmax(rowSums(met), 1)
+  exposed <- rowSums(met) > 0
+  all <- sum((d$n_churned - d$n_at_risk * (1 - exp(-base)))[exposed])
+  c(setNames(colSums(effects * path * d$n_at_risk + missed), paste0("path_", drivers)), setNames(alone, paste0("alone_", drivers)), all = all)
 }
 whole <- fit(patterns)
 value <- attributable(whole, patterns)
