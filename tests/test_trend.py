@@ -38,6 +38,11 @@ def test_words_follow_the_sign_and_the_interval(last, key, tone):
     assert (head.key, head.tone) == (f"trend.rate.{key}", tone)
 
 
+def test_where_nobody_knows_what_is_usual_a_clear_change_is_one_beyond_chance():
+    result = churn_trend(period_counts([200, 205, 300]))
+    assert keys(result)[0] == "trend.rate.rise.chance" and "too few periods" in result.findings[0].say("en")
+
+
 def test_a_first_report_has_nothing_to_compare_with():
     assert keys(churn_trend(period_counts([200]))) == ["trend.rate.no_previous"]
 

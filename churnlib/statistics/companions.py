@@ -73,7 +73,8 @@ class CompanionSignals(Result):
         churn = left.pop("churn_rate")
         said = {name: found for name, found in left.items() if found}
         if not said:
-            return (Finding("companions.usual", {"n": len(self.signals)}),)
+            key = "companions.usual" + (".one" if len(self.signals) == 1 else "")
+            return (Finding(key, {"n": len(self.signals)}),)
         names = [text.label(f"companions.signal.{name}") for name in said]
         values = {"signals": Label(*(text.show(names, "list", language) for language in text.LANGUAGES))}
         stretches = tuple(_stretch(name, *found) for name, found in said.items())

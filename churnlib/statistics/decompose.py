@@ -66,9 +66,10 @@ class ChangeExplained(Result):
 
     @property
     def tucked(self) -> bool:
-        """What is within the usual variation is not there to be explained, and a peak not to be shown twice."""
+        """What is within the usual variation is not there to be explained, and a period not to be shown twice."""
         now = self.about.period
-        return not self.clear or (self.against == "peak" and self.before in (now.shift(-1), now.year_before()))
+        shown = {"peak": (now.shift(-1), now.year_before()), "previous": (now.year_before(),)}
+        return not self.clear or self.before in shown.get(self.against, ())
 
     @property
     def shown(self) -> pd.DataFrame:

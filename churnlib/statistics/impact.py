@@ -72,7 +72,7 @@ class EventEffects(Result):
         told = [self._finding(row) for row in clear.iloc[order[:NAMED]].itertuples()]
         if told:
             return tuple(told)
-        key = "impact.none_clear" if len(known) else "impact.none_estimated"
+        key = "impact.none_clear" if len(known) else "impact.none_estimated" + (".one" if len(self.table) == 1 else "")
         return (Finding(key, {"n": len(known), "all": len(self.table)}),)
 
     def _finding(self, row) -> Finding:

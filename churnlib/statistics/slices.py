@@ -100,7 +100,8 @@ class SlicesFound(Result):
         if self.first is None or self.found.empty:
             return None
         names = ("first", "before_first", "before_last")
-        return Statement("slices.subtitle", {n: getattr(self, n) for n in names} | {"last": self.about.period})
+        values = {n: getattr(self, n) for n in names} | {"last": self.about.period}
+        return Statement("slices.subtitle.one" if self.first == self.about.period else "slices.subtitle", values)
 
     @property
     def notes(self) -> tuple[Statement, ...]:

@@ -88,8 +88,11 @@ class ChurnTrend(Result):
         One row per period: the counts, `churn_rate` with `ci_lower`, `ci_upper` in [0, 1], `net_rate`, the comparisons
         of `compare` (prefixes previous, year_ago), `sigma`, `rolling_rate` (all churned of the opening base of the
         last year / the sum of the openings) and `is_complete`.
+    has_usual : bool
+        Whether enough periods say what is usual; else a clear change is one beyond chance.
     """
 
+    has_usual: bool = True
     module: ClassVar[str] = "trend"
     columns: ClassVar[tuple[Column, ...]] = (
         Column("period", "period"),
@@ -123,7 +126,7 @@ class ChurnTrend(Result):
     def findings(self) -> tuple[Finding, ...]:
         now = self.current
         head = self._change_finding(now)
-        year = _year_finding(now, self.about.period)
+        year = self._year_finding(now)
         return tuple(f for f in (head, year, self._rank_finding()) if f is not None)
 
     def _change_finding(self, now: pd.Series) -> Finding:
@@ -138,8 +141,28 @@ class ChurnTrend(Result):
             "previous": self.about.period.shift(-1),
         }
         moved = abs(now.previous_change) * now.n_opening if pd.notna(now.previous_change) else 0.0
-        key, tone = _direction("trend.rate", now, "previous")
+        key, tone = self._direction("trend.rate", now, "previous")
         return Finding(key, values, grade="moderate" if now.previous_clear else "descriptive", tone=tone, weight=moved)
+
+    def _year_finding(self, now: pd.Series) -> Finding | None:
+        if pd.isna(now.year_ago_change):
+            return None
+        key, tone = self._direction("trend.year", now, "year_ago")
+        values = {"change": now.year_ago_change, "year_ago": now.year_ago, "before": self.about.period.year_before()}
+        weight = abs(now.year_ago_change) * now.n_opening
+        return Finding(key, values, grade="moderate" if now.year_ago_clear else "descriptive", tone=tone, weight=weight)
+
+    def _direction(self, stem: str, row: pd.Series, prefix: str) -> tuple[str, str]:
+        """Choose the words for a change from its sign and its interval: the key and what it means."""
+        change, clear = row[f"{prefix}_change"], row[f"{prefix}_clear"]
+        if pd.isna(row.churn_rate):
+            return f"{stem}.not_shown", "steady"
+        if pd.isna(change):
+            return f"{stem}.no_previous", "steady"
+        if not clear:
+            return f"{stem}.flat", "steady"
+        side, tone = ("rise", "worse") if change > 0 else ("fall", "better")
+        return f"{stem}.{side}" if self.has_usual else f"{stem}.{side}.chance", tone
 
     def _rank_finding(self) -> Finding | None:
         """Where the period stands among the complete ones, when that is worth a sentence: first, last or in between."""
@@ -259,7 +282,7 @@ def churn_trend(counts) -> ChurnTrend:
     table = _as_charted(_compared(counts.frame, about, usual), beyond, year)
     complete = table[["n_churned_opening", "n_opening"]].where(table["is_complete"]).rolling(year).sum()
     table = table.assign(rolling_rate=complete["n_churned_opening"] / complete["n_opening"])
-    return ChurnTrend(about=about, table=table, name="churn_rate")
+    return ChurnTrend(about=about, table=table, name="churn_rate", has_usual=beyond is not None)
 
 
 def series(frame: pd.DataFrame, about) -> pd.DataFrame:
@@ -285,27 +308,6 @@ def _as_charted(rates: pd.DataFrame, beyond: set[str] | None, year: int) -> pd.D
         either = is_beyond | is_beyond.shift(steps, fill_value=False)
         rates = rates.assign(**{f"{prefix}_clear": rates[f"{prefix}_clear"] & either})
     return rates
-
-
-def _direction(stem: str, row: pd.Series, prefix: str) -> tuple[str, str]:
-    """Choose the words for a change from its sign and its interval: the key and what it means."""
-    change, clear = row[f"{prefix}_change"], row[f"{prefix}_clear"]
-    if pd.isna(row.churn_rate):
-        return f"{stem}.not_shown", "steady"
-    if pd.isna(change):
-        return f"{stem}.no_previous", "steady"
-    if not clear:
-        return f"{stem}.flat", "steady"
-    return (f"{stem}.rise", "worse") if change > 0 else (f"{stem}.fall", "better")
-
-
-def _year_finding(now: pd.Series, period: Period) -> Finding | None:
-    if pd.isna(now.year_ago_change):
-        return None
-    key, tone = _direction("trend.year", now, "year_ago")
-    values = {"change": now.year_ago_change, "year_ago": now.year_ago, "before": period.year_before()}
-    weight = abs(now.year_ago_change) * now.n_opening
-    return Finding(key, values, grade="moderate" if now.year_ago_clear else "descriptive", tone=tone, weight=weight)
 
 
 def comparisons(table: pd.DataFrame) -> list[str]:

@@ -112,7 +112,7 @@ class UnitFunnel(Result):
         if len(self.table) < FEWEST:
             return None
         values = {"segment": self.about.segment.label, "first": self.first, "last": self.about.period}
-        return Statement("units.subtitle", values)
+        return Statement("units.subtitle.one" if self.first == self.about.period else "units.subtitle", values)
 
     @property
     def notes(self) -> tuple[Statement, ...]:

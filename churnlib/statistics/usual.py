@@ -13,7 +13,7 @@ from churnlib.statistics.changepoint import change_points, complete_periods
 from churnlib.statistics.pchart import LONGEST, SHORTEST, control_limits, screened
 from churnlib.statistics.touched import after_events
 
-ENOUGH = 12  # periods of a stretch that is preferred to an older one
+ENOUGH = 12  # periods of a stretch that is preferred to an older one, or two years of them where those are fewer
 
 
 def usual_periods(series: pd.DataFrame, about, declared: Baseline | None = None) -> tuple[np.ndarray, bool]:
@@ -68,7 +68,8 @@ def _found(series: pd.DataFrame, about) -> np.ndarray:
     usual yet.
     """
     n, year, doubted = len(series), YEAR[about.period.unit], _doubted(series, about)
-    end = n - year if n - year >= ENOUGH else min(ENOUGH, n - 1)
+    enough = max(min(ENOUGH, 2 * year), SHORTEST)
+    end = n - year if n - year >= enough else min(ENOUGH, n - 1)
     start, place = max(0, end - LONGEST), np.arange(n)
     if end - start > ENOUGH:
         # a crisis of a few periods is no lasting change: without it the series has none
