@@ -45,8 +45,8 @@ def test_a_month_beyond_its_limits_is_patterned_churn(last, side, tone):
 
 def test_three_years_of_quarters_are_held_against_the_first_two():
     quarters = [f"{year}-Q{q}" for year in (2023, 2024, 2025) for q in (1, 2, 3, 4)]
-    counts = period_counts([600, 610, 590, 605, 595, 603, 598, 607, 600, 760, 780, 640])
-    counts.frame["period"], counts.about = quarters, replace(counts.about, period=Period.parse("2025-Q3"))
+    counts = period_counts([600, 610, 590, 605, 595, 603, 598, 607, 600, 760, 780, 790])
+    counts.frame["period"], counts.about = quarters, replace(counts.about, period=Period.parse("2025-Q4"))
     result = control_chart(counts)
     assert keys(result)[0] == "control.patterned.high"
     assert result.table.loc[result.table["in_baseline"], "period"].tolist() == quarters[:8]
