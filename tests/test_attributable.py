@@ -42,6 +42,7 @@ def test_effects_and_losses_agree_with_r(oracle):
     for name, row in own.iterrows():
         assert row["attributable"] == pytest.approx(expected.loc[f"path_{name}", "value"], rel=1e-5)
         assert row["alone"] == pytest.approx(expected.loc[f"alone_{name}", "value"], rel=1e-6)
+        assert row["risk"] * row["n_exposed"] == pytest.approx(row["attributable"])  # of the exposed, standardised
     everything = result.loc[result["reason_group"] == UNEXPLAINED, ["n_churned", "attributable"]].iloc[0]
     assert everything["n_churned"] - everything["attributable"] == pytest.approx(expected.loc["all", "value"], rel=1e-6)
 

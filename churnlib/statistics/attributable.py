@@ -45,9 +45,10 @@ class AttributableReasons(Result):
         One row per driver, one per `reason_group` (`driver` is null) and one for the rest (`reason_group`
         "unexplained"). `n_exposed` (customer-months at risk under it, in the window), `n_churned` (lost in them; of the
         rest's row: all of both), `attributable` with `ci_lower`, `ci_upper` (customers), `share` of all losses with
-        `share_ci_lower`, `share_ci_upper`, `p_value`, `reported` (beyond chance, all groups and drivers considered),
-        `alone` (attributable if it alone were at its reference), `crude` (Levin's formula, a check), `modifiable`,
-        `state` ("estimated", "few" events, "entangled" with the calendar or other drivers, "absent").
+        `share_ci_lower`, `share_ci_upper`, `risk` with `risk_lower`, `risk_upper` (standardised risk difference of the
+        exposed: `attributable` by `n_exposed`), `p_value`, `reported` (beyond chance, all groups and drivers), `alone`
+        (attributable if it alone were at its reference), `crude` (Levin's formula, a check), `modifiable`, `state`
+        ("estimated", "few" events, "entangled" with the calendar or other drivers, "absent").
     calibration : pandas.DataFrame
         One row per tenth of the expected losses by rising risk: `n_at_risk`, `n_churned`, `expected`.
     calibration_p : float
@@ -80,15 +81,17 @@ class AttributableReasons(Result):
         Column("share", "pct", 1),
         Column("share_ci_lower", "pct", 1),
         Column("share_ci_upper", "pct", 1),
+        Column("risk", "points", 2),
+        Column("risk_lower", "points", 2, read=False),
+        Column("risk_upper", "points", 2, read=False),
         Column("verdict", "term", prefix="attributable.verdict"),
     )
 
     @property
     def shown(self) -> pd.DataFrame:
-        hides = ("n_churned", "attributable", "ci_lower", "ci_upper", "share", "share_ci_lower", "share_ci_upper")
-        table = disclosure.protect(
-            self.table, self.about, count="n_churned", base="n_exposed", hides=(*hides, "alone", "crude", "p_value")
-        )
+        kept = ("reason_group", "driver", "label", "n_exposed", "reported", "modifiable", "state")
+        hides = tuple(column for column in self.table if column not in kept)
+        table = disclosure.protect(self.table, self.about, count="n_churned", base="n_exposed", hides=hides)
         estimated = np.where(table["reported"], "reported", "chance")
         names = zip(table["label"], table["driver"].notna(), strict=True)
         table["label"] = [Label(*(f"· {word}" for word in label)) if own else label for label, own in names]
@@ -280,6 +283,8 @@ def _named(table: pd.DataFrame, drivers, groups: list[str], n_churned: int, abou
     table.loc[total, ["n_churned", "p_value", "crude", "state"]] = n_churned, np.nan, np.nan, "estimated"
     for name, source in (("share", "attributable"), ("share_ci_lower", "ci_lower"), ("share_ci_upper", "ci_upper")):
         table[name] = table[source] / n_churned if n_churned else np.nan
+        risk = name.replace("share_ci", "risk").replace("share", "risk")
+        table[risk] = (table[source] / table["n_exposed"].where(table.index != total)).where(table["n_exposed"] > 0)
     level = 1 - about.conf_level
     found = np.zeros(len(table), bool)
     found[k : k + len(groups)] = discoveries(table["p_value"].iloc[k : k + len(groups)], level)
@@ -301,7 +306,8 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     keys["size"] = -table["attributable"].fillna(-np.inf)
     columns = [
         *("reason_group", "driver", "label", "n_exposed", "n_churned", "attributable", "ci_lower", "ci_upper"),
-        *("share", "share_ci_lower", "share_ci_upper", "p_value", "reported", "alone", "crude", "modifiable", "state"),
+        *("share", "share_ci_lower", "share_ci_upper", "risk", "risk_lower", "risk_upper", "p_value", "reported"),
+        *("alone", "crude", "modifiable", "state"),
     ]
     order = keys.sort_values(list(keys), kind="stable").index
     return table.loc[order, columns].reset_index(drop=True)
