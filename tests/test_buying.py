@@ -109,9 +109,11 @@ def simulated(rng, n=4000, stop=(1.0, 3.0), halt=None, spread=0.4):
         for half, until in (("then", 52.0), ("now", 104.0)):
             seen = np.array(days) <= until
             s = spends[seen]
-            told = (seen.sum() - 1, 7 * max(d for d in days if d <= until), 7 * until, 1, (~seen).sum())
-            rows[half].append((*told, s.sum(), (s**2).sum(), s.sum() ** 2))
+            later, spent = (~seen).sum(), spends[~seen].sum()
+            told = (seen.sum() - 1, 7 * max(d for d in days if d <= until), 7 * until, 1, later)
+            rows[half].append((*told, s.sum(), (s**2).sum(), s.sum() ** 2, later**2, spent, spent**2))
     names = ["n_repeat", "recency", "age", "n_customers", "n_later", "spent", "spent2", "total2"]
+    names += ["n_later2", "later", "later2"]
     frames = {half: pd.DataFrame(row, columns=names) for half, row in rows.items()}
     return SimpleNamespace(frame=frames["now"], then=frames["then"], days=364, about=ABOUT), mean
 
@@ -123,6 +125,27 @@ def test_a_true_model_passes_its_test_and_spends_are_drawn_to_the_mean_of_all():
     told, own = _spend(made.frame), made.frame["spent"] / (made.frame["n_repeat"] + 1)
     assert np.mean((told - mean) ** 2) < 0.8 * np.mean((own - mean) ** 2)
     assert told.mean() == pytest.approx(mean.mean(), rel=0.03)
+
+
+def covered(replicates: int, n: int = 1000) -> pd.DataFrame:
+    """How often what came lay in its interval: purchases and amounts of all, and of the groups."""
+    told = []
+    for seed in range(replicates):
+        made, _ = simulated(np.random.default_rng(seed), n=n)
+        tests = expected_value(made).tests
+        inside = tests["came"].between(tests["lower"], tests["upper"])
+        told.append(inside.add_suffix("_all").to_dict() | (tests["n_inside"] / tests["n_groups"]).to_dict())
+    return pd.DataFrame(told).mean()
+
+
+def test_what_came_lies_in_its_interval():
+    # of 24 replicates of a true model fewer than 18 inside would be seen once in ten thousand times at 95 %
+    assert (covered(24, n=600) >= 18 / 24).all()
+
+
+@pytest.mark.calibrate
+def test_what_came_lies_in_its_interval_as_often_as_stated():
+    assert covered(2000).between(0.925, 0.98).all()
 
 
 def test_a_world_that_stops_fails_the_test_and_is_not_valued():

@@ -13,7 +13,8 @@ from toy import BARE, CUSTOMERS, canonical, row, toy
 
 import churnlib as churn
 from churnlib.counts import cohort_counts, definitions, tenure_counts
-from churnlib.counts.cohorts import anniversary, completed
+from churnlib.counts.cohortages import completed
+from churnlib.counts.cohorts import anniversary
 from churnlib.tenure.curves import level_curves
 from churnlib.tenure.lifetable import life_table
 from churnlib.text import DataError, UsageError

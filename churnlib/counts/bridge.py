@@ -11,7 +11,7 @@ import pandas as pd
 from churnlib.about import Period
 from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, segment
-from churnlib.counts.histories import is_regular, monthly_revenue
+from churnlib.counts.histories import Monthly, is_regular, monthly_revenue, number
 from churnlib.counts.revenue import revenue_note
 
 UNITS = ("month", "quarter", "year")
@@ -46,7 +46,7 @@ def bridge_counts(data: Any, unit: str | None = None, *, definition: str | None 
         return Counts(pd.DataFrame(columns=["period"]), told, ("period",), ())
     tried = [(u, *_periods(monthly, u)) for u in ((unit,) if unit else UNITS)]
     tried = [one for one in tried if len(one[1]) > 1] or tried[:1]
-    unit, periods, sums = next((one for one in tried if is_regular(np.column_stack(one[2]) != 0)), tried[-1])
+    unit, periods, sums = next((one for one in tried if is_regular(one[2] != 0)), tried[-1])
     told = about(data, everybody, unit, name)
     ever = _billed_earlier(monthly)
     rows = []
@@ -58,30 +58,35 @@ def bridge_counts(data: Any, unit: str | None = None, *, definition: str | None 
     return Counts(frame, replace(told, revenue_note=revenue_note(data)), ("period",), ())
 
 
-def _periods(monthly: Any, unit: str) -> tuple[list[Period], list[np.ndarray]]:
-    """Sum months to the periods that they fill."""
+def _periods(monthly: Monthly, unit: str) -> tuple[list[Period], np.ndarray]:
+    """Sum months to the periods that they fill: periods x customers."""
     groups: dict[Period, list[int]] = {}
     for k, month in enumerate(monthly.months):
         groups.setdefault(Period.containing(month.first, unit), []).append(k)
     whole = [(p, months) for p, months in groups.items() if p.last <= monthly.months[-1].last]
     whole = [(p, months) for p, months in whole if monthly.months[months[0]].first == p.first]
-    return [p for p, _ in whole], [monthly.amount[:, months].sum(axis=1) for _, months in whole]
+    if unit == "month":
+        return [p for p, _ in whole], monthly.amount
+    return [p for p, _ in whole], np.array([monthly.amount[months].sum(axis=0) for _, months in whole])
 
 
-def _billed_earlier(monthly: Any) -> np.ndarray:
+def _billed_earlier(monthly: Monthly) -> np.ndarray:
     """Tell who was a customer before the first month that is looked at: their first bill here is not their first."""
-    began = monthly.spells.groupby("row")["start_date"].min().sort_index()
-    return (began < pd.Timestamp(monthly.months[0].first)).to_numpy()
+    told = np.zeros(len(monthly.customers), bool)
+    told[monthly.row[monthly.first < number(monthly.months[0].first)]] = True
+    return told
 
 
 def _flows(before: np.ndarray, now: np.ndarray, ever: np.ndarray, here: np.ndarray) -> dict[str, int]:
     """Put every customer to one flow; amounts of one period stay far below what a double holds exactly."""
     was, is_, change = before != 0, now != 0, now - before
-    goes_on = np.where(change > 0, 2, np.where(change < 0, 4, 0))
-    flow = np.where(was, np.where(is_ | here, goes_on, 5), np.where(is_, np.where(ever, 3, 1), 0))
+    code = np.uint8  # of a flow: a byte a customer
+    goes_on = np.where(change > 0, code(2), np.where(change < 0, code(4), code(0)))
+    comes = np.where(is_, np.where(ever, code(3), code(1)), code(0))
+    flow = np.where(was, np.where(is_ | here, goes_on, code(5)), comes)
     amounts, customers = np.bincount(flow, change, 6), np.bincount(flow, minlength=6)
     out = {"opening": int(before.sum()), "closing": int(now.sum())}
     out |= {"n_opening": int(was.sum()), "n_closing": int(is_.sum())}
-    for code, (name, sign) in enumerate(FLOWS, start=1):
-        out |= {name: sign * round(amounts[code]), f"n_{name}": int(customers[code])}
+    for place, (name, sign) in enumerate(FLOWS, start=1):
+        out |= {name: sign * round(amounts[place]), f"n_{name}": int(customers[place])}
     return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from churnlib.about import Period
@@ -38,9 +39,7 @@ def cohort_period_counts(data: Any, unit: str | None = None, *, definition: str 
     ends = data.con.frame(ENDS, {"definition": name})
     told = about(data, segment(data, None)[1], unit, name)
     names = periods.set_index("number")["period"]
-    complete = periods.loc[periods["is_complete"], "number"].max()
-    parts = [_cohort(rows, started, int(complete)) for started, rows in ends.groupby("started")]
-    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["started", "number", *_NAMES[2:]])
+    frame = _at_risk(ends, int(periods["is_complete"].sum()))
     frame = frame.assign(cohort=frame["started"].map(names), period=frame["number"].map(names))
     return Counts(frame[_NAMES], told, ("cohort", "period"), ("cohort",))
 
@@ -54,9 +53,14 @@ def _first_start(data: Any, unit: str) -> Any:
     return (period if period.first >= data.observed_from else period.shift(1)).first
 
 
-def _cohort(rows: pd.DataFrame, started: int, complete: int) -> pd.DataFrame:
-    lost = rows.set_index("ended")["n"].reindex(range(started, complete + 1), fill_value=0)
-    at_risk = rows["n"].sum() - lost.cumsum().shift(fill_value=0)
-    out = pd.DataFrame({"started": started, "number": lost.index, "n_at_risk": at_risk, "n_lost": lost})
-    out["age"] = out["number"] - started
-    return out[out["age"] > 0].astype("int64")
+def _at_risk(ends: pd.DataFrame, complete: int) -> pd.DataFrame:
+    """Give one row per cohort and later complete period, by their numbers."""
+    cohorts = np.unique(ends["started"])
+    lost = np.zeros((len(cohorts), complete + 1), np.int64)
+    inside = ends[ends["ended"].between(1, complete)]
+    np.add.at(lost, (np.searchsorted(cohorts, inside["started"]), inside["ended"]), inside["n"])
+    size = ends.groupby("started")["n"].sum().to_numpy()
+    at_risk = size[:, None] - lost.cumsum(axis=1) + lost
+    i, number = np.nonzero(np.arange(complete + 1) > cohorts[:, None])
+    columns = {"started": cohorts[i], "number": number, "age": number - cohorts[i]}
+    return pd.DataFrame(columns | {"n_at_risk": at_risk[i, number], "n_lost": lost[i, number]})

@@ -1,16 +1,16 @@
 """What each customer brought, step by step: one pass over activity that cohorts and value share.
 
-A table of customers x steps is summed here from activity read some months at a time, because a statement that groups by
-customer and month costs nine scans and this costs two. It never leaves the counts: they sum it over customers.
+A table of steps x customers is summed here from activity as it is read, because a statement that groups by customer and
+month costs eight scans and this costs one and a half. It never leaves the counts: they sum it over customers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
+from functools import cached_property
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -20,21 +20,24 @@ from churnlib.counts import definitions
 from churnlib.counts.revenue import make_revenue
 
 LONGEST = 37  # calendar months that are looked at: three years and the month before them
-AT_ONCE = 4_000_000  # rows of activity in memory, about
 REGULAR = 0.8  # share of the steps between a customer's first and last bill that have one, in regular billing
 
-# One row per activity of some days; the day as a number from the first of them.
-ROWS = """
-SELECT customer, CAST(date_diff('day', CAST($first AS DATE), date) AS INTEGER) AS day, {value} AS value
-FROM {source} WHERE date BETWEEN $first AND $last {kinds}
+# One row per activity of some days.
+ROWS = "SELECT customer, date, {value} AS value FROM {source} WHERE date BETWEEN $first AND $last {kinds}"
+FIRST_BILL = "SELECT date FROM revenue ORDER BY date NULLS LAST LIMIT 1"
+
+# One row per day with revenue.
+DAILY = """
+SELECT date, sum(amount) AS revenue FROM revenue
+WHERE date <= $as_of {kept} GROUP BY date ORDER BY date NULLS LAST
 """
 
-# One row per spell.
+# One row per spell; the days as numbers.
 SPELLS = """
-SELECT customer, start_date, end_date FROM spells WHERE definition = $definition
-ORDER BY customer NULLS LAST, start_date NULLS LAST
+SELECT customer, date_diff('day', DATE '1970-01-01', start_date) AS first,
+  date_diff('day', DATE '1970-01-01', coalesce(end_date, DATE '9999-12-31')) AS last
+FROM spells WHERE definition = $definition
 """
-_MONTHLY: WeakKeyDictionary = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -47,35 +50,70 @@ class Monthly:
         Their codes, ascending.
     months : tuple of Period
         Up to the report's period.
-    amount : numpy.ndarray of int64, shape (n_customers, n_months)
+    amount : numpy.ndarray of int64, shape (n_months, n_customers)
         Minor units.
-    spells : pandas.DataFrame
-        One row per spell: `row` of its customer, `start_date`, `end_date`.
+    row, first, last : numpy.ndarray, shape (n_spells,)
+        Of each spell: the column of its customer, its first and last day as numbers; the last one is far off while it
+        lasts.
     """
 
     customers: np.ndarray
     months: tuple[Period, ...]
     amount: np.ndarray
-    spells: pd.DataFrame
+    row: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+
+    @cached_property
+    def is_regular(self) -> bool:
+        """Whether customers are billed month after month (see `is_regular`)."""
+        return is_regular(self.amount != 0)
+
+    def through(self, first: date, last: date) -> np.ndarray:
+        """Tell who was a customer from the end of one day to the end of another, shape (n_customers,)."""
+        told = np.zeros(len(self.customers), bool)
+        told[self.row[(self.first <= number(first)) & (self.last > number(last))]] = True
+        return told
 
     def here(self, day: date) -> np.ndarray:
         """Tell who was a customer after a day, shape (n_customers,)."""
-        start, end = self.spells["start_date"], self.spells["end_date"]
-        told = np.zeros(len(self.customers), bool)
-        told[self.spells["row"][(start <= pd.Timestamp(day)) & ~(end <= pd.Timestamp(day))]] = True
-        return told
+        return self.through(day, day)
 
     def place(self, month: Period) -> int:
-        """Give the column of a month; negative if it lies before the first."""
+        """Give the row of a month; negative if it lies before the first."""
         return -1 if month < self.months[0] else self.months.index(month)
 
 
+def number(day: date) -> int:
+    """Give the days since 1970-01-01."""
+    return day.toordinal() - EPOCH
+
+
+EPOCH = date(1970, 1, 1).toordinal()
+
+
 def is_regular(active: np.ndarray) -> bool:
-    """Tell whether customers are billed step after step, or buy now and then; `active` is customers x steps."""
-    active = active[active.any(axis=1)]
-    first, last = active.argmax(axis=1), active[:, ::-1].argmax(axis=1)
-    between = (active.shape[1] - last - first).sum()
-    return bool(between and active.sum() >= REGULAR * between)
+    """Tell whether customers are billed step after step, or buy now and then; `active` is steps x customers."""
+    # from the first to the last bill = begun and not over = begun + not over - ever billed, summed over steps
+    begun, not_over = _reached(active), _reached(active[::-1])
+    between = begun.sum() + not_over.sum() - begun[-1] * len(active)
+    return bool(between and np.count_nonzero(active) >= REGULAR * between)
+
+
+def _reached(active: np.ndarray) -> np.ndarray:
+    """Count who has been active up to each step."""
+    told, counts = np.zeros(active.shape[1], bool), np.zeros(len(active), np.int64)
+    for step, is_active in enumerate(active):
+        told |= is_active
+        counts[step] = np.count_nonzero(told)
+    return counts
+
+
+def daily_revenue(data: Any) -> pd.DataFrame:
+    """Sum revenue by day, once: one row per `date` with `revenue`, without the customers whom exclusions name."""
+    make_revenue(data)
+    kept = "AND customer NOT IN (SELECT customer FROM spells_excluded)" if data.spec.exclusions else ""
+    return data.con.once("daily revenue", lambda: data.con.frame(DAILY.format(kept=kept), {"as_of": data.as_of}))
 
 
 def monthly_revenue(data: Any, definition: str | None = None) -> Monthly | None:
@@ -83,32 +121,37 @@ def monthly_revenue(data: Any, definition: str | None = None) -> Monthly | None:
     name = definitions.spells(data, definition)
     if not data.has("activity.amount"):
         return None
-    kept = _MONTHLY.setdefault(data.con, {})
-    if name not in kept:
-        make_revenue(data)
-        kept[name] = _monthly(data, name)
-    return kept[name]
-
-
-def _monthly(data: Any, name: str) -> Monthly | None:
+    make_revenue(data)
     last = Period.containing(data.about.period.last)
-    first_day = data.con.value("SELECT min(date) FROM revenue")
-    begin = Period.containing(max(first_day or data.as_of, data.observed_from))
+    return data.con.once(("monthly", name, last), lambda: _monthly(data, name, last))
+
+
+def _monthly(data: Any, name: str, last: Period) -> Monthly | None:
+    bill = data.con.frame(FIRST_BILL)["date"]
+    begin = Period.containing(max(bill[0].date() if len(bill) else data.as_of, data.observed_from))
     begin = begin if begin.first >= data.observed_from else begin.shift(1)
     begin = max(begin, last.shift(1 - LONGEST))
     if begin > last:
         return None
     spells = data.con.frame(SPELLS, {"definition": name})
-    customers = spells["customer"].unique()
-    rows = _rows_of(customers)
-    months = tuple(_months(begin, last))
-    amount = np.zeros((len(customers), len(months)), np.int64, order="F")
-    flat = amount.reshape(-1, order="F")  # the same memory
-    for at, days, day, value in _read(data, rows, begin.first, last.last, "revenue", "amount"):
-        month = (days.astype("datetime64[M]") - np.datetime64(begin.first, "M")).astype(int)
-        np.add.at(flat, month[day] * len(customers) + at, value)
-    spells["row"] = rows[spells["customer"].to_numpy()]
-    return Monthly(customers, months, amount, spells)
+    months, size = tuple(_months(begin, last)), codes(data)
+    amount = np.zeros((len(months), size), np.int64)
+    days = np.arange(number(begin.first), number(last.last) + 1)
+    cell = (days.astype("datetime64[D]").astype("datetime64[M]") - np.datetime64(begin.first, "M")).astype(int) * size
+    daily = np.zeros(len(days), np.int64)
+    for customer, day, value in _activity(data, begin.first, last.last, "revenue", "amount"):
+        day = day - days[0]
+        # month by month: neighbours in the file are neighbours in memory
+        np.add.at(amount.reshape(-1), cell[day] + customer, value)
+        np.add.at(daily, day, value)
+    if len(bill) and bill[0].date() >= begin.first and last.last >= data.as_of and not data.spec.exclusions:
+        dates = days.astype("datetime64[D]").astype("datetime64[s]")
+        data.con.once("daily revenue", lambda: pd.DataFrame({"date": dates, "revenue": daily}))  # all of it was seen
+    row, first, last_day = (spells[column].to_numpy() for column in ("customer", "first", "last"))
+    customers = np.flatnonzero(np.bincount(row, minlength=size))
+    everybody = size - customers[0] == len(customers)
+    amount = amount[:, customers[0] :] if everybody else amount[:, customers]
+    return Monthly(customers, months, amount, np.searchsorted(customers, row), first, last_day)
 
 
 def stepwise(data: Any, members: pd.DataFrame, steps: int, size: int, **source: str) -> np.ndarray:
@@ -128,62 +171,48 @@ def stepwise(data: Any, members: pd.DataFrame, steps: int, size: int, **source: 
 
     Returns
     -------
-    numpy.ndarray of int64, shape (n_members, steps)
-        Who joined on the 31st completes a step on the last day of a shorter month.
+    numpy.ndarray of int64, shape (steps, n_codes)
+        By code of the customer. Who joined on the 31st completes a step on the last day of a shorter month.
     """
-    rows, n = _rows_of(members["customer"].to_numpy()), len(members)
-    start = members["start_date"].to_numpy().astype("datetime64[D]")
-    start_month = start.astype("datetime64[M]").astype(int).astype(np.int32)
-    start_day = (start - start.astype("datetime64[M]")).astype(np.int32)
-    sums = np.zeros(n * steps, np.int64)
-    for at, days, day, value in _read(data, rows, start.min().item(), data.as_of, **source):
-        if size:
-            first = days.astype("datetime64[M]")
-            of_month, length = (days - first).astype(int), ((first + 1).astype("datetime64[D]") - first).astype(int)
-            # on the last day of a month everybody has completed it
-            of_month = np.where(of_month == length - 1, 31, of_month).astype(np.int32)
-            month = first.astype(int).astype(np.int32)
-            step = (month[day] - start_month[at] - (of_month[day] < start_day[at])) // size
-            used = (step >= 0) & (step < steps)
-        else:
-            step = (days.astype(int)[day] - start.astype(int)[at]) // 7
-            used = (step >= 0) & (step < steps)
-        cell = step.astype(np.int64) * n + at  # step by step: neighbours in the file are neighbours in memory
-        np.add.at(sums, *((cell, value) if used.all() else (cell[used], value[used])))
-    return sums.reshape(steps, n).T
+    n, start = codes(data), members["start_date"].to_numpy().astype("datetime64[D]")
+    begin = start.min().item()
+    days = np.arange(np.datetime64(begin), np.datetime64(data.as_of) + 1)
+    of_day, of_start = (days.astype(int), start.astype(int)) if not size else (_clock(days, True), _clock(start))
+    starts = np.full(n, np.iinfo(np.int32).max, np.int32)  # of who is no member: long after everything
+    starts[members["customer"]] = of_start
+    sums = np.zeros((steps + 1) * n, np.int64)  # the last step takes what lies before the start or after the last one
+    for customer, day, value in _activity(data, begin, data.as_of, **source):
+        step = of_day.astype(np.int32)[day - number(begin)] - starts[customer]
+        step = step // 7 if not size else step >> 5 if size == 1 else (step >> 5) // size
+        cell = np.minimum(step.view(np.uint32), steps) * np.int64(n)  # a negative step is a very large one
+        np.add.at(sums, cell + customer, value)  # step by step: neighbours in the file are neighbours in memory
+    return sums.reshape(steps + 1, n)[:steps]
 
 
-def _read(
-    data: Any, rows: np.ndarray, first: date, last: date, source: str, value: str, kinds: str = ""
-) -> Iterator[tuple[np.ndarray, ...]]:
-    """Give activity of known customers some months at a time: their rows, the days of the span, the place of each
-    activity's day among them, its value."""
-    extent = data.con.frame("SELECT count(*) AS n, min(date) AS first, max(date) AS last FROM activity").iloc[0]
-    if not extent["n"]:
-        return
-    first, last = max(first, extent["first"].date()), min(last, extent["last"].date())
-    months = list(_months(Period.containing(first), Period.containing(last)))
-    size = max(1, int(AT_ONCE * len(months) // extent["n"]))
-    for k in range(0, len(months), size):
-        inside = {"first": max(months[k].first, first), "last": min(months[k : k + size][-1].last, last)}
-        bought = data.con.arrays(ROWS.format(source=source, value=value, kinds=kinds), inside)
-        at = rows[np.minimum(bought["customer"], len(rows) - 1)]
-        known, all_days = at >= 0, np.arange(inside["first"], inside["last"] + timedelta(days=1))
-        value_of = np.ma.filled(bought["value"], 0)
-        if known.all():
-            yield at, all_days, bought["day"], value_of
-        else:
-            yield at[known], all_days, bought["day"][known], value_of[known]
+def _clock(days: np.ndarray, is_reached: bool = False) -> np.ndarray:
+    """Give 32 x the month + the day of it, so that a difference // 32 is the whole months between two days; on the last
+    day of a month everybody has completed it."""
+    month = days.astype("datetime64[M]")
+    of_month = (days - month).astype(int)
+    if is_reached:
+        of_month = np.where((days + 1).astype("datetime64[M]") > month, 31, of_month)
+    return 32 * month.astype(int) + of_month
+
+
+def codes(data: Any) -> int:
+    """One more than the largest code of a customer."""
+    tables = "(SELECT customer FROM customers UNION ALL SELECT customer FROM spells) AS known"
+    return data.con.value(f"SELECT coalesce(max(customer), 0) FROM {tables}") + 1  # noqa: S608 (our own words)
+
+
+def _activity(
+    data: Any, first: date, last: date, source: str, value: str, kinds: str = ""
+) -> Iterator[list[np.ndarray]]:
+    """Give customers, days as numbers and values of activity, many at a time."""
+    return data.con.batches(ROWS.format(source=source, value=value, kinds=kinds), {"first": first, "last": last})
 
 
 def _months(first: Period, last: Period) -> Iterator[Period]:
     while first <= last:
         yield first
         first = first.shift(1)
-
-
-def _rows_of(customers: np.ndarray) -> np.ndarray:
-    """Give the row of each customer code, -1 for codes that are not among them."""
-    rows = np.full(int(customers.max(initial=0)) + 2, -1, np.int32)
-    rows[customers] = np.arange(len(customers))
-    return rows

@@ -93,7 +93,7 @@ def _usual(data: Any, lost: pd.DataFrame, name: str) -> np.ndarray:
     monthly = monthly_revenue(data, name)
     if monthly is None or lost.empty:
         return np.zeros(len(lost), np.int64)
-    bills = monthly.amount[np.searchsorted(monthly.customers, lost["customer"].to_numpy())]
+    bills = monthly.amount[:, np.searchsorted(monthly.customers, lost["customer"].to_numpy())].T
     first, end = monthly.months[0].first, lost["end_date"].dt
     ended = (end.year * 12 + end.month - first.year * 12 - first.month).to_numpy()
     places = np.arange(bills.shape[1])

@@ -6,12 +6,25 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from churnlib import text
 from churnlib.about import Period, Segment
 from churnlib.counts import definitions
-from churnlib.counts.base import ALL, OUTCOMES, Counts, about, has_fee, make_calendar, segment, unit_of
+from churnlib.counts.base import (
+    ALL,
+    EVERYBODY,
+    OUTCOMES,
+    Counts,
+    about,
+    fee_of,
+    has_fee,
+    make_calendar,
+    segment,
+    unit_of,
+)
+from churnlib.counts.histories import daily_revenue
 from churnlib.counts.revenue import make_revenue, revenue_note
 
 COLUMNS = (
@@ -41,7 +54,7 @@ CREATE OR REPLACE TEMP TABLE pieces AS
 WITH present AS (
   SELECT s.customer, s.spell, s.end_date, s.outcome, s.provisional, {fee} AS fee,
     CASE WHEN s.entry_date <= $countable_from THEN s.start_date ELSE s.entry_date END AS joined
-  FROM spells AS s JOIN customers AS c ON c.customer = s.customer
+  FROM spells AS s {fees}
   WHERE s.definition = $definition
 ),
 levels AS (
@@ -62,6 +75,19 @@ SELECT customer, spell, level, joined, from_date, fee, outcome, provisional, fro
   CASE WHEN replaced_on IS NULL THEN end_date ELSE CAST(replaced_on - INTERVAL '1' DAY AS DATE) END AS to_date
 FROM placed
 WHERE (end_date IS NULL OR from_date <= end_date) AND (replaced_on IS NULL OR from_date < replaced_on)
+"""
+
+# The same where nobody is divided: one row per spell.
+SPELLS = """
+CREATE OR REPLACE TEMP TABLE pieces AS
+WITH present AS (
+  SELECT s.*, {fee} AS fee, CASE WHEN s.entry_date <= $countable_from THEN s.start_date ELSE s.entry_date END AS joined
+  FROM spells AS s {fees}
+  WHERE s.definition = $definition
+)
+SELECT customer, spell, '' AS level, joined, joined AS from_date, fee, outcome, provisional, FALSE AS moved_in,
+  FALSE AS moved_out, end_date AS to_date
+FROM present WHERE end_date IS NULL OR joined <= end_date
 """
 
 # One row per level and period in which somebody came (number 0: before the first period). Adds over both.
@@ -117,18 +143,6 @@ ORDER BY level NULLS LAST, number NULLS LAST
 """
 
 
-# The same for everybody together.
-TOTAL_REVENUE = """
-SELECT '' AS level, d.number, sum(a.amount) AS revenue
-FROM (
-  SELECT date, sum(amount) AS amount FROM revenue
-  WHERE date <= $as_of AND customer NOT IN (SELECT customer FROM spells_excluded) GROUP BY date
-) AS a JOIN days AS d ON d.day = a.date
-GROUP BY d.number
-ORDER BY number NULLS LAST
-"""
-
-
 def period_counts(
     data: Any, by: str | None = None, unit: str | None = None, *, definition: str | None = None
 ) -> Counts:
@@ -164,17 +178,16 @@ def period_counts(
     """
     unit, name = unit_of(data, unit), definitions.spells(data, definition)
     source, division = segment(data, by)
-    return counted(data, source, division, unit, name, REVENUE if by else TOTAL_REVENUE)
+    return counted(data, source, division, unit, name, with_revenue=True)
 
 
-def counted(data: Any, source: str, division: Segment, unit: str, name: str, revenue: str = "") -> Counts:
-    """Keep the ledger by the levels of a table (see `base.segment`), with revenue by a statement."""
+def counted(data: Any, source: str, division: Segment, unit: str, name: str, with_revenue: bool = False) -> Counts:
+    """Keep the ledger by the levels of a table (see `base.segment`)."""
     periods = make_calendar(data, unit, first_countable(data, name, unit))
     make_pieces(data, name, source)
     flows = _flows(data, periods, division.levels or (ALL,))
-    if revenue and data.has("activity.amount"):
-        make_revenue(data)
-        sums = data.con.frame(revenue.format(segment=source), {"as_of": data.as_of}).set_index(["level", "number"])
+    if with_revenue and data.has("activity.amount"):
+        sums = _revenue(data, source, periods)
         flows["revenue"] = sums["revenue"].reindex(flows.index, fill_value=0)
     data.con.run("DROP TABLE pieces")
     told = replace(about(data, division, unit, name), delay=definitions.delay(data, name))
@@ -182,6 +195,18 @@ def counted(data: Any, source: str, division: Segment, unit: str, name: str, rev
     if unit == data.about.period.unit and told.period.first < periods["first_day"].min().date():
         raise text.PeriodError("counts.period_too_early", period=told.period, first=periods["period"].min())
     return Counts(_ledger(flows, periods), told, ("level", "period"), ("level",))
+
+
+def _revenue(data: Any, source: str, periods: pd.DataFrame) -> pd.DataFrame:
+    """Sum revenue by level and number of the period."""
+    if source != EVERYBODY:
+        make_revenue(data)
+        sums = data.con.frame(REVENUE.format(segment=source), {"as_of": data.as_of})
+    else:
+        sums = daily_revenue(data)
+        sums = sums[sums["date"] >= periods["first_day"].min()].assign(level=ALL)
+        sums["number"] = periods["number"].to_numpy()[np.searchsorted(periods["last_day"], sums["date"])]
+    return sums.groupby(["level", "number"])[["revenue"]].sum()
 
 
 def first_countable(data: Any, name: str, unit: str) -> date:
@@ -193,9 +218,11 @@ def first_countable(data: Any, name: str, unit: str) -> date:
 
 def make_pieces(data: Any, name: str, source: str) -> None:
     """Make the table `pieces` of one definition and division (see PIECES)."""
-    fee = "coalesce(c.monthly_fee, 0)" if has_fee(data) else "0"
-    values = {"definition": name, "as_of": data.as_of, "countable_from": definitions.countable_from(data, name)}
-    data.con.run(PIECES.format(fee=fee, segment=source), values)
+    values = {"definition": name, "countable_from": definitions.countable_from(data, name)}
+    if source == EVERYBODY:
+        data.con.run(SPELLS.format(**fee_of(data)), values)
+    else:
+        data.con.run(PIECES.format(segment=source, **fee_of(data)), values | {"as_of": data.as_of})
 
 
 def _flows(data: Any, periods: pd.DataFrame, levels: tuple[str, ...]) -> pd.DataFrame:

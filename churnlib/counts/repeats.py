@@ -11,7 +11,7 @@ import pandas as pd
 from churnlib import text
 from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, segment
-from churnlib.counts.histories import is_regular, monthly_revenue
+from churnlib.counts.histories import monthly_revenue
 from churnlib.counts.revenue import make_revenue, revenue_note
 
 BOUGHT = ("purchase", "visit")
@@ -43,7 +43,8 @@ ORDER BY state NULLS LAST, n_repeat NULLS LAST, recency NULLS LAST, age NULLS LA
 
 
 # One row per number of repeat days, day of the last one and days observed, as known on a day: customers, what they
-# spent with its squares (of a day's and of a customer's sum), and on how many days they bought afterwards.
+# spent with its squares (of a day's and of a customer's sum), and on how many days they bought for how much afterwards,
+# with the squares of both.
 HISTORIES = """
 WITH days_bought AS (
   SELECT customer, date AS day, sum(amount) AS spent FROM revenue
@@ -55,12 +56,15 @@ bought AS (
     date_diff('day', min(day), max(CASE WHEN day <= $until THEN day END)) AS recency,
     date_diff('day', min(day), CAST($until AS DATE)) AS age, count(CASE WHEN day > $until THEN 1 END) AS n_later,
     sum(CASE WHEN day <= $until THEN spent ELSE 0 END) AS spent,
+    sum(CASE WHEN day <= $until THEN 0 ELSE spent END) AS later,
     sum(CASE WHEN day <= $until THEN CAST(spent AS DECIMAL(18, 0)) * CAST(spent AS DECIMAL(18, 0)) ELSE 0 END) AS spent2
   FROM days_bought GROUP BY customer HAVING min(day) <= $until
 )
 SELECT b.n_repeat, b.recency, b.age, count(*) AS n_customers, sum(b.n_later) AS n_later, sum(b.spent) AS spent,
   CAST(sum(b.spent2) AS DOUBLE) AS spent2,
-  CAST(sum(CAST(b.spent AS DECIMAL(18, 0)) * CAST(b.spent AS DECIMAL(18, 0))) AS DOUBLE) AS total2
+  CAST(sum(CAST(b.spent AS DECIMAL(18, 0)) * CAST(b.spent AS DECIMAL(18, 0))) AS DOUBLE) AS total2,
+  CAST(sum(b.n_later * b.n_later) AS DOUBLE) AS n_later2, sum(b.later) AS later,
+  CAST(sum(CAST(b.later AS DECIMAL(18, 0)) * CAST(b.later AS DECIMAL(18, 0))) AS DOUBLE) AS later2
 FROM bought AS b LEFT JOIN customers AS c ON c.customer = b.customer
 WHERE c.start_date IS NULL OR c.start_date >= $observed_from
 GROUP BY b.n_repeat, b.recency, b.age
@@ -91,17 +95,18 @@ def purchase_counts(data: Any, *, definition: str | None = None) -> PurchaseCoun
     -------
     PurchaseCounts
         One row per `n_repeat` (days with a purchase after the first), `recency` (days from the first to the last) and
-        `age` (days from the first to as_of): `n_customers`, `n_later` (their days with a purchase after the middle of
-        the data; 0 now), `spent` in minor units with `spent2` and `total2` (sums of squares by day and by customer, for
-        the variance). Who first bought before observed_from is left out. Adds over all. Empty where ends are recorded
+        `age` (days from the first to as_of): `n_customers`, `n_later` and `later` (their days with a purchase after the
+        middle of the data, and what they spent on them; 0 now) with the sums of squares by customer `n_later2` and
+        `later2`, `spent` in minor units with `spent2` and `total2` (sums of squares by day and by customer). Who first
+        bought before observed_from is left out. Adds over all. Empty where ends are recorded
         or customers are billed regularly: there a silence is no question.
     """
     name, declared = definitions.declared_definition(data, definition)
     definitions.spells(data, name)
     told, names = about(data, segment(data, None)[1], data.about.period.unit, name), ["n_repeat", "recency", "age"]
     monthly = monthly_revenue(data, name)
-    columns = [*names, "n_customers", "n_later", "spent", "spent2", "total2"]
-    if declared.kind != "inactivity" or monthly is None or is_regular(monthly.amount != 0):
+    columns = [*names, "n_customers", "n_later", "spent", "spent2", "total2", "n_later2", "later", "later2"]
+    if declared.kind != "inactivity" or monthly is None or monthly.is_regular:
         nothing = pd.DataFrame(columns=columns)
         return PurchaseCounts(nothing, told, tuple(names), tuple(names), nothing, 0)
     make_revenue(data)

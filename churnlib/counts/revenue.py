@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from churnlib import text
 from churnlib.model.vocabulary import ACTIVITY_KINDS
@@ -24,8 +23,8 @@ REVENUE = """
 CREATE TEMP VIEW revenue AS
 SELECT customer, date, {amount} AS amount FROM activity WHERE {counted}
 """
-_PRESENT: WeakKeyDictionary = WeakKeyDictionary()
-KINDS = "SELECT DISTINCT kind FROM activity WHERE amount IS NOT NULL ORDER BY kind NULLS LAST"
+KINDS = "SELECT DISTINCT kind FROM activity ORDER BY kind NULLS LAST"
+BILLED = "SELECT count(*) FROM (SELECT 1 FROM activity WHERE {kind} AND amount IS NOT NULL LIMIT 1) AS one"
 
 
 def make_revenue(data: Any) -> None:
@@ -38,16 +37,19 @@ def make_revenue(data: Any) -> None:
         kinds = revenue_kinds(data)
         back = among([kind for kind in kinds if kind in DEDUCTED])
         amount = f"CASE WHEN {back} THEN -abs(amount) ELSE amount END" if back else amount
-        counted = among(kinds)
+        if len(kinds) < len(_present(data)):  # looking at every row's kind costs as much as the rest of a scan
+            counted = among(kinds) or "FALSE"
     con.run(REVENUE.format(amount=amount, counted=counted))
 
 
 def _present(data: Any) -> tuple[str | None, ...]:
     """The kinds of activity with an amount, looked for once."""
-    if data.con not in _PRESENT:
-        found = data.con.frame(KINDS)["kind"]
-        _PRESENT[data.con] = tuple(kind if isinstance(kind, str) else None for kind in found)
-    return _PRESENT[data.con]
+
+    def look() -> tuple[str | None, ...]:
+        kinds = [kind if isinstance(kind, str) else None for kind in data.con.frame(KINDS)["kind"]]
+        return tuple(kind for kind in kinds if data.con.value(BILLED.format(kind=among([kind]))))
+
+    return data.con.once("kinds with amounts", look)
 
 
 def revenue_kinds(data: Any) -> tuple[str | None, ...]:

@@ -12,7 +12,7 @@ from churnlib import text
 from churnlib.about import YEAR, Period
 from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, has_fee, segment
-from churnlib.counts.histories import Monthly, is_regular, monthly_revenue
+from churnlib.counts.histories import Monthly, codes, monthly_revenue
 
 # One row per hundredth of the customers who were there after a day, the best payers first. Adds over hundredths. The
 # cost of a customer is the service cost and what the margin leaves to others, where either is recorded.
@@ -44,15 +44,17 @@ FROM ranked GROUP BY (100 * (place - 1)) // nullif(n_all, 0)
 ORDER BY hundredth NULLS LAST
 """
 
-# One row per customer with activity in some months that used nothing.
-UNUSED = """
-SELECT customer FROM activity WHERE date BETWEEN $first AND $last
-GROUP BY customer HAVING count(quantity) > 0 AND sum(quantity) <= 0 ORDER BY customer NULLS LAST
+# One row per activity of some months: what was used, and whether that was recorded.
+USED = """
+SELECT customer, coalesce(quantity, 0) AS quantity, CASE WHEN quantity IS NULL THEN 0 ELSE 1 END AS recorded
+FROM activity WHERE date BETWEEN $first AND $last
 """
 
 # A margin of 18 means 18 %.
 MARGIN = "CASE WHEN c.margin > 1 THEN c.margin / 100 ELSE c.margin END"
 
+BANDS = ("high", "middle", "low", "none", "left")  # in this order as they are coded
+QUIET = ("none", "unused", "fallen", "steady")
 FELL = 0.5  # share of the own base below which a customer's bills have fallen
 
 
@@ -101,8 +103,8 @@ def _load_fees(data: Any, name: str, day: date) -> None:
     if monthly is None:
         raise text.DataError("value.no_fee")
     last = monthly.place(Period.containing(day)) + 1
-    window = monthly.amount[:, max(last - YEAR["month"], 0) : last]
-    fee = np.rint(window.sum(axis=1) / max(window.shape[1], 1)).astype(np.int64)
+    window = monthly.amount[max(last - YEAR["month"], 0) : last]
+    fee = np.rint(window.sum(axis=0) / max(len(window), 1)).astype(np.int64)
     data.con.load("mean_revenue", pd.DataFrame({"customer": monthly.customers, "fee": fee}))
 
 
@@ -110,7 +112,7 @@ def band_window(data: Any, *, definition: str | None = None) -> int:
     """Give the months over which bills are compared: 3 where customers are billed every month, 12 where they buy now
     and then, so that a buyer every four months never looks like one who stopped."""
     monthly = monthly_revenue(data, definition)
-    return 3 if monthly is not None and is_regular(monthly.amount != 0) else 12
+    return 3 if monthly is not None and monthly.is_regular else 12
 
 
 def _windows(data: Any, months: int, name: str) -> tuple[Monthly, slice, slice] | None:
@@ -147,31 +149,28 @@ def band_counts(data: Any, *, months: int = 3, definition: str | None = None) ->
         return Counts(pd.DataFrame(columns=names), told, grain, grain)
     monthly, now, before = windows
     stayed = _through(monthly, before)
-    earlier, later = (monthly.amount[stayed][:, months].sum(axis=1) for months in (before, now))
+    earlier, later = (monthly.amount[window].sum(axis=0)[stayed] for window in (before, now))
     billed = np.sort(earlier[earlier > 0])[::-1]
     if not billed.size:
         return Counts(pd.DataFrame(columns=names), told, grain, grain)
     high, middle = billed[(len(billed) + 2) // 3 - 1], billed[(2 * len(billed) + 1) // 3 - 1]
     gone = ~monthly.here(monthly.months[now.stop - 1].last)[stayed]
-    rows = pd.DataFrame({"band_before": _band(earlier, high, middle), "band_now": _band(later, high, middle)})
-    rows = rows.assign(amount_before=earlier, amount_now=later, n_customers=1)
-    rows.loc[gone, "band_now"] = "left"
-    frame = rows.groupby(list(grain), as_index=False)[names[2:]].sum()
-    return Counts(frame, told, grain, grain)
+    bands = np.where(gone, BANDS.index("left"), _band(later, high, middle))
+    rows = {"band_before": _band(earlier, high, middle), "band_now": bands}
+    rows |= {"n_customers": np.ones(len(bands), int), "amount_before": earlier, "amount_now": later}
+    frame = pd.DataFrame(rows).groupby(list(grain), as_index=False).sum()
+    frame[list(grain)] = np.array(BANDS, object)[frame[list(grain)]]
+    return Counts(frame.sort_values(list(grain), ignore_index=True), told, grain, grain)
 
 
 def _through(monthly: Monthly, window: slice) -> np.ndarray:
     """Tell who was a customer from the first day of a window to its last."""
-    first, last = monthly.months[window.start].first, monthly.months[window.stop - 1].last
-    start, end = monthly.spells["start_date"], monthly.spells["end_date"]
-    there = (start <= pd.Timestamp(first)) & ~(end <= pd.Timestamp(last))
-    told = np.zeros(len(monthly.customers), bool)
-    told[monthly.spells.loc[there, "row"]] = True
-    return told
+    opening, closing = monthly.months[window.start].first, monthly.months[window.stop - 1].last
+    return monthly.through(opening, closing)
 
 
 def _band(amount: np.ndarray, high: int, middle: int) -> np.ndarray:
-    return np.select([amount <= 0, amount >= high, amount >= middle], ["none", "high", "middle"], "low")
+    return np.select([amount <= 0, amount >= high, amount >= middle], [3, 0, 1], 2)
 
 
 def quiet_counts(data: Any, by: str | None = None, *, months: int = 3, definition: str | None = None) -> Counts:
@@ -203,39 +202,41 @@ def quiet_counts(data: Any, by: str | None = None, *, months: int = 3, definitio
     end = monthly.place(last) + 1
     whole = slice(end - months - YEAR["month"], end)
     stayed = _through(monthly, whole)
-    base, now = np.split(monthly.amount[stayed][:, whole], [YEAR["month"]], axis=1)
-    usual = base.sum(axis=1) / YEAR["month"]
+    base, now = np.split(monthly.amount[whole][:, stayed], [YEAR["month"]])
+    usual = base.sum(axis=0) / YEAR["month"]
     is_rare = _gap(base) >= months  # a buyer every four months has not stopped after three
     whole_year = months >= YEAR["month"]
-    fallen = now.mean(axis=1) < FELL * usual if whole_year else (now < FELL * usual[:, None]).all(axis=1) & ~is_rare
-    none = (now <= 0).all(axis=1) & (usual > 0) & ~is_rare
-    unused = np.isin(monthly.customers[stayed], _unused(data, monthly.months[end - months], last))
-    what = np.select([none, unused & ~none, fallen & (usual > 0)], ["none", "unused", "fallen"], "steady")
-    rows = pd.DataFrame({"customer": monthly.customers[stayed], "what": what, "n_customers": 1})
-    rows["amount_before"], rows["amount_now"] = (
-        np.rint(usual).astype(np.int64),
-        np.rint(now.mean(axis=1)).astype(np.int64),
-    )
-    rows["level"] = _levels_at(data, source, last.last, rows["customer"]) if by else ""
-    return Counts(rows.groupby(list(grain), as_index=False)[names[2:]].sum(), told, grain, grain)
+    fallen = now.mean(axis=0) < FELL * usual if whole_year else (now < FELL * usual).all(axis=0) & ~is_rare
+    none = (now <= 0).all(axis=0) & (usual > 0) & ~is_rare
+    unused = _unused(data, monthly.months[end - months], last)[monthly.customers[stayed]]
+    what = np.select([none, unused & ~none, fallen & (usual > 0)], [0, 1, 2], 3)
+    rows = {"level": _levels_at(data, source, last.last, monthly.customers[stayed]) if by else "", "what": what}
+    rows |= {"n_customers": np.ones(len(what), int), "amount_before": np.rint(usual).astype(np.int64)}
+    rows |= {"amount_now": np.rint(now.mean(axis=0)).astype(np.int64)}
+    frame = pd.DataFrame(rows).groupby(list(grain), as_index=False).sum()
+    frame["what"] = np.array(QUIET, object)[frame["what"]]
+    return Counts(frame.sort_values(list(grain), ignore_index=True), told, grain, grain)
 
 
 def _unused(data: Any, first: Period, last: Period) -> np.ndarray:
-    """Give the customers whose activity of some months came to a quantity of 0, where quantities are recorded."""
-    if not data.has("activity.quantity"):
-        return np.array([], int)
-    return data.con.frame(UNUSED, {"first": first.first, "last": last.last})["customer"].to_numpy()
+    """Tell by code whose activity of some months came to a quantity of 0, where quantities are recorded."""
+    used, n = np.zeros((2, codes(data)))
+    if data.has("activity.quantity"):
+        for customer, quantity, recorded in data.con.batches(USED, {"first": first.first, "last": last.last}):
+            np.add.at(used, customer, quantity)
+            np.add.at(n, customer, recorded)
+    return (n > 0) & (used <= 0)
 
 
-def _levels_at(data: Any, source: str, day: date, customers: pd.Series) -> np.ndarray:
+def _levels_at(data: Any, source: str, day: date, customers: np.ndarray) -> np.ndarray:
     sql = f"SELECT customer, level FROM {source} WHERE $day BETWEEN from_date AND to_date"  # noqa: S608 (quoted)
     return data.con.frame(sql, {"day": day}).set_index("customer")["level"].reindex(customers).to_numpy()
 
 
 def _gap(amount: np.ndarray) -> np.ndarray:
     """Longest run of months without a bill, by customer."""
-    longest = run = np.zeros(len(amount), int)
-    for column in amount.T:
-        run = np.where(column > 0, 0, run + 1)
+    longest = run = np.zeros(amount.shape[1], np.int16)
+    for month in amount:
+        run = np.where(month > 0, 0, run + 1)
         longest = np.maximum(longest, run)
     return longest

@@ -7,6 +7,7 @@ or age, so it is set beside the declared rule and never replaces it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -33,6 +34,8 @@ class BuyTillYouDie:
         Of the beta distribution of stopping after a purchase.
     loglik : float
     converged : bool
+    covariance : numpy.ndarray, shape (4, 4)
+        Of the logarithms of r, alpha, a and b, from the curvature of the likelihood.
     """
 
     r: float
@@ -41,6 +44,7 @@ class BuyTillYouDie:
     b: float
     loglik: float
     converged: bool
+    covariance: np.ndarray | None = None
 
     def probability_active(self, x, recency, age) -> np.ndarray:
         """Give the probability that a customer is still active.
@@ -123,7 +127,19 @@ def fit_buying(x, recency, age, n) -> BuyTillYouDie:
     r, alpha, a, b = np.exp(best.x)
     # a large b is no failure: all customers are equally likely to stop, and only a / b matters
     inside = (best.x > -7.9) & (best.x < (7.9, 7.9, 7.9, np.inf))
-    return BuyTillYouDie(r, alpha, a, b, -best.fun * n.sum(), bool(best.success and inside.all()))
+    converged = bool(best.success and inside.all())
+    information = n.sum() * _curvature(minus_loglik, best.x)
+    return BuyTillYouDie(r, alpha, a, b, -best.fun * n.sum(), converged, np.linalg.pinv(information, hermitian=True))
+
+
+def _curvature(function: Callable[[np.ndarray], float], at: np.ndarray, step: float = 0.01) -> np.ndarray:
+    """Second derivatives by central differences."""
+    moves = step * np.eye(len(at))
+
+    def across(u: np.ndarray, v: np.ndarray) -> float:
+        return function(at + u + v) - function(at + u - v) - function(at - u + v) + function(at - u - v)
+
+    return np.array([[across(u, v) for v in moves] for u in moves]) / (4 * step**2)
 
 
 def _loglik(parameters: np.ndarray, x: np.ndarray, recency: np.ndarray, age: np.ndarray) -> np.ndarray:

@@ -72,15 +72,16 @@ def late_retention(frame: pd.DataFrame, late: pd.DataFrame, state: np.ndarray, a
         last = done.iloc[-1]
         retention, n = last.n_retained / last.n_start, last.n_retained
         variance = (1 - retention) / (retention * last.n_start) if retention else np.nan
-        steps = days[key][days[key]["age"] >= last.age]
+        steps = days[key][["age", "n_lost", "n_censored"]].to_numpy()
+        steps = steps[steps[:, 0] >= last.age]
         for index, age in partly["age"].items():
-            inside = steps[steps["age"] < age]
-            steps = steps[steps["age"] >= age]
-            for row in inside.itertuples():
-                n -= row.n_censored  # last observed on the eve: not watched on this day
-                if row.n_lost:
-                    variance += row.n_lost / (n * (n - row.n_lost)) if n > row.n_lost else np.nan
-                    retention, n = retention * (1 - row.n_lost / n), n - row.n_lost
+            reached = np.searchsorted(steps[:, 0], age)
+            inside, steps = steps[:reached], steps[reached:]
+            for _, n_lost, n_censored in inside.tolist():
+                n -= n_censored  # last observed on the eve: not watched on this day
+                if n_lost:
+                    variance += n_lost / (n * (n - n_lost)) if n > n_lost else np.nan
+                    retention, n = retention * (1 - n_lost / n), n - n_lost
             if n < about.min_denominator or not 0 < retention:
                 break
             half = z * np.sqrt(variance) / -np.log(retention) if retention < 1 else 0.0
@@ -113,18 +114,34 @@ def pooled_retention(frame: pd.DataFrame, state: np.ndarray, *, is_chained: bool
     Mack, T. (1993). Distribution-free calculation of the standard error of chain ladder reserve estimates. ASTIN
     Bulletin 23, 213-225, section 2: the chain-ladder factor as a weighted mean.
     """
-    told = np.isin(state, (COMPLETE, SMALL))
-    kept = frame.assign(n_retained=frame["n_retained"].where(told)).pivot(
-        index="cohort", columns="age", values="n_retained"
-    )
+    told = frame[np.isin(state, (COMPLETE, SMALL))].pivot(index="cohort", columns="age", values="n_retained")
+    told = told.reindex(sorted(frame["cohort"].unique()))
     start = frame.groupby("cohort")["n_start"].first()
-    rows, retention = [], 1.0
-    for age in kept.columns:
-        followed = kept[age].notna()
-        if not followed.any():
-            break
-        has_before = is_chained and age - 1 in kept.columns
-        before = kept.loc[followed, age - 1].sum() if has_before else start[followed].sum()
-        retention = (retention if is_chained else 1.0) * kept.loc[followed, age].sum() / before if before else np.nan
-        rows.append((age, retention, int(followed.sum()), int(start[followed].sum())))
-    return pd.DataFrame(rows, columns=["age", "retention", "n_cohorts", "n_start"])
+    is_told = told.notna().to_numpy()
+    retention = pooled_shares(told.fillna(0).to_numpy(), start.to_numpy(), is_told, is_chained)
+    n_start = (is_told * start.to_numpy()[:, None]).sum(axis=0)
+    rows = {"age": told.columns, "retention": retention, "n_cohorts": is_told.sum(axis=0), "n_start": n_start}
+    return pd.DataFrame(rows).rename_axis(columns=None)
+
+
+def pooled_shares(kept: np.ndarray, start: np.ndarray, told: np.ndarray, is_chained: bool) -> np.ndarray:
+    """Pool what cohorts kept at each age (see `pooled_retention`).
+
+    Parameters
+    ----------
+    kept : numpy.ndarray, shape (..., n_cohorts, n_ages)
+    start : numpy.ndarray, shape (..., n_cohorts)
+    told : numpy.ndarray of bool, shape (n_cohorts, n_ages)
+        Which cells are complete.
+
+    Returns
+    -------
+    numpy.ndarray, shape (..., n_ages)
+        Missing from the age on at which nothing is left to compare with.
+    """
+    before = np.broadcast_to(start[..., None], kept.shape)
+    if is_chained:
+        before = np.concatenate([start[..., None], kept[..., :-1]], axis=-1)
+    now, before = (kept * told).sum(axis=-2), (before * told).sum(axis=-2)
+    shares = np.divide(now, before, out=np.full(now.shape, np.nan), where=before > 0)
+    return shares.cumprod(axis=-1) if is_chained else shares

@@ -12,6 +12,7 @@ from churnlib import text
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
 from churnlib.statistics.buying import WEEK, fit_buying
+from churnlib.statistics.buyingtest import held_out
 
 YEAR = 52.0  # weeks that are looked ahead
 BOUGHT = (0, 1, 2, 3, 5)  # repeat purchases from which on a group begins
@@ -27,9 +28,12 @@ class ExpectedValue(Result):
     ----------
     table : pandas.DataFrame
         One row per group of repeat purchases (`group`): of the customers known half-way through the data `n_tested`,
-        purchases `expected` afterwards and `came`, a customer; of those of now `n_customers`, `next_year` (expected
-        purchases a customer in the coming 52 weeks), `spend` (a purchase, minor units), `value` (a customer, after
-        margin) and `value_all`.
+        purchases `expected` afterwards with `lower`, `upper`, and those that `came`, a customer; the same of amounts,
+        `amount_expected` ...; of those of now `n_customers`, `next_year` (expected purchases a customer in the coming
+        52 weeks), `spend` (a purchase, minor units), `value` (a customer, after margin) and `value_all`.
+    tests : pandas.DataFrame or None
+        One row per `what` ("purchases", "amount"): of all customers known half-way, `expected`, `lower`, `upper`,
+        `came`; of the groups `n_inside` whose sum came within its interval, of `n_groups`. See `held_out`.
     error : float
         Expected less actual purchases of the second half, over the actual.
     margin : float
@@ -38,6 +42,7 @@ class ExpectedValue(Result):
         Length of the second half.
     """
 
+    tests: pd.DataFrame | None
     error: float
     margin: float
     weeks: float
@@ -46,7 +51,13 @@ class ExpectedValue(Result):
         Column("group", "text"),
         Column("n_tested", "whole"),
         Column("expected", "number", 2),
+        Column("lower", "number", 2),
+        Column("upper", "number", 2),
         Column("came", "number", 2),
+        Column("amount_expected", "money"),
+        Column("amount_lower", "money"),
+        Column("amount_upper", "money"),
+        Column("amount_came", "money"),
         Column("n_customers", "whole"),
         Column("next_year", "number", 2),
         Column("spend", "money"),
@@ -73,7 +84,7 @@ class ExpectedValue(Result):
     def findings(self) -> tuple[Finding, ...]:
         if self.table.empty:
             return (Finding("purchases.no_model"),)
-        tested = {"weeks": round(self.weeks), "error": abs(self.error), "usable": USABLE}
+        tested = {"weeks": round(self.weeks), "error": abs(self.error), "usable": USABLE} | self._tested
         word = "over" if self.error > 0 else "under"
         if not self.is_usable:
             return (Finding(f"purchases.unfit_{word}", tested),)
@@ -82,7 +93,15 @@ class ExpectedValue(Result):
         mean = {"mean": self.money(sums.value_all / sums.n_customers), "share": once.value_all / sums.value_all}
         grade = "moderate" if abs(self.error) <= USABLE / 2 else "weak"
         head = Finding("purchases.value", values | mean | {"once": int(once.n_customers)}, grade=grade)
-        return (head, Finding(f"purchases.tested_{word}", tested))
+        return (head, Finding("purchases.tested", tested))
+
+    @property
+    def _tested(self) -> dict:
+        """What was expected of the second half and what came, in words' fields."""
+        bought, spent = self.tests.loc["purchases"], self.tests.loc["amount"]
+        told = {c: bought[c] for c in ("expected", "lower", "upper", "came")}
+        told |= {f"amount_{c}": self.money(spent[c]) for c in ("expected", "lower", "upper", "came")}
+        return told | {"inside": bought.n_inside, "amount_inside": spent.n_inside, "groups": bought.n_groups}
 
     @property
     def notes(self) -> tuple[Statement, ...]:
@@ -129,28 +148,43 @@ def expected_value(counts, *, margin: float = 0.4) -> ExpectedValue:
     given = {"about": counts.about, "name": "expected_value", "margin": margin, "weeks": counts.days / WEEK}
     models = [_fitted(history) for history in (then, now)]
     if None in models:
-        return ExpectedValue(table=pd.DataFrame(columns=["group", "n_customers"]), error=np.nan, **given)
-    tested = _summed(then.assign(expected=_later(models[0], then, counts.days / WEEK), came=then["n_later"]))
+        nothing = pd.DataFrame(columns=["group", "n_customers"])
+        return ExpectedValue(table=nothing, tests=None, error=np.nan, **given)
+    groups, tests = _tested(models[0], then, counts.days / WEEK, counts.about.conf_level)
     known = now.assign(next_year=_later(models[1], now, YEAR), spend=_spend(now))
     known["value_all"] = margin * known["next_year"] * known["spend"]
     known["spend"] *= known["n_customers"]
     valued = _summed(known)
-    error = tested["expected"].sum() / max(tested["came"].sum(), 1) - 1
-    table = pd.DataFrame({"group": [_name(g) for g in range(len(BOUGHT))]})
-    table["n_tested"], n = tested["n_customers"], valued["n_customers"].where(valued["n_customers"] > 0)
-    for name in ("expected", "came"):
-        table[name] = tested[name] / tested["n_customers"].where(tested["n_customers"] > 0)
-    table["n_customers"], table["value"], table["value_all"] = (
-        valued["n_customers"],
-        valued["value_all"] / n,
-        valued["value_all"],
-    )
-    table["next_year"], table["spend"] = valued["next_year"] / n, valued["spend"] / n
-    return ExpectedValue(table=table, error=float(error), **given)
+    n = valued["n_customers"].where(valued["n_customers"] > 0)
+    each = valued[["next_year", "spend", "value_all"]].div(n, axis=0).rename(columns={"value_all": "value"})
+    table = pd.concat([groups, valued[["n_customers", "value_all"]], each], axis=1)
+    table.insert(0, "group", [_name(g) for g in range(len(BOUGHT))])
+    error = tests.loc["purchases", "expected"] / max(tests.loc["purchases", "came"], 1) - 1
+    return ExpectedValue(table=table, tests=tests, error=float(error), **given)
+
+
+def _tested(model, then: pd.DataFrame, weeks: float, conf_level: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give what was expected and what came: a customer of each group; all together, with how many groups came in."""
+    mean, within, between = _credibility(then)
+    m, n = then["n_repeat"] + 1, then["n_customers"]
+    purchases = (m * n).sum()
+    error = np.sqrt(between * (m**2 * n).sum() / purchases**2 + within / purchases) / mean
+    how = {"weeks": weeks, "spend": _spend(then), "error": error, "conf_level": conf_level}
+    groups = held_out(model, then, _group(then), **how).unstack("what").reindex(range(len(BOUGHT)))
+    columns = {"n_tested": groups["n_customers", "purchases"].fillna(0)}
+    inside = groups["came"].ge(groups["lower"]) & groups["came"].le(groups["upper"])
+    for what, prefix in (("purchases", ""), ("amount", "amount_")):
+        for name in ("expected", "lower", "upper", "came"):
+            columns[f"{prefix}{name}"] = groups[name, what] / groups["n_customers", what].where(lambda n: n > 0)
+    tests = held_out(model, then, np.zeros(len(then), int), **how).droplevel("group")
+    is_there = groups["n_customers"] > 0
+    return pd.DataFrame(columns), tests.assign(n_inside=(inside & is_there).sum(), n_groups=is_there.sum())
 
 
 def _history(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.astype(dict.fromkeys(["n_repeat", "recency", "age", "n_customers", "n_later", "spent"], float))
+    return frame.astype(
+        dict.fromkeys(["n_repeat", "recency", "age", "n_customers", "n_later", "spent", "later"], float)
+    )
 
 
 def _fitted(history: pd.DataFrame):
@@ -170,6 +204,14 @@ def _later(model, history: pd.DataFrame, weeks: float) -> pd.Series:
 
 def _spend(history: pd.DataFrame) -> pd.Series:
     """Expected spend a purchase by history: the customers' own mean drawn to that of all by how little is known."""
+    mean, within, between = _credibility(history)
+    m = history["n_repeat"] + 1
+    weight = m * between / (m * between + within) if between + within else 0.0
+    return weight * history["spent"] / (m * history["n_customers"]) + (1 - weight) * mean
+
+
+def _credibility(history: pd.DataFrame) -> tuple[float, float, float]:
+    """Give the mean of a purchase, and its variance within and between customers."""
     m = history["n_repeat"] + 1
     n, purchases = history["n_customers"].sum(), (m * history["n_customers"]).sum()
     mean = history["spent"].sum() / purchases
@@ -177,14 +219,17 @@ def _spend(history: pd.DataFrame) -> pd.Series:
     within = (history["spent2"].sum() - own) / max(purchases - n, 1)
     square = (m**2 * history["n_customers"]).sum()
     between = max((own - purchases * mean**2 - (n - 1) * within) / max(purchases - square / purchases, 1), 0.0)
-    weight = m * between / (m * between + within) if between + within else 0.0
-    return weight * history["spent"] / (m * history["n_customers"]) + (1 - weight) * mean
+    return mean, within, between
 
 
 def _summed(history: pd.DataFrame) -> pd.DataFrame:
-    group = np.searchsorted(BOUGHT, history["n_repeat"], side="right") - 1
-    sums = history.drop(columns=["n_repeat", "recency", "age"]).groupby(group).sum()
+    sums = history.drop(columns=["n_repeat", "recency", "age"]).groupby(_group(history)).sum()
     return sums.reindex(range(len(BOUGHT)), fill_value=0.0)
+
+
+def _group(history: pd.DataFrame) -> np.ndarray:
+    """Tell the group of repeat purchases of each history."""
+    return np.searchsorted(BOUGHT, history["n_repeat"], side="right") - 1
 
 
 def _name(group: int) -> str:
