@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -63,6 +63,7 @@ class ChurnError(Exception):
     """A problem told to the reader in one line: a catalogue key and the values it names."""
 
     exit_code = 1
+    also: Sequence[ChurnError] = ()  # further problems, found together with it
 
     def __init__(self, key: str, /, **values: Any):
         self.key, self.values = key, values
@@ -70,6 +71,13 @@ class ChurnError(Exception):
 
     def __str__(self) -> str:
         return say(self.key, **self.values)
+
+
+def raise_all(problems: Sequence[ChurnError]) -> None:
+    """Raise the first of some problems, with the others; nothing if there are none."""
+    if problems:
+        problems[0].also = problems[1:]
+        raise problems[0]
 
 
 class UsageError(ChurnError):
@@ -159,19 +167,20 @@ class _Words(string.Formatter):
     def format_field(self, value: Any, spec: str) -> str:
         kind, _, digits = spec.partition(".")
         shown = show(value, kind or "text", self.lang, int(digits) if digits else None)
-        return f"{_OPEN}{shown}{_CLOSE}" if self.lang == "zh" else shown
+        return f"{_OPEN}{shown}{_CLOSE}{_NUMBER if kind else ''}" if self.lang == "zh" else shown
 
 
-_OPEN, _CLOSE = "\ue000", "\ue001"  # around the fields of a Chinese sentence, until it is spaced
+_OPEN, _CLOSE, _NUMBER = "\ue000", "\ue001", "\ue002"  # about the fields of a Chinese sentence, until it is spaced
 _HAN = "[\u3400-\u9fff]"
 _BEFORE = re.compile(rf"(?<={_HAN})(\**){_OPEN}(?=[0-9A-Za-z+{MINUS}¥$€])")
-_AFTER = re.compile(rf"(?<=[0-9A-Za-z%]){_CLOSE}(\**)(?={_HAN})")
+_AFTER = re.compile(rf"(?<=[0-9A-Za-z%]){_CLOSE}{_NUMBER}?(\**)(?={_HAN})")
+_UNIT = re.compile(rf"(?<={_HAN}){_CLOSE}{_NUMBER} (\**)(?={_HAN})")  # a number that ends with its unit
 
 
 def _spaced(said: str) -> str:
-    """Put a blank between Han characters and a field of digits or Latin letters, as Chinese sentences here have it."""
-    said = _AFTER.sub(r"\1 ", _BEFORE.sub(r" \1", said))
-    return said.replace(_OPEN, "").replace(_CLOSE, "")
+    """Put a blank between Han characters and a field of digits or Latin letters, and none after a unit in Han."""
+    said = _UNIT.sub(r"\1", _AFTER.sub(r"\1 ", _BEFORE.sub(r" \1", said)))
+    return re.sub(f"[{_OPEN}{_CLOSE}{_NUMBER}]", "", said)
 
 
 def show(value: Any, kind: str = "text", lang: str | None = None, digits: int | None = None) -> str:
