@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return given.run(given)
     except text.ChurnError as problem:
         stream = sys.stdout if getattr(problem, "is_outcome", False) else sys.stderr
-        print(str(problem), file=stream)
+        print(*(problem, *problem.also), sep="\n", file=stream)
         return problem.exit_code
     except OSError as problem:
         where = problem.filename or text.MISSING

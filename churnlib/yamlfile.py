@@ -105,12 +105,16 @@ class YamlFile:
         return line
 
     def check(self, model: type[Model]) -> Model:
-        """Validate the file by a model; raises DataError that names the first problem's key and line."""
+        """Validate the file by a model; raises DataError that names the first problem, and the others."""
         try:
             return model.model_validate(self.values)
         except ValidationError as problem:
-            errors = sorted(problem.errors(include_url=False), key=lambda e: (not _is_unknown(e), self.line(e["loc"])))
-            raise self._told(errors[0], model) from None
+            found = problem.errors(include_url=False)
+            # a mistyped key causes a second complaint about the key that is then missing: the first one is the cause
+            mistyped = {e["loc"][:-1] for e in found if e["type"] == "extra_forbidden"}
+            causes = [e for e in found if e["type"] != "missing" or e["loc"][:-1] not in mistyped]
+            errors = sorted(causes, key=lambda e: (e["type"] != "extra_forbidden", self.line(e["loc"])))
+            text.raise_all([self._told(error, model) for error in errors])
 
     def problem(self, where: Path_, key: str, /, **values: Any) -> text.DataError:
         """Make the error of one key: the catalogue entry may use {file}, {line} and {at} (the key's path)."""
@@ -223,11 +227,6 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [m for part in getattr(annotation, "__args__", ()) for m in _models(part)]
-
-
-def _is_unknown(error: dict[str, Any]) -> bool:
-    # a mistyped key often causes a second complaint about the key that is then missing: the first one is the cause
-    return error["type"] == "extra_forbidden"
 
 
 def _short(value: Any) -> str:

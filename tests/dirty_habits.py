@@ -65,6 +65,10 @@ def days() -> Iterator[Dirty]:
          ("date_order", "date_order", None), {}),
         ("day and month in a declared order", ("05/03/2024", "06/03/2024", "7/3/2024"), (5, 6, 7),
          (None,) * 3, {"order": "dmy"}),
+        ("years of two digits in a declared order", ("5/03/24", "6-Mar-24 08:00", "07.03.24"), (5, 6, 7), (None,) * 3,
+         {"order": "dmy"}),
+        ("years of two digits that come first", ("24.3.5", "24年3月6日", "24-Mar-07"), (5, 6, None),
+         (None, None, "not_a_date"), {"order": "ymd"}),
         ("times of other zones", ("2024-03-04T16:30:00Z", "2024-03-06 23:00:00+0800", "2024-03-06T16:00:00.000+00:00"),
          (5, 6, 7), (None,) * 3, {"zone": "Asia/Shanghai"}),
         ("halves of the day", ("2024-03-05 下午 3:30", "2024/3/6 11:59:59 PM", "2024-03-07 24:00:00"), (5, 6, 7),
@@ -140,7 +144,8 @@ def layouts() -> Iterator[Dirty]:
     yield zh("a delimiter too many in the header alone", HEAD.replace("\n", ",\n") + ROW1 + ROW2 + ROW3)
     yield zh("two delimiters between the fields", TABLE.replace(",", "||"))
     yield zh("blank rows above and below", ",,,\n" + HEAD + ",,,\n" + ROW1 + "\n \n" + ROW2 + ",,,\n" + ROW3 + ",,,\n")
-    for sign, name in (("，", "commas in full width"), ("^", "carets"), ("    ", "blanks")):
+    yield zh("columns parted by blanks", TABLE.replace(",", "    ").replace("0002", "  0002"))
+    for sign, name in (("，", "commas in full width"), ("^", "carets")):
         yield zh(f"{name} between the fields", TABLE.replace(",", sign), error="reading.no_column", says=("客户编号",))
     yield zh(
         "a unit behind the header", TABLE.replace("月费", "月费(元)"), error="reading.no_column", says=("月费(元)",)
@@ -194,6 +199,14 @@ def text_files() -> Iterator[Dirty]:
         error="reading.no_column",
         says=("客户编号",),
     )
+    yield zh(
+        "a line of another encoding at the end",
+        TABLE.encode() + "0004,2024-03-08,1,华中地区\n".encode("gbk"),
+        aside=((5, "undecodable"),),
+    )
+    yield zh("signs in a header that nobody sees", TABLE.replace("入网日期", "\u202e入网\u200b日期\u200f"))
+    for name, start in (("HTML", "<div>Session expired</div>"), ("JSON", '[{"客户编号": "1"}]')):
+        yield zh(f"{name} that a server sent instead", start, error="reading.not_a_table", says=(name,))
     yield zh("nothing but zero bytes", b"\0" * 99, error="reading.empty_file", says=("客户.csv",))
     yield Dirty(
         "monthly files in three encodings",
@@ -267,6 +280,12 @@ def sheets() -> Iterator[Dirty]:
     shares = {"C3": (0.12, "0%"), "C2": (100.5, '0.00,"千元"'), "C4": (-30, "#,##0;[Red](#,##0)")}
     yield excel(
         "formats of a number that show another one", sheet(head, *ROWS, **shares), rows=_with(2, 10050, 12, -3000)
+    )
+    yield excel(
+        "a cell at the far end of the sheet",
+        sheet(head, *ROWS, XFD1048576=("x", "General")),
+        error="reading.far_cells",
+        says=("1,048,576", "16,384"),
     )
     yield excel(
         "a row that a filter hides",

@@ -441,3 +441,26 @@ def test_a_file_may_have_a_name_with_quotes(tmp_path):
     tables = {**SPEC["tables"], "activity": {**SPEC["tables"]["activity"], "file": "账'单.csv"}}
     data = open_dataset(write_dataset(folder, activity=None, tables=tables))
     assert data.tables["activity"] == 3
+
+
+def test_a_last_day_long_after_the_last_record_is_doubted(tmp_path):
+    write_table(
+        tmp_path / "a.csv", ["id", "start", "end"], [["1", "2023-01-05", "2023-10-31"], ["2", "2023-01-05", ""]]
+    )
+    columns = "columns: {customer_id: id, start_date: start, end_date: end}"
+    for as_of, is_doubted in (("2023-12-31", False), ("2024-12-31", True)):
+        description = f"title: x\nas_of: {as_of}\ntables: {{customers: {{file: a.csv, {columns}}}}}\n"
+        (tmp_path / "dataset.yml").write_text(description, "utf-8")
+        assert ("late_as_of" in set(open_dataset(tmp_path).rules["rule"])) == is_doubted
+
+
+def test_a_data_set_without_a_usable_customer_says_so(tmp_path):
+    write_table(tmp_path / "a.csv", ["id", "start"], [["1", ""], ["2", "2030-01-05"]])
+    columns = "columns: {customer_id: id, start_date: start}"
+    description = (
+        f"title: x\nas_of: 2024-01-31\nobserved_from: 2023-01-01\ntables: {{customers: {{file: a.csv, {columns}}}}}\n"
+    )
+    (tmp_path / "dataset.yml").write_text(description, "utf-8")
+    assert open_dataset(tmp_path, must_be_complete=False).tables["customers"] == 0
+    with pytest.raises(text.DataError, match="make check"):
+        open_dataset(tmp_path)

@@ -289,7 +289,10 @@ def test_a_list_a_month_is_activity_to_the_end_of_its_last_month(home):
 
 
 def test_several_subscriptions_of_a_customer_are_contracts(home):
-    rows = [[f"s{i}", f"c{i % 30}", "pro", f"2023-0{i % 9 + 1}-01", f"2024-0{i % 6 + 1}-28" if i % 3 else ""] for i in range(60)]
+    rows = [
+        [f"s{i}", f"c{i % 30}", "pro", f"2023-0{i % 9 + 1}-01", f"2024-0{i % 6 + 1}-28" if i % 3 else ""]
+        for i in range(60)
+    ]
     spec = proposed(home, subscriptions=(["id", "customer", "plan", "start_date", "end_date"], rows))
     assert list(spec.tables) == ["contracts"]
     assert open_dataset("mine").tables["customers"] == 30
@@ -314,3 +317,18 @@ def test_a_mark_of_churn_is_used_where_it_tells_when_and_explained_where_not(hom
     paid = [[f"c{i % 40}", f"2016-{i % 12 + 1:02d}-03", "149"] for i in range(400)]
     write_table(home / "from" / "paid.csv", ["id", "transaction_date", "price"], paid)
     assert not schema.load(propose("both", home / "from")).snapshot  # activity tells more than a mark
+
+
+def test_policies_with_years_of_two_digits_in_a_western_encoding_are_read(home):
+    ends = ["14-Feb-24", "", "03-Jan-24", "31-Mar-24"]
+    lines = [f"P{i},H{i % 9},{i % 28 + 1:02d}-Mar-2{i % 3},{ends[i % 4]},Königs,£{i}.50" for i in range(40)]
+    content = "PolicyNumber,PolicyHolderID,InceptionDate,CancellationDate,Product,Premium\n" + "\n".join(lines) + "\n"
+    (home / "from" / "policies.csv").write_bytes(content.encode("cp1252"))
+    spec = proposed(home)
+    (source,) = spec.tables["contracts"]
+    assert (source.encoding, source.columns["start_date"].order, spec.currency) == ("cp1252", "dmy", "GBP")
+    assert str(spec.as_of) == "2024-03-31" and "Königs" in (home / "data" / "mine" / "dataset.yml").read_text("utf-8")
+    products = open_dataset("mine").con.frame(
+        "SELECT DISTINCT product, year(start_date) AS y FROM contracts ORDER BY 2"
+    )
+    assert products.to_numpy().tolist() == [["Königs", 2020], ["Königs", 2021], ["Königs", 2022]]

@@ -205,3 +205,20 @@ def test_a_baseline_is_declared_with_what_to_leave_out(tmp_path):
 def test_a_baseline_that_cannot_be_meant_is_told_with_its_line(tmp_path, language, written, said):
     message = told(tmp_path, GOOD + f"baseline: {written}\n")
     assert said in message and "17" in message
+
+
+def test_all_problems_are_told_at_once(tmp_path):
+    def told(content):
+        (tmp_path / "dataset.yml").write_text(content, "utf-8")
+        with pytest.raises(text.DataError) as problem:
+            schema.load(tmp_path / "dataset.yml")
+        return [one.key for one in (problem.value, *problem.value.also)]
+
+    tables = "tables: {customers: {file: a.csv, columns: {customer_id: id}}}\n"
+    assert told(f"title: x\nas_off: 2024-01-31\nlanguage: fr\n{tables}") == ["schema.unknown_key", "schema.not_one_of"]
+    both = "segment: nothing\nsegments: {p: {column: nope}}\n"
+    assert told(f"title: x\nas_of: 9999-12-31\n{tables}{both}") == [
+        "schema.no_attribute",
+        "schema.not_one_of",
+        "schema.future_as_of",
+    ]

@@ -17,6 +17,7 @@ from churnlib.model.rowbook import USED
 from churnlib.model.schema import Spec
 from churnlib.model.vocabulary import TABLES
 
+LATE = 62  # days without any record after which the last day covered is doubted
 FORMAT = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
 FILES = [
     "file",
@@ -132,6 +133,7 @@ def write_canonical(engine: Engine, spec: Spec, folder: Path, into: Path) -> Non
     _code_customers(engine, spec, taken)
     _check_against_customers(engine, spec, taken)
     rowbook.settle(engine)
+    _doubt_as_of(engine, spec, taken)
     for table, intake in taken.items():
         rules.flag_rows(engine, spec, table, intake.declared)
     if "exit_survey" in taken:
@@ -180,6 +182,18 @@ def _check_against_customers(engine: Engine, spec: Spec, taken: dict[str, Intake
         check = rules.Check("activity_outside_life", "date", condition, "CAST(t.date AS VARCHAR)")
         act = rules.flag_where if spec.severity(check.rule) == "keep" else rules.set_aside_where
         act(engine, spec, "activity", check, LIVES)
+
+
+def _doubt_as_of(engine: Engine, spec: Spec, taken: dict[str, Intake]) -> None:
+    """Flag a last day that lies long after the last record: rates of months that nobody recorded would be 0."""
+    if spec.snapshot:
+        return
+    days = ["SELECT max(start_date) AS day FROM people", "SELECT max(end_date) FROM people WHERE end_date <= $as_of"]
+    tables = {"contracts": "start_date", "activity": "date"}
+    days += [f"SELECT max({day}) FROM typed_{t} WHERE {day} <= $as_of" for t, day in tables.items() if t in taken]  # noqa: S608
+    last = engine.value(f"SELECT max(day) FROM ({' UNION ALL '.join(days)})", {"as_of": spec.as_of})  # noqa: S608
+    if last is not None and (spec.as_of - last).days > LATE:
+        rowbook.add_flag(engine, next(iter(taken)), "late_as_of", "as_of", 0, f"{last} < {spec.as_of}")
 
 
 def _statements(spec: Spec, taken: dict[str, Intake]) -> dict[str, str]:

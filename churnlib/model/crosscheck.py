@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from churnlib import text
@@ -12,6 +13,7 @@ from churnlib.model.schema import Inactivity, Reasons, Source, Spec, ValueDeclin
 from churnlib.model.vocabulary import OUR_COLUMNS, REASON_GROUPS, REASONS, RULES, TABLES
 from churnlib.yamlfile import YamlFile, hint
 
+A_YEAR = timedelta(366)
 SEGMENTABLE = ("outcome", "monthly_fee", "service_cost", "margin")  # canonical columns that can divide customers
 
 
@@ -21,6 +23,8 @@ def problems(spec: Spec, file: YamlFile, folder: Path) -> Iterator[text.DataErro
     yield from _problems_of_names(spec, file)
     yield from _problems_of_codes(spec, file)
     yield from _problems_of_drivers(spec, file)
+    if spec.as_of > date.today() + A_YEAR:  # a slip of the pen; the clock decides nothing else
+        yield file.problem(("as_of",), "schema.future_as_of", as_of=spec.as_of)
     if spec.observed_from and spec.observed_from > spec.as_of:
         yield file.problem(("observed_from",), "schema.observed_after_as_of", as_of=spec.as_of)
     if not _is_zone(spec.timezone):

@@ -92,7 +92,8 @@ class Dataset:
         if not column:
             return True
         one = f"SELECT 1 FROM {quote(table)} WHERE {quote(column)} IS NOT NULL LIMIT 1"  # noqa: S608 (quoted)
-        return column in self.con.columns(table) and self.con.value(f"SELECT count(*) FROM ({one})") > 0  # noqa: S608
+        found = f"SELECT count(*) FROM ({one})"  # noqa: S608
+        return self.con.once(("has", need), lambda: column in self.con.columns(table) and self.con.value(found) > 0)
 
     @cached_property
     def files(self) -> pd.DataFrame:
@@ -266,6 +267,8 @@ def open_dataset(
     chosen = _period(spec, asked, observed, must_be_complete)
     limited = scope.current()  # by the recipe of a report; nothing for an analyst
     data = Dataset(folder.name, folder, spec, stored, con, chosen, definition or spec.definition, cut=limited.cut)
+    if must_be_complete and not data.tables["customers"]:
+        raise text.DataError("dataset.no_customers", name=folder.name)
     if limited.where or where:
         data = data.where(**limited.where, **(where or {}))
     return replace(data, spec=limited.applied(spec))

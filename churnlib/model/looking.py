@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -21,9 +21,11 @@ from churnlib.sources.files import SUFFIXES
 from churnlib.sources.written import is_blank
 
 LOOKED_AT = 20_000_000  # bytes of a text file that are read to learn what it holds
+MOST_COLUMNS = 500  # that are looked at
 DISTINCT = 5000  # texts of a column that are looked at
 _MOMENT = r"^(\d[^ T]{5,11}\d日?)[ T]+\d{1,2}[:时点]\d.*$"
 _STRAY = 0.0002  # share of the rows beyond the first or last day that are slips of the pen
+_UNTOLD = ("big5", "cp1252", "latin1")  # encodings that no byte proves, the strictest first
 _LONG = {".xlsx", ".xlsm", ".xls", ".xlsb", ".parquet", ".pq"}
 
 
@@ -54,8 +56,14 @@ class Column:
 
     @cached_property
     def order(self) -> str:
-        """The order of day and month that reads more of the column: 7/18/2011 settles it."""
-        return max(("dmy", "mdy"), key=lambda order: self.share(lambda t: dates.parse_date(t, order)))
+        """The order of day, month and year that reads most of the column, or else gives the narrowest span of days."""
+
+        def fit(order: str) -> tuple[int, int]:
+            read = [(_reads(lambda t: dates.parse_date(t, order), written), n) for written, n in self.texts.items()]
+            days = [day.toordinal() for day, _ in read if day] or [0]
+            return sum(n for day, n in read if day), min(days) - max(days)
+
+        return max(("dmy", "mdy", "ymd"), key=fit)
 
     def share_of_dates(self) -> float:
         """Give the share of dates; numbers alone (Excel's day numbers, 20240305) count as dates, too."""
@@ -100,6 +108,8 @@ class Found:
         Why the file cannot be used; "" if it can.
     is_form : bool
         Whether it holds churn forms, one a sheet.
+    encoding : str or None
+        Guessed, where the bytes do not tell.
     """
 
     files: tuple[str, ...]
@@ -108,6 +118,7 @@ class Found:
     columns: dict[str, Column] = field(default_factory=dict)
     problem: str = ""
     is_form: bool = False
+    encoding: str | None = None
 
     @property
     def name(self) -> str:
@@ -131,7 +142,11 @@ def look(folder: Path) -> list[Found]:
     found = [one for path in paths for one in _sheets(path, folder)]
     together: dict[Any, Found] = {}
     for one in found:
-        key = (tuple(one.columns), Path(one.files[0]).suffix.lower()) if one.columns and not one.sheet else one.name
+        key = (
+            (tuple(one.columns), Path(one.files[0]).suffix.lower(), one.encoding)
+            if one.columns and not one.sheet
+            else one.name
+        )
         key = "forms" if one.is_form else key
         together[key] = _joined(together[key], one) if key in together else one
     return list(together.values())
@@ -152,6 +167,8 @@ def _sheets(path: Path, folder: Path) -> list[Found]:
     except text.DataError as problem:
         if problem.key == "reading.several_sheets":
             return [_read_sheet(path, shown, sheet) for sheet in problem.values["sheets"]]
+        if problem.key == "reading.encoding_unsure":  # the analyst has no dataset.yml yet in which to declare it
+            return [_read(path, shown, None, next(name for name in _UNTOLD if _decodes(path, name)))]
         return [Found((shown,), problem=str(problem))]
 
 
@@ -172,18 +189,29 @@ def _read_sheet(path: Path, shown: str, sheet: str) -> Found:
         return Found((shown,), sheet, problem=str(problem))
 
 
-def _read(path: Path, shown: str, sheet: str | None) -> Found:
+def _decodes(path: Path, encoding: str) -> bool:
+    with path.open("rb") as stream:
+        start = stream.read(LOOKED_AT)
+    try:
+        return bool(start[: start.rfind(b"\n") + 1].decode(encoding))
+    except UnicodeDecodeError:
+        return False
+
+
+def _read(path: Path, shown: str, sheet: str | None, encoding: str | None = None) -> Found:
     engine = Engine()
     try:
         with tempfile.TemporaryDirectory(prefix="churn-") as beginnings:
             start = _beginning(path, Path(beginnings))
-            source = Source.model_construct(file=start.name, sheet=sheet, columns={})  # no columns are wanted yet
+            source = Source.model_construct(
+                file=start.name, sheet=sheet, encoding=encoding, columns={}
+            )  # no columns are wanted yet
             raw = reading.read_source(engine, source, start.parent, "raw", allow_outside=True)
-        columns = {header: _column(engine, header) for header in raw.columns}
+        columns = {header: _column(engine, header) for header in raw.columns[:MOST_COLUMNS]}
         n_rows = engine.value("SELECT count(*) FROM raw")
     finally:
         engine.close()
-    return Found((shown,), sheet, n_rows, columns)
+    return Found((shown,), sheet, n_rows, columns, encoding=encoding)
 
 
 def _beginning(path: Path, folder: Path) -> Path:
@@ -221,7 +249,7 @@ def _joined(first: Found, second: Found) -> Found:
         for header, column in second.columns.items()
     }
     files, n_rows = first.files + second.files, first.n_rows + second.n_rows
-    return Found(files, None, n_rows, columns, is_form=first.is_form)
+    return replace(first, files=files, sheet=None, n_rows=n_rows, columns=columns)
 
 
 def _edge(days: list[tuple[date, int]], strays: float) -> date:

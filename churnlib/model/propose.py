@@ -23,6 +23,7 @@ MARK = "# ?"  # begins every comment on something guessed
 _PLAIN = re.compile(r"[^\W\d_][\w\u3000-\u9fff./ -]*[\w\u3000-\u9fff.]|[^\W\d_]")
 _TELLS = re.compile(r"churn|流失|attrition|reason|原因")  # what is known only of those who left divides nothing
 _SIGNS = {"$": "USD", "£": "GBP", "€": "EUR"}
+_UNSURE = re.compile(r"\d{1,2}[-/.](\d{1,2}[-/.]\d{2}(\d\d)?|[A-Za-z]+[-/.]\d\d)(\D|$)|\d\d年")
 _WORDS_OF_YAML = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 _SEPARATORS = ("；", "、", "，", "|", "/")
 
@@ -171,6 +172,10 @@ def _source(match: Match, attributes: dict[str, Column]) -> Iterator[str]:
         return
     if match.found.sheet:
         yield f"sheet: {_q(match.found.sheet)}"
+    if match.found.encoding:
+        words = [word for column in match.found.columns.values() for word in (column.header, *column.texts)]
+        word = next((word for word in words if not word.isascii()), text.MISSING)
+        yield f"encoding: {match.found.encoding}  {_doubt('encoding', word=word)}"
     yield "columns:"
     for name, header in match.columns.items():
         yield f"  {name}: {_declared(match, name, match.found.columns[header])}"
@@ -180,7 +185,8 @@ def _source(match: Match, attributes: dict[str, Column]) -> Iterator[str]:
     own = {name: column for name, column in attributes.items() if match.found.columns.get(column.header) is column}
     for name, column in own.items():
         kind = _type(column) if name not in synonyms.PERSONAL else None
-        yield f"  {name}: " + (f"{{column: {_q(column.header)}, type: {kind}}}" if kind else _q(column.header))
+        order = f", order: {column.order}" if kind == "date" and _needs_order(column) else ""
+        yield f"  {name}: " + (f"{{column: {_q(column.header)}, type: {kind}{order}}}" if kind else _q(column.header))
     if match.unused:
         yield f"  {_doubt(match.unused[0], header=match.unused[1])}"
     used = {*match.columns.values(), *(c.header for c in own.values()), *(match.unused or ())}
@@ -208,9 +214,14 @@ def _declared(match: Match, name: str, column: Column) -> str:
         answers = {word: "否" if re.match("未|不|没|否|no|un", word, re.IGNORECASE) else "是" for word in column.texts}
         values = ", ".join(f"{_q(word)}: {answer}" for word, answer in answers.items())
         return f"{{column: {_q(column.header)}, values: {{{values}}}}}  {_doubt('flag')}"
-    if kind == "date" and any(re.fullmatch(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{4}.*", t.strip()) for t in column.texts):
+    if kind == "date" and _needs_order(column):
         return f"{{column: {_q(column.header)}, order: {column.order}}}  {_doubt('date_order')}"
     return _q(column.header)
+
+
+def _needs_order(column: Column) -> bool:
+    """Tell whether some date could be another day: 03/04/2024, or a year of two digits."""
+    return any(_UNSURE.match(written.strip()) for written in column.texts)
 
 
 def _outcomes(column: Column, table: str) -> str:

@@ -278,13 +278,12 @@ class Spec(Part):
 
 
 def load(path: Path) -> Spec:
-    """Read a dataset.yml; raises DataError with the key, the line and near misses at the first problem."""
+    """Read a dataset.yml; raises DataError with key, line and near misses of the first problem, and the others."""
     from churnlib.model.crosscheck import problems
 
     file = YamlFile(path)
     spec = file.check(Spec)
-    for problem in problems(spec, file, path.parent):
-        raise problem
+    text.raise_all(list(problems(spec, file, path.parent)))
     columns = {name for source in spec.tables.get("customers", ()) for name in source.columns}
     if columns & _ENDS == {"churned"}:  # marks without days: one extract
         spec = spec.model_copy(update={"snapshot": True})

@@ -40,12 +40,12 @@ CONCEPTS: dict[str, tuple[str, ...]] = {
         "发货日期 销售日期 "
         "投诉日期 联系日期 回访日期 调查日期 接触日期 发生日期 日期 账期 时间 date order_date "
         "transaction_date purchase_date "
-        "invoice_date bill_date visit_date contact_date event_date timestamp"
+        "invoice_date bill_date visit_date contact_date event_date timestamp day"
     ).split(),
     "amount": (
         "交易金额 消费金额 账单金额 实付金额 订单金额 购买金额 销售金额 金额 消费额 销售额 实收 应收 收入 "
         "费用 amount total total_amount "
-        "amount_paid actual_amount_paid paid_amount payment_value price revenue sales spend payment dollars"
+        "amount_paid actual_amount_paid paid_amount payment_value price revenue sales spend payment dollars amt"
     ).split(),
     "kind": "接触类型 交易类型 业务类型 事件类型 投诉类型 活动类型 类型 类别 kind type category".split(),
     "quantity": "数量 次数 件数 时长 通话分钟 使用量 流量 里程 quantity qty units duration minutes".split(),
@@ -100,7 +100,9 @@ PATTERNS: dict[str, str] = {
     "tenure": "(months?|years?|days?) .*(service|book|company|customer|member|subscri|network)|tenure"
     "|(account|subscription|service|customer|membership) +(length|age|months?|duration)"
     "|(在网|入网|入会|合作|会员|使用).*(月数|天数|年限|时长|年数)",
-    "amount": "(消费|实收|实付|应收|支付|订单|结算|维修|当月|本月).*(金额|额|费|消费)$",
+    "quantity": "^(number|num|count) of ",
+    "amount": "(dollar|order|payment|purchase|transaction|net|gross|total) (value|amount|revenue|sales)$"
+    "|(消费|实收|实付|应收|支付|订单|结算|维修|当月|本月).*(金额|额|费|消费)$",
 }
 
 # table -> its columns, each with the concepts that may stand for it

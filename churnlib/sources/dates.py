@@ -32,7 +32,7 @@ _FORMS = [
 _DIGITS_WITH_TIME = re.compile(r"([0-9]{8})T?(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?")
 _MONTH = re.compile(r"([0-9]{4})(?:\s*年\s*([0-9]{1,2})\s*月份?|[-/]([0-9]{1,2})|\.([0-9]{2})|([0-9]{2}))")
 _SHORT_YEAR = re.compile(
-    r"[0-9]{1,2}\s*[-/.年]\s*(?:[0-9]{1,2}|[A-Za-z]{3,9})\s*[-/.月]\s*[0-9]{1,2}\s*[日号]?(?:[^0-9].*)?"
+    r"([0-9]{1,2})(\s*[-/.年]\s*(?:[0-9]{1,2}|[A-Za-z]{3,9})\s*[-/.月]\s*)([0-9]{1,2})(\s*[日号]?(?:[^0-9].*)?)"
 )
 _NO_END = re.compile(r"0000[-/.年]?00[-/.月]?00日?(?:[ T]00:00(?::00(?:\.0+)?)?)?|0|infinity")
 _SERIAL = re.compile(r"([0-9]{5})(?:\.[0-9]+)?")
@@ -57,7 +57,8 @@ def parse_date(text: str, order: str | None = None, zone: str | None = None) -> 
     text : str
         2024年3月5日, 2024/3/5, 2024-03-05 08:00, 20240305, 2024.3.5, 5 Mar 2024, an Excel day number ...
     order : {"dmy", "mdy", "ymd"}, optional
-        What 03/04/2024 means; without it only a date with a part above 12, or with two equal parts, is read.
+        What 03/04/2024 and 03/04/24 mean; without it only a date with a year of four digits, and a part above 12 or two
+        equal parts, is read. A year of two digits lies between 1969 and 2068, as in POSIX.
     zone : str, optional
         Time zone of the company: a time that carries another zone is dated by it. Without it the written day counts.
 
@@ -90,6 +91,8 @@ def read_date(text: str, order: str | None = None, zone: str | None = None) -> R
     written = _CHINESE.sub(_chinese_date, written)
     if digits := _DIGITS_WITH_TIME.fullmatch(written):
         written = digits[1]
+    if order and (short := _SHORT_YEAR.fullmatch(written)):
+        written = _long_year(short, order)
     for kind, form in _FORMS:
         if match := form.fullmatch(written):
             return _dated(match.groupdict(), kind, order, zone)
@@ -137,6 +140,14 @@ def six_digits_are_months(texts: list[str]) -> bool:
 def is_six_digits(text: str) -> bool:
     """Tell whether a text is six digits: a month, or a day with a two-digit year."""
     return bool(_SIX_DIGITS.fullmatch(plain(text)))
+
+
+def _long_year(match: re.Match[str], order: str) -> str:
+    """Write a year of two digits in four; one digit is no year."""
+    first, middle, last, rest = match.groups()
+    year = first if order == "ymd" else last
+    full = f"{19 if int(year) > 68 else 20}{year}" if len(year) == 2 else year
+    return f"{full}{middle}{last}{rest}" if order == "ymd" else f"{first}{middle}{full}{rest}"
 
 
 def _dated(part: dict[str, str | None], kind: str, order: str | None, zone: str | None) -> Read:

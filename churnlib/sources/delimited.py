@@ -27,6 +27,7 @@ from churnlib.sources.header import SEARCHED, Rejects, score
 from churnlib.sources.written import trim
 
 DELIMITERS = (",", "\t", ";", "|")
+BLANKS = " "  # one or more, in files laid out in columns
 LONGEST_RECORD, MOST_LINES = 1 << 20, 1000  # beyond it a quote was forgotten
 
 _FEED, _QUOTE = 10, 34
@@ -72,7 +73,7 @@ def first_rows(block: Block, delimiter: str) -> list[Row]:
     Blank lines are no records; cells come trimmed of nothing.
     """
     rows: list[Row] = []
-    lines = block.data[:SAMPLE].split(b"\n")[:-1]
+    lines = _squeezed(block, delimiter).data[:SAMPLE].split(b"\n")[:-1]
     i = 0
     while i < len(lines) and len(rows) < SEARCHED:
         last, _ = _end_of_record(lines, i, delimiter)
@@ -97,7 +98,8 @@ def find_delimiter(block: Block, wanted: Sequence[str] = ()) -> str:
         found = (named, widths.count(usual) / len(widths) if usual > 1 else 0.0, usual)
         if found > best_score:
             best, best_score = delimiter, found
-    return best
+    widths = [] if best_score[1] else [len(row.cells) for row in first_rows(block, BLANKS)]
+    return BLANKS if len(widths) > 1 and len(set(widths)) == 1 < widths[0] else best
 
 
 def records(
@@ -115,7 +117,7 @@ def records(
     with ThreadPoolExecutor(1) as ahead:
         while block is not None:
             after_next = ahead.submit(next, source, None)  # decoded while this block is parsed and stored
-            block = _after(_joined(rest, block), shape.skipped)
+            block = _after(_joined(rest, _squeezed(block, shape.delimiter)), shape.skipped)
             found, rest = split(block, shape, rejects, final=following is None)
             if len(found.lines):
                 yield _columns(found, shape), found.lines
@@ -332,6 +334,13 @@ def _joined(rest: Block, block: Block) -> Block:
     if not rest.data:
         return block
     return Block(rest.data + block.data, rest.first_line, rest.bad_lines + block.bad_lines)
+
+
+def _squeezed(block: Block, delimiter: str) -> Block:
+    """Leave one blank between columns that are parted by blanks, and none at the edges."""
+    if delimiter != BLANKS:
+        return block
+    return block._replace(data=re.sub(rb" *\n *", b"\n", re.sub(rb" +", b" ", b"\n" + block.data))[1:])
 
 
 def _after(block: Block, skipped: int) -> Block:

@@ -150,7 +150,7 @@ def _utf8_lines(path: Path) -> tuple[list[bytes], list[bytes], bytes]:
                 good += _beyond_ascii(data)
         except UnicodeDecodeError as problem:
             near = data.rfind(b"\n", 0, problem.start) + 1  # the evidence must hold the line that fails
-            lines = _beyond_ascii(data) + _beyond_ascii(data[near:])
+            lines = _beyond_ascii(data) + (_beyond_ascii(data[near:]) if near >= SAMPLE else [])
             bad = [line for line in lines if not _is_utf8(line)]
             return good + [line for line in lines if _is_utf8(line)], bad, b"\n".join(bad)
     return good, [], b""

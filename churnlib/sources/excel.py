@@ -22,7 +22,11 @@ from churnlib.sources.written import trim
 
 _CELL = re.compile(rb'<c r="([A-Z]+)([0-9]+)"([^>]*?)(?:/>|>(.*?)</c>)', re.DOTALL)
 _VALUE = re.compile(rb"<v[^>]*>(.+?)</v>", re.DOTALL)
+_COLUMN_ROW = re.compile(rb'<c r="([A-Z]+)')
+_ROW = re.compile(rb'<row\b[^>]*?\br="([0-9]+)"')
 _CHUNK = 4 << 20
+MOST_CELLS = 50_000_000  # of a sheet's rectangle, unless a tenth of it is written in
+LARGEST, TIGHTEST = 1 << 30, 100  # bytes and rate to which no workbook of a person is packed
 NO_VALUE = "#FORMULA!"  # a formula that no program has computed yet
 
 
@@ -87,16 +91,49 @@ def open_sheet(path: Path, shown: str, declared: str | None = None) -> Sheet:
         If the file is no workbook or locked by a password, or the sheet cannot be told: the message lists the sheets.
     """
     try:
+        if zipfile.is_zipfile(path):
+            _refuse_what_bursts(path, shown)
         workbook = calamine.CalamineWorkbook.from_path(str(path))
         sheet = _chosen(workbook, shown, declared)
         name = sheet.name
         merged = tuple((r0, c0, r1, c1) for (r0, c0), (r1, c1) in sheet.merged_cell_ranges or ())
     except calamine.PasswordError:
         raise text.DataError("reading.password", file=shown) from None
-    except (calamine.CalamineError, OSError, ValueError) as problem:
+    except (calamine.CalamineError, zipfile.BadZipFile, OSError, ValueError) as problem:
         raise text.DataError("reading.no_workbook", file=shown, reason=type(problem).__name__) from None
     defects = _defects(path, shown, name) if zipfile.is_zipfile(path) else {}
     return Sheet(name, merged, sheet, defects)
+
+
+def _refuse_what_bursts(path: Path, shown: str) -> None:
+    """Refuse a workbook that would fill the memory: packed beyond belief, or two cells at the far ends of a sheet."""
+    with zipfile.ZipFile(path) as archive:
+        for part in archive.infolist():
+            if part.file_size > max(LARGEST, TIGHTEST * part.compress_size):
+                raise text.DataError("reading.too_large", file=shown, size=part.file_size >> 20)
+        for part in archive.namelist():
+            if part.startswith("xl/worksheets/") and part.endswith(".xml"):
+                n_cells, columns, last = 0, set(), 0
+                for data in _chunks(archive, part):
+                    n_cells += data.count(b"<c ")
+                    columns |= set(_COLUMN_ROW.findall(data))
+                    last = max([last, *map(int, _ROW.findall(data)[-1:])])
+                width = max(map(_column, columns), default=0) + 1
+                if last * width > max(MOST_CELLS, 10 * n_cells):
+                    numbers = {"rows": last, "columns": width, "n": n_cells}
+                    raise text.DataError("reading.far_cells", file=shown, **numbers)
+
+
+def _chunks(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
+    """The XML of a part in pieces that end with a cell."""
+    with archive.open(part) as stream:
+        rest = b""
+        while chunk := stream.read(_CHUNK):
+            data = rest + chunk
+            end = data.rfind(b"</c>") + 4 if b"</c>" in data else len(data)
+            yield data[:end]
+            rest = data[end:]
+        yield rest
 
 
 def _chosen(workbook: Any, shown: str, declared: str | None) -> Any:
@@ -152,14 +189,9 @@ def _defects(path: Path, shown: str, name: str) -> dict[int, dict[int, str]]:
             part = _part(archive, shown, name)
             if part is None:
                 return {}
-            with archive.open(part) as stream:
-                rest = b""
-                while chunk := stream.read(_CHUNK):
-                    data = rest + chunk
-                    end = data.rfind(b"</c>") + 4 if b"</c>" in data else len(data)
-                    for row, cells in _defects_of(data[:end]).items():
-                        found.setdefault(row, {}).update(cells)
-                    rest = data[end:]
+            for data in _chunks(archive, part):
+                for row, cells in _defects_of(data).items():
+                    found.setdefault(row, {}).update(cells)
     except (zipfile.BadZipFile, KeyError, OSError, RuntimeError):
         return {}  # an xlsb, or a part that only its own program understands: its values are read as they are
     return found

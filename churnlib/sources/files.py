@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,10 @@ _NOT_TABLES = {  # first bytes -> what the file really is
     b"\x89PNG": "PNG",
     b"\xff\xd8\xff": "JPEG",
     b"SQLite format 3": "SQLite",
+}
+_MARKED_UP = {
+    "HTML/XML": re.compile(rb"(?i)<(!doctype|\?xml|/?[a-z][a-z0-9]*[\s/>])"),
+    "JSON": re.compile(rb'(\[\s*)?\{\s*("|\})'),
 }
 
 
@@ -95,8 +100,9 @@ def kind_of(path: Path, shown: str) -> Literal["parquet", "workbook", "text"]:
     for magic, kind in _NOT_TABLES.items():
         if start.startswith(magic):
             raise text.DataError("reading.not_a_table", file=shown, kind=kind)
-    if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html", b"<table", b"<?xml")):
-        raise text.DataError("reading.not_a_table", file=shown, kind="HTML/XML")
+    for kind, form in _MARKED_UP.items():
+        if form.match(start.lstrip(b"\xef\xbb\xbf \t\r\n")):
+            raise text.DataError("reading.not_a_table", file=shown, kind=kind)
     if start.startswith(b"PAR1"):
         return "parquet"
     return "workbook" if start.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")) else "text"

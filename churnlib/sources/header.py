@@ -83,7 +83,7 @@ class Header:
 
 def key(name: str) -> str:
     """Give the form in which two spellings of a header are equal: no blanks, no case, no width, no required mark."""
-    return re.sub(r"[\s*]", "", trim(unicodedata.normalize("NFKC", name))).casefold()
+    return re.sub(rf"[{EDGES}*]", "", unicodedata.normalize("NFKC", name)).casefold()
 
 
 def find_header(
@@ -128,13 +128,14 @@ def find_header(
 
 
 def require(names: Iterable[str], wanted: Iterable[str], shown: str) -> None:
-    """Check that a file has every wanted column; raises DataError that names the first one it lacks."""
-    names = [name for name in names if name]
+    """Check that a file has every wanted column; raises DataError that names the first one it lacks, and the others."""
+    names, lacking = [name for name in names if name], []
     for name in wanted:
         if name not in names:
             close = difflib.get_close_matches(key(name), [key(n) for n in names], n=1, cutoff=0.6)
             hint = [n for n in names if key(n) in close] or names[:12]
-            raise text.DataError("reading.no_column", file=shown, column=name, columns=hint)
+            lacking.append(text.DataError("reading.no_column", file=shown, column=name, columns=hint))
+    text.raise_all(lacking)
 
 
 def set_footers_aside(
@@ -220,7 +221,8 @@ def _joined(part: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _clean(cell: str) -> str:
-    """A header without the line breaks inside it: none between Chinese characters, a blank between words."""
+    """A header without invisible signs and line breaks: none between Chinese characters, a blank between words."""
+    cell = re.sub(r"[\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]", "", cell)
     cell = re.sub(r"(?<=[^\x00-\x7f])\s*\n\s*|\s*\n\s*(?=[^\x00-\x7f])", "", trim(cell))
     return re.sub(r"\s*\n\s*", " ", cell)
 

@@ -187,7 +187,10 @@ def _open_text(path: Path, shown: str, source: Any, wanted: tuple[str, ...]) -> 
 
 def _refuse_undecodable_header(block: Block, rows: list[Row], wanted: tuple[str, ...], shown: str, name: str) -> None:
     """Tell a wrong encoding by its own name, before the headers that it spoiled are missed."""
-    if block.bad_lines and not any(score([row.cells], wanted) for row in rows):
+    is_found = (
+        any(score([row.cells], wanted) for row in rows) if wanted else block.bad_lines[:1] != [rows[0].first_line]
+    )
+    if block.bad_lines and not is_found:
         raise text.DataError("reading.header_undecodable", file=shown, encoding=name, line=block.bad_lines[0])
 
 
