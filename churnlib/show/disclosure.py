@@ -36,7 +36,8 @@ def protect(
     hides : tuple of str
         Columns from which the count could be told (the count, its rate, the interval).
     within : tuple of str
-        Columns within which the cells add up to a published total; empty when no total is published.
+        Columns within which the cells add up to a published total; empty when no total is published, "all" (or any
+        name that is no column) for one total of all cells.
     across : tuple of str
         Of a two-way table, the columns of the other margin's totals.
 
@@ -49,7 +50,7 @@ def protect(
     out = table.copy()
     n, d = out[base].to_numpy(float), out[count].to_numpy(float)
     risky = is_risky(n, d, about.privacy_k) | _withheld(out, about)
-    margins = [[out[c] for c in names] for names in (within, across) if names]
+    margins = [[out[c] if c in out else out[base] * 0 for c in names] for names in (within, across) if names]
     hidden = with_partners(risky, n, d, margins)
     flag = np.where(hidden, HIDDEN, np.where(n < about.min_denominator, SMALL, SHOWN))
     out["flag"] = flag

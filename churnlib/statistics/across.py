@@ -15,7 +15,7 @@ from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
 from churnlib.statistics.followup import NOWHERE, place_label
 from churnlib.statistics.reasons import reason_label
-from churnlib.statistics.reasonshares import within
+from churnlib.statistics.reasonshares import window_of, within
 from churnlib.text import Label
 
 WIDEST = 12  # columns that a heat map has room for
@@ -177,8 +177,7 @@ def lost_to_across(places, over: str = "level", *, window: int = 12) -> SharesAc
 
 
 def _across(about, rows: pd.DataFrame, base: pd.DataFrame, what, over, level, window: int) -> SharesAcross:
-    last = about.period
-    first = last.shift(1 - window)
+    first, last = window_of(about, window)
     base = base[within(base, first, last)].groupby(over)["n_base"].sum()
     base = base[base > 0]
     order = [c for c in about.segment.levels if c in base.index] if over == "level" and about.segment.name else []

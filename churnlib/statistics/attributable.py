@@ -265,26 +265,20 @@ def _states(panel: Panel, fit: Fit, inside: np.ndarray, parts: np.ndarray) -> li
 def _named(table: pd.DataFrame, drivers, groups: list[str], n_churned: int, about) -> pd.DataFrame:
     """Name the rows, turn the last one (all drivers) into the unexplained rest, and judge what is beyond chance."""
     k, total, own = len(drivers), table.index[-1], dict(about.reason_groups)
-    table["reason_group"] = [f.group for f in drivers] + groups + [UNEXPLAINED]
-    table["driver"] = [f.name for f in drivers] + [None] * (len(groups) + 1)
-    table["label"] = (
-        [f.label for f in drivers]
-        + [reason_label(g, about, "own" if g in own else "group") for g in groups]
-        + [text.label("attributable.rest")]
-    )
-    table["modifiable"] = (
-        [f.modifiable for f in drivers] + [any(f.modifiable for f in drivers if f.group == g) for g in groups] + [False]
-    )
-    unknown = table["state"] != "estimated"
-    numbers = ["attributable", "ci_lower", "ci_upper", "p_value", "alone"]
-    table.loc[unknown, numbers] = np.nan
+    rows = [(f.group, f.name, f.label, f.modifiable) for f in drivers]
+    for group in groups:
+        label = reason_label(group, about, "own" if group in own else "group")
+        rows.append((group, None, label, any(f.modifiable for f in drivers if f.group == group)))
+    rows.append((UNEXPLAINED, None, text.label("attributable.rest"), False))
+    table = table.join(pd.DataFrame(rows, columns=["reason_group", "driver", "label", "modifiable"]))
+    table.loc[table["state"] != "estimated", ["attributable", "ci_lower", "ci_upper", "p_value", "alone"]] = np.nan
     low, value, high = (np.nan_to_num(table.loc[total, c]) for c in ("ci_lower", "attributable", "ci_upper"))
     table.loc[total, ["attributable", "ci_lower", "ci_upper"]] = n_churned - value, n_churned - high, n_churned - low
     table.loc[total, ["n_churned", "p_value", "crude", "state"]] = n_churned, np.nan, np.nan, "estimated"
-    for name, source in (("share", "attributable"), ("share_ci_lower", "ci_lower"), ("share_ci_upper", "ci_upper")):
-        table[name] = table[source] / n_churned if n_churned else np.nan
-        risk = name.replace("share_ci", "risk").replace("share", "risk")
-        table[risk] = (table[source] / table["n_exposed"].where(table.index != total)).where(table["n_exposed"] > 0)
+    exposed = table["n_exposed"].where((table["n_exposed"] > 0) & (table.index != total))
+    for end, source in (("", "attributable"), ("_lower", "ci_lower"), ("_upper", "ci_upper")):
+        table[f"share_ci{end}" if end else "share"] = table[source] / n_churned if n_churned else np.nan
+        table[f"risk{end}"] = table[source] / exposed
     level = 1 - about.conf_level
     found = np.zeros(len(table), bool)
     found[k : k + len(groups)] = discoveries(table["p_value"].iloc[k : k + len(groups)], level)
@@ -296,18 +290,13 @@ def _named(table: pd.DataFrame, drivers, groups: list[str], n_churned: int, abou
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     """Groups by their attributable number, each with its drivers beneath it, the rest last."""
-    own = table["driver"].isna()
-    size = table[own].set_index("reason_group")["attributable"].fillna(-np.inf)
-    rank = table["reason_group"].map(size).where(table["reason_group"] != UNEXPLAINED, -np.inf)
-    last = table["reason_group"] == UNEXPLAINED
-    keys = pd.DataFrame(
-        {"last": last, "rank": -rank, "group": table["reason_group"], "driver": table["driver"].notna()}
-    )
-    keys["size"] = -table["attributable"].fillna(-np.inf)
+    rows = table.assign(size=table["attributable"].fillna(-np.inf), rest=table["reason_group"] == UNEXPLAINED)
+    rows["rank"] = rows["reason_group"].map(rows[rows["driver"].isna()].set_index("reason_group")["size"])
+    rows["own"] = rows["driver"].isna()
+    keys = {"rest": True, "rank": False, "reason_group": True, "own": False, "size": False}
     columns = [
         *("reason_group", "driver", "label", "n_exposed", "n_churned", "attributable", "ci_lower", "ci_upper"),
         *("share", "share_ci_lower", "share_ci_upper", "risk", "risk_lower", "risk_upper", "p_value", "reported"),
         *("alone", "crude", "modifiable", "state"),
     ]
-    order = keys.sort_values(list(keys), kind="stable").index
-    return table.loc[order, columns].reset_index(drop=True)
+    return rows.sort_values(list(keys), ascending=list(keys.values()), kind="stable")[columns].reset_index(drop=True)

@@ -166,14 +166,6 @@ def _information(cols: list[np.ndarray], weight, slope, size: int, n_controls: i
     return out[:size, :size]
 
 
-def _hazard(fit: Fit, codes: list[np.ndarray], n_controls: int, theta: np.ndarray):
-    """Give the hazard with every driver at its reference, and each driver's effect: a row a driver."""
-    with_none = np.append(theta, 0.0)
-    effects = [with_none[c][k] for c, k in zip(fit.columns, codes, strict=True)]
-    base = np.exp(np.clip(np.sum(effects[:n_controls], axis=0), -50, 5))
-    return base, np.array(effects[n_controls:]).reshape(len(effects) - n_controls, len(base))
-
-
 def hazards(fit: Fit, codes: list[np.ndarray], n_controls: int, theta: np.ndarray | None = None):
     """Give each pattern's hazard without any driver, its hazard, and the effects of its drivers.
 
@@ -182,7 +174,10 @@ def hazards(fit: Fit, codes: list[np.ndarray], n_controls: int, theta: np.ndarra
     base, hazard : numpy.ndarray, shape (N,)
     effects : numpy.ndarray, shape (drivers, N)
     """
-    base, effects = _hazard(fit, codes, n_controls, fit.theta if theta is None else theta)
+    with_none = np.append(fit.theta if theta is None else theta, 0.0)
+    every = [with_none[c][k] for c, k in zip(fit.columns, codes, strict=True)]
+    base = np.exp(np.clip(np.sum(every[:n_controls], axis=0), -50, 5))
+    effects = np.array(every[n_controls:]).reshape(len(every) - n_controls, len(base))
     total = effects.sum(axis=0)
     return base, base * (np.maximum(1 + total, FLOOR) if fit.adds else np.exp(np.clip(total, -50, 10))), effects
 

@@ -13,8 +13,8 @@ from churnlib.about import Period
 from churnlib.intervals import wilson
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
-from churnlib.statistics.reasons import ANSWERED
-from churnlib.statistics.reasonshares import within
+from churnlib.statistics.reasons import ANSWERED, spans
+from churnlib.statistics.reasonshares import window_of, within
 from churnlib.text import Label
 
 ASKED = (ANSWERED, "declined", "not_asked")  # all other outcomes: not reached
@@ -49,10 +49,8 @@ class FollowUp(Result):
     @property
     def shown(self) -> pd.DataFrame:
         hides = ("n_customers", "share", "ci_lower", "ci_upper", "n_before", "share_before", "change")
-        table = self.table.assign(whole="")
-        return disclosure.protect(
-            table, self.about, count="n_customers", base="n_churned", hides=hides, within=("whole",)
-        ).drop(columns="whole")
+        names = {"count": "n_customers", "base": "n_churned", "hides": hides}
+        return disclosure.protect(self.table, self.about, **names, within=("all",))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -96,7 +94,7 @@ def follow_up(response, *, window: int = 3) -> FollowUp:
         One row per kind of outcome; the kinds add up to the lost customers.
     """
     about = response.about
-    last, first = about.period, about.period.shift(1 - window)
+    first, last = window_of(about, window)
     now = response.frame[within(response.frame, first, last)].groupby("follow_up")["n_customers"].sum()
     past = response.frame[within(response.frame, first.shift(-window), last.shift(-window))]
     before = past.groupby("follow_up")["n_customers"].sum()
@@ -160,12 +158,9 @@ class LostTo(Result):
 
     @property
     def shown(self) -> pd.DataFrame:
-        kept = ("place_label", "place", "n_base", "whole")
-        hides = tuple(column for column in self.table if column not in kept)
-        table = self.table.assign(whole="")
-        return disclosure.protect(
-            table, self.about, count="n_customers", base="n_base", hides=hides, within=("whole",)
-        ).drop(columns="whole")
+        hides = tuple(column for column in self.table if column not in ("place_label", "place", "n_base"))
+        names = {"count": "n_customers", "base": "n_base", "hides": hides}
+        return disclosure.protect(self.table, self.about, **names, within=("all",))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -187,23 +182,15 @@ class LostTo(Result):
         shown = self.shown
         if shown["share"].isna().all():
             return None
-        bounds = [
-            text.MISSING
-            if np.isnan(r.bound_lower)
-            else "–".join(text.show(v, "pct", digits=1) for v in (r.bound_lower, r.bound_upper))
-            for r in shown.itertuples()
-        ]
+        customers = [text.show(n, "number", digits=0) for n in shown["n_customers"]]
         return plots.bars(
             [str(label) for label in shown["place_label"]],
             shown["share"].tolist(),
             lower=shown["ci_lower"].tolist(),
             upper=shown["ci_upper"].tolist(),
             columns=[
-                (
-                    text.say("reasons.column.n_customers"),
-                    [text.show(n, "number", digits=0) for n in shown["n_customers"]],
-                ),
-                (text.say("reasons.column.bounds"), bounds),
+                (text.say("reasons.column.n_customers"), customers),
+                (text.say("reasons.column.bounds"), spans(shown, "bound_lower", "bound_upper", 1)),
             ],
             digits=1,
             ax=ax,
@@ -226,7 +213,7 @@ def lost_to(places, *, window: int = 12) -> LostTo:
         One row per place; the unknown are always one of them.
     """
     about = places.about
-    last, first = about.period, about.period.shift(1 - window)
+    first, last = window_of(about, window)
     rows = places.frame[within(places.frame, first, last)]
     rows = rows.assign(place=rows["lost_to"].where(~rows["lost_to"].isin(NOWHERE), ""))
     sums = rows.groupby("place")[["n_customers", "fee_lost"]].sum(min_count=1)

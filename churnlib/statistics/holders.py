@@ -134,9 +134,8 @@ class HolderUnits(Result):
     @property
     def shown(self) -> pd.DataFrame:
         hides = ("n_churned", "churn_rate", "shrunk", "shrunk_lower", "shrunk_upper")
-        rows = self.table.assign(all="")
-        kept = disclosure.protect(rows, self.about, count="n_churned", base="n_at_risk", hides=hides, within=("all",))
-        return kept.drop(columns="all")
+        names = {"count": "n_churned", "base": "n_at_risk", "hides": hides}
+        return disclosure.protect(self.table, self.about, **names, within=("all",))
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -13,7 +13,7 @@ from churnlib.about import YEAR, About, Period
 from churnlib.intervals import wilson
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Kpi, Result, Statement
-from churnlib.statistics.reasonshares import add_up, changes, shares, within
+from churnlib.statistics.reasonshares import add_up, changes, shares, window_of, within
 from churnlib.statistics.response import propensity, weighted_shares
 from churnlib.text import Label
 
@@ -113,13 +113,8 @@ class StatedReasons(Result):
         if self.n_respondents < self.about.min_denominator or told.empty:
             return (Finding("reasons.too_few", {"n": self.n_respondents, "churned": self.n_churned}),)
         top = told.iloc[0]
-        values = {
-            "reason": top.reason_label,
-            "share": top.share,
-            "lower": top.ci_lower,
-            "upper": top.ci_upper,
-            "n": self.n_respondents,
-        }
+        values = {"reason": top.reason_label, "share": top.share, "lower": top.ci_lower, "upper": top.ci_upper}
+        values["n"] = self.n_respondents
         second = told.iloc[1] if len(told) > 1 else None
         alone = second is None or second.ci_upper < top.ci_lower
         key = "reasons.top" if alone else "reasons.top_together"
@@ -148,12 +143,8 @@ class StatedReasons(Result):
         if costly.reason == top.reason or costly.fee_lower <= top.fee_share:
             return ()
         values = {"reason": costly.reason_label, "share": costly.fee_share, "fee": self.money(costly.fee_lost)}
-        values |= {
-            "lower": costly.fee_lower,
-            "upper": costly.fee_upper,
-            "named": costly.share,
-            "first": top.reason_label,
-        }
+        values |= {"lower": costly.fee_lower, "upper": costly.fee_upper, "named": costly.share}
+        values["first"] = top.reason_label
         return (Finding("reasons.money", values, grade="weak", tone="worse", weight=float(costly.n_named)),)
 
     def _moved(self, told: pd.DataFrame) -> tuple[Finding, ...]:
@@ -201,9 +192,9 @@ class StatedReasons(Result):
     @property
     def kpis(self) -> tuple[Kpi, ...]:
         share = self.n_respondents / self.n_churned if self.n_churned else np.nan
-        lower, upper = wilson(self.n_respondents, self.n_churned)
-        answered = Kpi("response_rate", share, n=self.n_churned, unit="share", rise_is="better")
-        return (Kpi(**{**answered.__dict__, "ci_lower": float(lower), "ci_upper": float(upper)}),)
+        lower, upper = map(float, wilson(self.n_respondents, self.n_churned))
+        ends = {"ci_lower": lower, "ci_upper": upper}
+        return (Kpi("response_rate", share, n=self.n_churned, unit="share", rise_is="better", **ends),)
 
     def plot(self, ax=None):
         told = self.shown[self.shown["share"].notna()]
@@ -212,11 +203,7 @@ class StatedReasons(Result):
         rest = told.iloc[PLOTTED:]
         told = pd.concat([told.head(PLOTTED), rest[rest["reason"].isin(UNKNOWN)]])  # never hidden
 
-        def texts(name: str) -> list[str]:
-            return [text.show(value, "pct", digits=1) for value in told[name]]
-
-        bounds = [f"{low}–{high}" for low, high in zip(texts("bound_lower"), texts("bound_upper"), strict=True)]
-        weighted = [(text.say("reasons.column.weighted"), texts("weighted"))] if self.by else []
+        weighted = [text.show(value, "pct", digits=1) for value in told.get("weighted", ())]
         return plots.bars(
             [str(label) for label in told["reason_label"]],
             told["share"].tolist(),
@@ -224,8 +211,8 @@ class StatedReasons(Result):
             upper=told["ci_upper"].tolist(),
             columns=[
                 (text.say("reasons.column.n_named"), [text.show(n, "number", digits=0) for n in told["n_named"]]),
-                *weighted,
-                (text.say("reasons.column.bounds"), bounds),
+                *([(text.say("reasons.column.weighted"), weighted)] if weighted else []),
+                (text.say("reasons.column.bounds"), spans(told, "bound_lower", "bound_upper", 1)),
             ],
             digits=1,
             ax=ax,
@@ -255,8 +242,7 @@ def stated_reasons(mentions, response, answers=None, *, level: str = "group", wi
         One row per reason, the most named first.
     """
     about = mentions.about
-    last = about.period
-    first = last.shift(1 - window)
+    first, last = window_of(about, window)
     now = add_up(mentions, response, level, first, last)
     before = add_up(mentions, response, level, first.shift(-window), last.shift(-window))
     alike = replace(before, n_respondents=0) if set(before.versions) != set(now.versions) else before
@@ -284,12 +270,27 @@ def stated_reasons(mentions, response, answers=None, *, level: str = "group", wi
     )
 
 
+def spans(rows: pd.DataFrame, lower: str, upper: str, digits: int = 0) -> list[str]:
+    """Write intervals of shares: 12%–15%, or −3% to 1%."""
+    told = [
+        (low, [text.show(v, "pct", digits=digits) for v in (low, high)])
+        for low, high in rows[[lower, upper]].to_numpy(float)
+    ]
+    return [
+        text.MISSING
+        if np.isnan(low)
+        else text.say("reasons.span", low=ends[0], high=ends[1])
+        if low < 0
+        else "–".join(ends)
+        for low, ends in told
+    ]
+
+
 def enough_periods(response, window: int = 3) -> int:
     """Give the number of periods to take together: as asked, or a year of them where too few answered for shares."""
-    last = response.about.period
-    rows = response.frame[within(response.frame, last.shift(1 - window), last)]
-    year = YEAR[last.unit]
-    return window if rows["n_respondents"].sum() >= response.about.min_denominator else max(window, year)
+    first, last = window_of(response.about, window)
+    n = response.frame.loc[within(response.frame, first, last), "n_respondents"].sum()
+    return window if n >= response.about.min_denominator else max(window, YEAR[last.unit])
 
 
 def _members(label: Label, codes: tuple[str, ...]) -> Label:

@@ -55,6 +55,11 @@ def add_up(mentions, response, level: str, first: Period, last: Period) -> Windo
     )
 
 
+def window_of(about, window: int) -> tuple[Period, Period]:
+    """Give the first and the last of so many periods, ending with the report's."""
+    return about.period.shift(1 - window), about.period
+
+
 def within(frame: pd.DataFrame, first: Period, last: Period) -> pd.Series:
     """Tell which rows lie in a window of periods."""
     return frame["period"].between(str(first), str(last))

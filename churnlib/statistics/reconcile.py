@@ -18,7 +18,7 @@ from churnlib.about import Period
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement
 from churnlib.statistics.attributable import drivers_of
-from churnlib.statistics.reasons import reason_label
+from churnlib.statistics.reasons import reason_label, spans
 from churnlib.text import Label
 
 REST = ("unexplained", "unknown")  # groups without anything that could be done, told last
@@ -129,24 +129,11 @@ class ReasonLevels(Result):
             rows["part"].tolist(),
             (text.say("reconcile.said"), text.say("reconcile.shown")),
             columns=[
-                (text.say("reconcile.column.share"), _intervals(rows, "ci_lower", "ci_upper")),
-                (text.say("reconcile.column.part"), _intervals(rows, "part_lower", "part_upper")),
+                (text.say("reconcile.column.share"), spans(rows, "ci_lower", "ci_upper")),
+                (text.say("reconcile.column.part"), spans(rows, "part_lower", "part_upper")),
             ],
             ax=ax,
         )
-
-
-def _intervals(rows: pd.DataFrame, lower: str, upper: str) -> list[str]:
-    pairs = rows[[lower, upper]].itertuples(index=False, name=None)
-    told = [(low, [text.show(v, "pct", digits=0) for v in (low, high)]) for low, high in pairs]
-    return [
-        text.MISSING
-        if ends[0] == text.MISSING
-        else text.say("reconcile.interval", low=ends[0], high=ends[1])
-        if low < 0
-        else "–".join(ends)
-        for low, ends in told
-    ]
 
 
 def reconcile_levels(stated=None, revealed=None) -> ReasonLevels:

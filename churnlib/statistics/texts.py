@@ -15,7 +15,7 @@ from churnlib.show import disclosure
 from churnlib.show.results import Column, Finding, Result, Statement
 from churnlib.statistics.agreement import cohens_kappa
 from churnlib.statistics.reasons import reason_label
-from churnlib.statistics.reasonshares import within
+from churnlib.statistics.reasonshares import window_of, within
 from churnlib.text import Label
 
 UNCODED = "uncoded"
@@ -103,8 +103,7 @@ def coded_texts(texts, source: str = "complaint", *, level: str = "group", windo
         One row per reason, and the uncoded; empty without texts.
     """
     about = texts.about
-    last = about.period
-    first = last.shift(1 - window)
+    first, last = window_of(about, window)
     rows = texts.frame[(texts.frame["source"] == source) & within(texts.frame, first, last)]
     n = int(rows.loc[rows["reason"] == "", "n_texts"].sum())
     sums = rows[rows["level_of_list"] == level].groupby("reason")["n_texts"].sum()

@@ -14,7 +14,7 @@ from churnlib.intervals import wilson
 from churnlib.show import disclosure
 from churnlib.show.results import Column, Finding, Result, Statement
 from churnlib.statistics.reasons import reason_label
-from churnlib.statistics.reasonshares import within
+from churnlib.statistics.reasonshares import window_of, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +61,8 @@ class ReasonsTogether(Result):
             return (Finding("together.none", {"n": self.n_respondents}),)
         beyond = told[told["differs"].astype(bool) & (told["ratio"] > 1)]
         row = beyond.iloc[0] if len(beyond) else told.iloc[0]
-        values = {
-            "a": row.label_a,
-            "b": row.label_b,
-            "n": int(row.n_both),
-            "share": row.share,
-            "all": row.n_respondents,
-        }
-        values |= {"lower": row.ci_lower, "upper": row.ci_upper, "expected": row.expected}
+        values = {"a": row.label_a, "b": row.label_b, "n": int(row.n_both), "all": row.n_respondents}
+        values |= {"share": row.share, "lower": row.ci_lower, "upper": row.ci_upper, "expected": row.expected}
         return (Finding("together.more" if len(beyond) else "together.chance", values, grade="weak"),)
 
     @property
@@ -101,8 +95,7 @@ def reasons_together(pairs, mentions, response, *, level: str = "group", window:
     Woolf, B. (1955). On estimating the relation between blood group and disease. Annals of Human Genetics 19, 251-253.
     """
     about = pairs.about
-    last = about.period
-    first = last.shift(1 - window)
+    first, last = window_of(about, window)
     rows = pairs.frame[(pairs.frame["level_of_list"] == level) & within(pairs.frame, first, last)]
     both = rows.groupby(["reason_a", "reason_b"], as_index=False)["n_both"].sum()
     named = mentions.frame[(mentions.frame["level_of_list"] == level) & within(mentions.frame, first, last)]
@@ -131,10 +124,5 @@ def reasons_together(pairs, mentions, response, *, level: str = "group", window:
     for side in "ba":
         table.insert(0, f"label_{side}", [reason_label(code, about, level) for code in table[f"reason_{side}"]])
     table = table.sort_values(["n_both", "reason_a", "reason_b"], ascending=[False, True, True], kind="stable")
-    return ReasonsTogether(
-        about=about,
-        table=table.reset_index(drop=True),
-        name=f"{level}s_together",
-        n_respondents=n,
-        window=(first, last),
-    )
+    table, name = table.reset_index(drop=True), f"{level}s_together"
+    return ReasonsTogether(about=about, table=table, name=name, n_respondents=n, window=(first, last))
