@@ -61,3 +61,24 @@ def test_training_drawn_by_lot_kept_the_customers_that_it_kept():
     found, truth = effects("bank")
     row = found["service training in six branches"]
     assert row.state == "consistent" and row.ci_lower <= -truth["avoided"]["training"] <= row.ci_upper
+
+
+@pytest.mark.slow
+def test_case_1_is_dated_as_it_happened():
+    # steady in January to March, rising from April, at its peak in July, back in the last two months of the year
+    data = churn.open_dataset("telecom")
+    chart = churn.control_chart(churn.period_counts(data), churn.divided_counts(data))
+    fall, rise = chart.changes.table.iloc[0], chart.changes.table.iloc[1]
+    assert rise["kind"] == "slope" and rise["lower"] <= "2025-04" <= rise["upper"] < "2025-07"  # a ramp, no step
+    assert fall["shape"] == "slope.peak" and fall["lower"] <= "2025-08" <= fall["upper"]
+    assert str(chart.changes.findings[0].values["peak"]) == "2025-07"
+    beyond = chart.table.set_index("period")["beyond"]["2025-01":]
+    assert (beyond[:"2025-03"] == 0).all() and (beyond["2025-05":"2025-09"] == 1).all()
+    assert (beyond["2025-11":] == 0).all() and "October 2025" in chart.findings[1].say("en")
+    assert chart.verdict == "control.even"  # nothing to explain any more
+
+
+@pytest.mark.slow
+def test_causes_too_close_on_the_same_customers_are_one_effect():
+    found, _ = effects("dairy")  # the crisis, and two months later the measures against it
+    assert [name.count(" + ") for name in found] == [1]

@@ -65,15 +65,15 @@ def test_usual_rates_of_small_groups_are_drawn_towards_the_others_and_known_bett
 def named(n_segments, sizes, replicates, seed=3, change=0.0):
     """How often groups without a cause are named, and how often the one that has one is."""
     rng, n_false, n_found = np.random.default_rng(seed), 0, 0
-    periods = months(60)
+    periods = months(48)
     for _ in range(replicates):
-        common = noise(rng, 60, 0.5, 0.05)
+        common = noise(rng, 48, 0.5, 0.05)
         levels = {}
         for i in range(n_segments):
-            logit = np.log(0.02 / 0.98) + common + noise(rng, 60, 0.0, 0.1)
+            logit = np.log(0.02 / 0.98) + common + noise(rng, 48, 0.0, 0.1)
             logit[-1] += change * (i == 0)
             levels[f"s{i}"] = (list(rng.binomial(sizes[i], 1 / (1 + np.exp(-logit)))), sizes[i])
-        charts = group_charts([by_level(levels)], periods[:48], ABOUT)
+        charts = group_charts([by_level(levels)], periods[:36], ABOUT)
         n_false += (charts.signals["level"] != "s0").any()
         n_found += (charts.signals["level"] == "s0").any()
     return n_false / replicates, n_found / replicates
