@@ -143,11 +143,11 @@ def test_a_long_chapter_begins_with_its_answer():
         block("a", [of("trend.rate.rise", weight=999)]),
         block("b", [of("control.even", "descriptive", 0.0, "steady"), of("control.back", "descriptive", 0.0)]),
         block("c", [of("impact.consistent.more", weight=30), of("impact.consistent.less", weight=20, tone="better")]),
-        block("d", [of("changepoint.step.rise", weight=40)]),
+        block("d", [of("changepoint.slope.peak", weight=39, tone="better"), of("changepoint.slope.rise", weight=40)]),
         block("e", [of("forecast.flat", "weak", 50)]),
     ]
     told = summary.answer(chapter("trend", *blocks))  # its judgement first, then one finding a figure, the best proven
-    assert [f.key for f in told] == ["control.even", "changepoint.step.rise", "impact.consistent.more"]
+    assert [f.key for f in told] == ["control.even", "changepoint.slope.peak", "impact.consistent.more"]
     assert summary.answer(chapter("trend", *blocks[:3])) == []
 
 

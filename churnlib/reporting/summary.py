@@ -143,7 +143,8 @@ def answer(chapter: Chapter) -> list[Told]:
     told = all_findings([chapter]) if len(chapter.blocks) >= FEWEST_BLOCKS else []
     judged = _judgement(told)[:1]
     ranked = ranking([f for f in told if not _below(f.key, (*TOLD, *TESTS))])
-    return one_of_each("block", [*judged, *ranked])[:N_ANSWERS]
+    heads = {f.block: f for f in reversed(told) if f in ranked}  # a figure's own order: what was last comes first
+    return one_of_each("block", [*judged, *(heads[f.block] for f in ranked)])[:N_ANSWERS]
 
 
 def tiles(kpis: list[dict[str, Any]]) -> list[dict[str, Any]]:
