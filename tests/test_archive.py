@@ -8,7 +8,8 @@ import report_home
 from report_home import command, report
 
 from churnlib import text
-from churnlib.reporting import archive, publish
+from churnlib.reporting import archive, fingerprint, publish
+from churnlib.reporting.request import read_request
 from churnlib.reporting.verify import Page
 
 
@@ -51,6 +52,17 @@ def test_the_index_lists_every_report_with_status_figures_revision_and_reason(re
         assert (reports / unquote(href)).is_file()
 
 
+def test_the_index_says_in_both_languages_what_a_revision_is_made_for(reports):
+    put(reports, "a", "2025-12", 3, reason=["tables", "previous", "something of old"])
+    html = archive.write_index(reports).read_text("utf-8")
+    assert '数据有更新、上期报告有更新 · <span lang="en">new data, the report before it changed</span>' in html
+
+
+def test_every_ingredient_of_a_report_is_a_reason_in_words(home):
+    names = fingerprint.ingredients(read_request("shop"))
+    assert all(text.known(f"archive.reason.{name}") for name in (*names, "first", "forced"))
+
+
 def test_a_manifest_that_says_too_little_spoils_nothing(reports):
     (reports / "a/2025-12/r2/manifest.json").write_text("{}", "utf-8")
     html = archive.write_index(reports).read_text("utf-8")
@@ -60,6 +72,11 @@ def test_a_manifest_that_says_too_little_spoils_nothing(reports):
 def test_a_report_with_a_broken_manifest_spoils_nothing(reports):
     (reports / "a/2025-12/r2/manifest.json").write_text("{", "utf-8")
     assert "a/2025-12/r1/" in archive.write_index(reports).read_text("utf-8")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHURN_HOME", str(report_home.home(tmp_path / "home")))
 
 
 NAMED = {"a/2025-12": "a/2025-12/r2", "a/2025-12/r1": "a/2025-12/r1", "b/南 部/2025": "b/南 部/2025/r1"}

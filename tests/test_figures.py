@@ -63,6 +63,15 @@ def test_a_number_that_nothing_vouches_for_is_found(case):
     assert "trend/b" in [where for where, _ in told(said(words, *numbers))]
 
 
+def test_subtitles_and_notes_are_read_as_well():
+    whole = display._source(Finding("x", {"n": 1200, "conf": 0.95, "level": Label("25–34 岁", "25–34")}))
+    right, wrong = both("1,200 位，25–34 岁，95%", "1,200, 25–34, 95%"), both("1,300 位", "1,300")
+    for words, expected in ((right, []), (wrong, [("trend/b", "1,300")])):
+        for said in ({"subtitle": words | whole}, {"notes": [words | whole]}):
+            chapter = Chapter("trend", Label("a", "a"), "n", [{"block": block("b", []) | said}])
+            assert figures.unfounded([chapter], summary.summarise([chapter], DECEMBER), DECEMBER) == expected
+
+
 def test_the_verdict_says_the_figures_of_the_period():
     figure = kpi(value=0.0231, previous=0.0180)
     assert told(said("", 1.0), [figure]) == []

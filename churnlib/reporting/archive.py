@@ -104,17 +104,24 @@ def _kpis(revision: Path) -> dict[str, Any]:
 
 
 def _row(revision: Path, manifest: dict[str, Any], figures: list, reports: Path) -> dict[str, Any]:
-    is_first = manifest["revision"] == 1
-    reasons = [manifest.get("note")] if manifest.get("note") else [] if is_first else manifest.get("reason", [])
     return {
         "period": manifest["period"],
         "status": manifest.get("status", "final"),
         "figures": [amount(kpi, kpi["value"], "en") if kpi else text.MISSING for kpi in figures],
         "revision": manifest["revision"],
-        "reason": ", ".join(reasons),
+        "reason": _reason(manifest),
         "generated": manifest["generated"][:16].replace("T", " "),
         "links": list(_links(revision, reports)),
     }
+
+
+def _reason(manifest: dict[str, Any]) -> dict[str, str]:
+    """Say why there is a revision: in the words of whoever asked for it, else what has changed."""
+    if manifest.get("note") or manifest["revision"] == 1:
+        return dict.fromkeys(LANGUAGES, manifest.get("note", ""))
+    keys = [f"archive.reason.{name}" for name in manifest.get("reason", ())]
+    known = [text.label(key) for key in keys if text.known(key)]
+    return dict(zip(LANGUAGES, text.Label.joined(known, ", ", zh="、"), strict=True))
 
 
 def _links(revision: Path, reports: Path) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from churnlib import text
 
-HOME = Path(os.environ.get("CHURN_HOME") or Path(__file__).resolve().parents[2])
+ROOT = Path(__file__).resolve().parents[2]
+HOME = Path(os.environ.get("CHURN_HOME") or ROOT)
 OLDEST = (3, 11)
 GIB = 1024**3
 # below the first figure nothing works, below the second large data will not
@@ -99,7 +100,7 @@ def locked(lock: Path) -> dict[str, str]:
 
 def packages() -> Check:
     """Compare what is installed with the lock."""
-    wanted, different = locked(HOME / "requirements.lock"), []
+    wanted, different = locked(ROOT / "requirements.lock"), []
     for name, version in wanted.items():
         try:
             found = metadata.version(name)

@@ -1,7 +1,7 @@
 """A linter over what is said: every number in a sentence is one that was worked out, at the rounding that is shown.
 
-A sentence's own numbers come with its finding; a verdict's from the figures of the period. Digits that stand in the
-catalogue's words ("95%", "12 months") are words.
+The numbers of findings, subtitles and notes come with them; a verdict's from the figures of the period. Digits that
+stand in the catalogue's words ("95%", "12 months") are words.
 """
 
 from __future__ import annotations
@@ -43,15 +43,21 @@ def unfounded(chapters: Iterable[Chapter], summary: Summary, period: Period) -> 
     told, found = [*kpis, *map(float, re.findall(r"\d+", str(period)))], []
     for chapter in chapters:
         for block in chapter.blocks:
-            for finding in (f for f in block["findings"] if "numbers" in f):
-                own = [*finding["numbers"], *kpis]
-                told += finding["numbers"]
-                found += [(f"{chapter.id}/{block['id']}", said) for said in _strangers(finding, own)]
+            for said in _sentences(block):
+                own = [*said["numbers"], *kpis]
+                found += [(f"{chapter.id}/{block['id']}", number) for number in _strangers(said, own)]
+            told += [number for finding in block["findings"] for number in finding.get("numbers", ())]
     keys = [f["key"] for chapter in chapters for block in chapter.blocks for f in block["findings"]]
     verdict = {"text": summary.verdict, "key": "summary.verdict.rise"}
     words = {number for key in keys for language in LANGUAGES for number in constants(key, language)}
     found += [("summary", said) for said in _strangers(verdict, told) if said not in words]
     return list(dict.fromkeys(found))
+
+
+def _sentences(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give what a block says: its findings, what is measured, its notes."""
+    beside = [note | {"text": note} for note in (block["subtitle"], *block["notes"]) if note]
+    return (said for said in (*block["findings"], *beside) if "numbers" in said)
 
 
 def _of_kpis(kpis: Iterable[dict[str, Any]]) -> Iterator[float]:

@@ -25,7 +25,7 @@ from churnlib.reporting.prepare import Prepared, prepare
 from churnlib.reporting.request import Request
 from churnlib.reporting.steps import Steps
 from churnlib.reporting.summary import Summary, all_kpis, summarise
-from churnlib.reporting.verify import names_in, verify
+from churnlib.reporting.verify import marked, names_in, verify
 from churnlib.text import LANGUAGES
 
 if TYPE_CHECKING:
@@ -156,14 +156,9 @@ class Making:
             made = {"html": {language: render.page(content, language) for language in request.languages}}
             if "mail" in request.formats:
                 made["mail"] = {language: self._mail(content, language) for language in request.languages}
-            blocks = [block["data"]["csv"] for chapter in content.chapters for block in chapter.blocks]
-            names = {*names_in(request.spec), *_texts_of(blocks), content.run_id, *map(str, request.unit or ())}
-            names |= {
-                name for chapter in content.chapters for block in chapter.blocks for name in block.get("names", ())
-            }
-            names |= {words for notes in content.notes.values() for words in notes.words()}
             for pages in made.values():
-                verify(pages, names)
+                verify(pages, set(_names(content)))
+                pages |= {"en": marked(pages["en"])} if "en" in pages else {}
         return made
 
     def _mail(self, content: render.Content, language: str) -> str:
@@ -308,13 +303,18 @@ def _unfounded(chapters: list[Chapter], summary: Summary, period: Period) -> lis
     return [{language: text.say("report.warning.unfounded", language, **values) for language in LANGUAGES}]
 
 
-def _texts_of(tables: Iterable[str]) -> Iterable[str]:
-    """Give every cell of CSV texts: what the data call things."""
+def _names(content: render.Content) -> Iterable[str]:
+    """Give what users and their data call things, and what the analyst wrote: may stand on a page in any language."""
     import csv
 
-    for table in tables:
-        for row in csv.reader(table.splitlines()):
+    request = content.request
+    yield from (content.run_id, *map(str, request.unit or ()), *names_in(request.spec))
+    for block in (block for chapter in content.chapters for block in chapter.blocks):
+        yield from block.get("names", ())
+        for row in csv.reader(block["data"]["csv"].splitlines()):
             yield from row
+    for notes in content.notes.values():
+        yield from notes.words()
 
 
 def versions() -> dict[str, str]:

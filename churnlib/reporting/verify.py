@@ -13,6 +13,8 @@ from churnlib import text
 
 MAX_BYTES = 1_500_000
 HAN = re.compile(r"[\u3400-\u9fff\u3000-\u303f\uff00-\uffef]+")
+_HAN_NAME = re.compile(rf"{HAN.pattern}(?:[\w.·-]*{HAN.pattern})*")
+_TAG = re.compile(r"(<[^>]*>)")
 _VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 _BROKEN = re.compile(r"(?<![\w.])(?:nan|NaN|NaT|None(?! [a-z])|inf|-?Infinity|[-−]0(?:\.0+)?%?)(?![\w.])")
 _KEY = re.compile(r"\b[a-z_]+(?:\.[a-z_0-9]+)+\b")
@@ -186,3 +188,25 @@ def names_in(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple | set):
         for inner in value:
             yield from names_in(inner)
+
+
+def marked(html: str) -> str:
+    """Say of every Chinese name on a verified English page in which language it is, for those who hear the page.
+
+    Examples
+    --------
+    >>> marked('<p>in 华东1号店 and <b lang="zh-CN">华南</b></p>')
+    '<p>in <span lang="zh-CN">华东1号店</span> and <b lang="zh-CN">华南</b></p>'
+    """
+    parts, above = _TAG.split(html), []  # for each open tag, whether text in it is to be left alone
+    for i, part in enumerate(parts):
+        tag = re.match(r"</?([\w!-]*)", part)[1] if i % 2 else ""
+        if part.startswith("</"):
+            above.pop()
+        elif tag and tag not in (*_VOID, "!DOCTYPE") and not part.endswith("/>"):
+            is_other = tag in ("style", "script", "title") or (" lang=" in part and tag != "html")
+            above.append((tag, is_other or any(left for _, left in above)))
+        elif not tag and not (above and above[-1][1]):
+            mark = "tspan" if above and above[-1][0] == "text" else "span"
+            parts[i] = _HAN_NAME.sub(rf'<{mark} lang="zh-CN">\g<0></{mark}>', part)
+    return "".join(parts)

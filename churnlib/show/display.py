@@ -48,8 +48,8 @@ def block(result: results.Result) -> dict[str, Any]:
     Returns
     -------
     dict
-        `id`, `module`; `findings` (key, text, grade, tone, weight, and the numbers that the text may hold); `subtitle`,
-        `notes`, `alt`: texts as {zh, en};
+        `id`, `module`; `findings` (key, text, grade, tone, weight, and the numbers that the text may hold); `subtitle`
+        and `notes`: texts as {zh, en}, with their key and numbers; `alt`: {zh, en};
         `svg`, `png`: drawings as {zh, en} or null (a picture only where the drawing would be larger than `svg.LIMIT`);
         `table`: columns (name, label, kind), rows of text by language, `folded`, and `more`, the rows left out;
         `data`: name and text of the CSV, columns (name, label, unit); `sheet`: the same for Excel, see
@@ -62,8 +62,8 @@ def block(result: results.Result) -> dict[str, Any]:
         "module": result.module,
         "tucked": result.tucked,
         "findings": [_finding(finding) for finding in result.findings],
-        "subtitle": _both(result.subtitle) if result.subtitle else None,
-        "notes": [_both(note) for note in result.notes],
+        "subtitle": _both(result.subtitle) | _source(result.subtitle) if result.subtitle else None,
+        "notes": [_both(note) | _source(note) for note in result.notes],
         "alt": alt,
         "svg": {lang: svg_ for lang, (svg_, _) in drawings.items()} if drawings["zh"][0] else None,
         "png": {lang: png for lang, (_, png) in drawings.items()} if drawings["zh"][1] else None,
@@ -90,17 +90,21 @@ def _both(statement: results.Statement) -> Words:
     return {lang: statement.say(lang) for lang in LANGUAGES}
 
 
+def _source(statement: results.Statement) -> dict[str, Any]:
+    """What a sentence was made of: its key and the numbers that it may hold."""
+    return {"key": statement.key, "numbers": _numbers([*statement.values.values()])}
+
+
 def _finding(finding: results.Finding) -> dict[str, Any]:
-    said = {"key": finding.key, "text": _both(finding), "grade": finding.grade, "tone": finding.tone}
-    numbers = [number for value in finding.values.values() for number in _numbers(value)]
-    return said | {"weight": _number(finding.weight), "numbers": numbers}
+    said = {"text": _both(finding), "grade": finding.grade, "tone": finding.tone, "weight": _number(finding.weight)}
+    return said | _source(finding)
 
 
 _UNITS = {"%": 0.01, "万": 1e4, "亿": 1e8, "K": 1e3, "M": 1e6, "B": 1e9}
 
 
 def _numbers(value: Any) -> list[float]:
-    """The numbers of a finding's value: its own, or those that stand in the name of something."""
+    """The numbers of a sentence's value: its own, or those that stand in the name of something."""
     if isinstance(value, text.Money):
         return _numbers(value.minor)
     if isinstance(value, Label) or hasattr(value, "say"):
