@@ -139,8 +139,11 @@ def one_of_each(place: str, findings: Iterable[Told]) -> list[Told]:
 
 
 def answer(chapter: Chapter) -> list[Told]:
-    """Give what a long chapter begins with: its judgement, then its best proven findings, one a figure or table."""
-    told = all_findings([chapter]) if len(chapter.blocks) >= FEWEST_BLOCKS else []
+    """Give what a long chapter begins with: its judgement, then what is best proven, one sentence an open figure."""
+    if len(chapter.blocks) < FEWEST_BLOCKS:
+        return []
+    tucked = {block["id"] for block in chapter.blocks if block.get("tucked")}
+    told = [finding for finding in all_findings([chapter]) if finding.block not in tucked]
     judged = _judgement(told)[:1]
     ranked = ranking([f for f in told if not _below(f.key, (*TOLD, *TESTS))])
     heads = {f.block: f for f in reversed(told) if f in ranked}  # a figure's own order: what was last comes first

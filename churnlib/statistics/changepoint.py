@@ -63,7 +63,7 @@ class ChangePoints(Result):
 
     @property
     def tucked(self) -> bool:
-        return not self.drawn
+        return not self.drawn and not len(self.table)
 
     @property
     def shown_series(self) -> pd.DataFrame:

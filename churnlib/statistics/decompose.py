@@ -148,7 +148,8 @@ class ChangeExplained(Result):
         way = "up" if top.contribution > 0 else "down"
         rates = {"now": top.churn_rate, "then": top.rate_before, "share": top.share}
         tone = "worse" if way == "up" else "better"
-        return Finding(f"decompose.level.{way}", values | rates, grade="moderate", tone=tone)
+        grade = "descriptive" if self.against == "peak" else "moderate"
+        return Finding(f"decompose.level.{way}", values | rates, grade=grade, tone=tone)
 
     def _is_clear(self, rows: pd.DataFrame) -> pd.Series:
         """Which parts are beyond chance: levels among all levels (Bonferroni); longer months are nobody's doing."""

@@ -200,7 +200,7 @@ class CustomerValue(Result):
         if not self.acquisition or self.n_lost < self.about.privacy_k:
             return ()
         values = {"n": self.n_lost, "multiple": self.acquisition, "kept": round(self.acquisition * self.n_lost)}
-        return (Finding("value.replacing", values, grade="weak"),)
+        return (Finding("value.replacing", values),)
 
     @property
     def notes(self) -> tuple[Statement, ...]:
