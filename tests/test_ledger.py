@@ -5,6 +5,7 @@ import pytest
 from counted import period_counts
 
 from churnlib import text
+from churnlib.about import Period
 from churnlib.statistics.ledger import customer_ledger, tracking_table
 
 
@@ -43,6 +44,31 @@ def test_the_tracking_table_gives_the_texts_figures():
     table = tracking_table(booked([200] * 14)).table.set_index("figure")
     assert table.loc["retention_rate", "value"] == pytest.approx(1 - table.loc["net_rate", "value"])
     assert table.loc["n_churned", "change"] == 0 and table.loc["churn_rate", "year_change"] < 0
+
+
+def test_losses_per_customer_day_are_flat_under_a_constant_risk_whatever_grows():
+    # 0.0006 a day; months of 28 to 31 days, a base that doubles
+    counts = period_counts([0] * 14, opening=[10_000 + 700 * i for i in range(14)])
+    days = [Period.parse(period).days for period in counts.frame["period"]]
+    counts.frame["exposure_days"] = counts.frame["n_opening"] * days
+    counts.frame["n_churned"] = 0.0006 * counts.frame["exposure_days"]
+    row = tracking_table(counts).table.set_index("figure").loc["hazard"]
+    assert (row["value"], row["previous"], row["year_ago"]) == pytest.approx((18.0, 18.0, 18.0))
+
+
+def test_money_is_lost_gross_and_net():
+    counts = booked([200] * 3)
+    fees = {"fee_opening": 500_000, "fee_churned_opening": 9_000, "fee_churned": 9_500, "fee_reactivated": 500}
+    table = tracking_table(type(counts)(frame=counts.frame.assign(**fees), about=counts.about)).table
+    rate = table.set_index("figure")["value"]
+    assert (rate["money_rate"], rate["net_money_rate"]) == pytest.approx((0.018, 0.018))
+    assert rate["n_churned_new"] == 5
+
+
+def test_few_losses_among_new_customers_are_not_told():
+    counts = booked([200] * 3)
+    counts.frame["n_churned_new"] = 3
+    assert "n_churned_new" not in set(tracking_table(counts).table["figure"])
 
 
 def test_figures_that_the_data_cannot_give_are_left_out():

@@ -19,10 +19,14 @@ _TRACKED = {  # figure -> kind of its value; shares change in points, everything
     "n_new": "whole",
     "n_reactivated": "whole",
     "n_churned": "whole",
+    "n_churned_new": "whole",
     "n_closing": "whole",
     "retention_rate": "pct",
     "churn_rate": "pct",
     "net_rate": "pct",
+    "hazard": "ratio",
+    "money_rate": "pct",
+    "net_money_rate": "pct",
     "revenue": "money",
     "arpu": "money",
     "clv_simple": "money",
@@ -172,6 +176,8 @@ def tracking_table(counts, tracked=None) -> TrackingTable:
     if tracked is not None:
         frame = frame.merge(tracked.frame, on="period", how="left", validate="one_to_one")
     figures = _figures(frame).set_index("period")
+    few = figures["n_churned_new"].between(1, about.privacy_k - 1)
+    figures["n_churned_new"] = figures["n_churned_new"].mask(few)
     now, before = str(about.period), str(about.period.shift(-1))
     year = str(about.period.year_before())
     rows = []
@@ -191,10 +197,16 @@ def _figures(frame: pd.DataFrame) -> pd.DataFrame:
     out = frame[["period"]].copy()
     opening = frame["n_opening"].where(frame["n_opening"] > 0)
     mean_base = (frame["n_opening"] + frame["n_closing"]) / 2
-    for column in ("n_opening", "n_new", "n_reactivated", "n_churned", "n_closing"):
+    for column in ("n_opening", "n_new", "n_reactivated", "n_churned", "n_churned_new", "n_closing"):
         out[column] = frame[column].astype(float)
     out["retention_rate"] = (frame["n_closing"] - frame["n_new"]) / opening
     out["churn_rate"], out["net_rate"] = frame["churn_rate"], frame["net_rate"]
+    if "exposure_days" in frame:  # flat under a constant risk, whatever the growth and the month's length
+        out["hazard"] = 30_000 * frame["n_churned"] / frame["exposure_days"].where(frame["exposure_days"] > 0)
+    if "fee_opening" in frame:
+        fee = frame["fee_opening"].where(frame["fee_opening"] > 0)
+        out["money_rate"] = frame["fee_churned_opening"] / fee
+        out["net_money_rate"] = (frame["fee_churned"] - frame["fee_reactivated"]) / fee
     if "revenue" in frame and frame["revenue"].notna().any():
         out["revenue"] = frame["revenue"].astype(float)
         out["arpu"] = frame["revenue"] / mean_base.where(mean_base > 0)
