@@ -70,3 +70,9 @@ def test_whole_months_are_trials_too():
     trials, events = trials_by_month(life_table(case("months", unit="month")))
     assert trials.shape[1] == life_table(case("months", unit="month")).tenure.max()
     assert (events <= trials).all()
+
+
+def test_a_million_customers_converge_too(groups):
+    few, many = discrete_hazard(counts(groups)), discrete_hazard(counts(groups.assign(n=2_000)))
+    assert many.fit.converged
+    np.testing.assert_allclose(many.table["log_ratio"], few.table["log_ratio"], atol=1e-7)

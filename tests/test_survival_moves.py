@@ -1,5 +1,6 @@
 """Levels that change on the way, and what happened lately: counted day by day, equal to R, free of immortal time."""
 
+import re
 from dataclasses import replace
 from datetime import date
 
@@ -12,6 +13,7 @@ from moving_cases import SEGMENTS, day, moving, random_changes
 from survival_cases import oracle
 from toy import BARE, canonical, toy
 
+import churnlib as churn
 from churnlib.about import Event
 from churnlib.counts import tenure_counts
 from churnlib.counts.recent import recently
@@ -306,3 +308,30 @@ def test_hostile_names_are_data_and_never_code():
     counted = tenure_counts(data, [recently(hostile), "plan"])
     assert counted.sizes.loc[recently(hostile).name, "n_customers"]["yes"] == 2
     assert proportional_hazards(counted).table["n_customers"].notna().all()
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_what_happened_lately_is_named_by_itself_where_nothing_else_divides(language):
+    rng = np.random.default_rng(65)
+    rows = random_changes(2_000, 65).assign(change=0)
+    contacts = [(i, day(n), "complaint") for i, n in enumerate(rng.integers(30, 300, 600))]
+    counted = tenure_counts(moving(rows, contacts=contacts), recently("complaint"))
+    named, without = (
+        ("近 3 个月有投诉", "没有这种情况") if language == "zh" else ("complaint in the last 3 months", "without it")
+    )
+    for verb in (
+        "kaplan_meier",
+        "months_stayed",
+        "survival_table",
+        "cumulative_incidence",
+        "logrank_test",
+        "discrete_hazard",
+    ):
+        result = getattr(churn, verb)(counted)
+        said = " ".join(f.say(language) for f in (*result.findings, *result.notes))
+        assert not re.search(r"\*\*(是|否|yes|no)\*\*|比否|than no |\b1 groups|（1 组|没有收敛|not converge", said), (
+            said
+        )
+        levels = result.summary(language).iloc[:, 0]
+        assert verb in ("kaplan_meier", "discrete_hazard") or any(without in level for level in levels)
+        assert any(named in level for level in levels)

@@ -22,7 +22,7 @@ from churnlib.about import Segment
 from churnlib.counts import definitions
 from churnlib.counts.base import ALL, OUTCOMES, Counts, about, fixed_level, has_fee, segment
 from churnlib.counts.crossed import crossing, is_tenure
-from churnlib.counts.recent import Recent, recent_levels
+from churnlib.counts.recent import NO, UNKNOWN, YES, Recent, recent_levels
 from churnlib.text import Label
 
 BLOCKS = 50  # customer code modulo this: a delete-a-block jackknife needs no customer row
@@ -207,7 +207,7 @@ def tenure_counts(
     if frame.empty:
         definitions.spells(data, name)  # says so where nobody is followed at all
     frame, patterns = _named(frame if blocks else frame.drop(columns="block"), levels)
-    key, division = ("level", segments[0]) if patterns is None else ("pattern", _together(segments))
+    key, division = ("level", _alone(segments[0])) if patterns is None else ("pattern", _together(segments))
     grain = (key, "block", "tenure") if blocks else (key, "tenure")
     told = about(data, division, definition=name)
     return TenureCounts(frame, told, grain, grain[:-1], segments, patterns, sizes)
@@ -334,6 +334,13 @@ def _named(frame: pd.DataFrame, levels: list[_Levels]) -> tuple[pd.DataFrame, pd
     frame = frame.drop(columns="level")
     frame.insert(0, "pattern", pattern)
     return frame, pd.DataFrame(named)
+
+
+def _alone(division: Segment) -> Segment:
+    """Name the levels of what happened lately by itself: "yes" says nothing without the question."""
+    if division.levels != (NO, YES, UNKNOWN):
+        return division
+    return replace(division, labels=(text.label("counts.recent.without"), division.label, division.labels[-1]))
 
 
 def _together(segments: tuple[Segment, ...]) -> Segment:

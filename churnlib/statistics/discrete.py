@@ -138,7 +138,7 @@ def _glm(events: np.ndarray, trials: np.ndarray, month: np.ndarray, columns: lis
     family = sm.families.Binomial(sm.families.links.CLogLog())
     start = np.r_[np.zeros(len(columns)), np.full(len(months), np.log(events.sum() / trials.sum()))]
     model = sm.GLM(np.column_stack([events, trials - events]), design, family=family)
-    return model.fit(start_params=start, maxiter=100, tol=1e-12)
+    return model.fit(start_params=start, maxiter=100, tol=1e-12, rtol=1e-12)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,7 +49,7 @@ class FeatureResult(SurvivalResult):
         segment = next((s for s in self.segments if s.name == covariate), self.about.segment)
         label = text.label("survival.all") if level == ALL else segment.label_of(level)
         if segment.levels == YES_NO and level != "unknown":
-            return segment.label if level == "yes" else text.label("survival.model.without")
+            return segment.label if level == "yes" else text.label("counts.recent.without")
         if self.is_one:
             return label
         words = (text.say("survival.model.level", lang, feature=segment.label, level=label) for lang in text.LANGUAGES)

@@ -122,7 +122,9 @@ class CumulativeIncidence(SurvivalResult):
             return (self.too_small(),)
         months = main_month(self.about, told["months"])
         read = told[told["months"] == months]
-        return (self._whole_finding(read, months) if self.is_whole else self._level_finding(read, months),)
+        if self.is_whole:
+            return (self._whole_finding(read, months),)
+        return (self._level_finding(read, months),) if read["level"].nunique() > 1 else ()
 
     def _whole_finding(self, read: pd.DataFrame, months: int) -> Finding:
         parts = read.sort_values("incidence", ascending=False)

@@ -106,7 +106,8 @@ class SurvivalTable(SurvivalResult):
         low, high = read.loc[read["survival"].idxmin()], read.loc[read["survival"].idxmax()]
         values = {"months": months, "rate": low.survival, "lower": low.ci_lower, "upper": low.ci_upper, "n": len(read)}
         if len(read) == 1:
-            return Finding("survival.table.read", values | {"level": self.level(low.level)})
+            key = "level" if self.about.segment.name else "read"
+            return Finding(f"survival.table.{key}", values | {"level": self.level(low.level)})
         names = {"worst": self.level(low.level), "best": self.level(high.level), "best_rate": high.survival}
         return Finding("survival.table.range", values | names | {"segment": self.about.segment.label})
 

@@ -88,7 +88,7 @@ class RestrictedMean(SurvivalResult):
         clear = clear[(clear["lower"] > 0) | (clear["upper"] < 0)]
         values = {"horizon": self.horizon, "n": len(stayed), "reference": self.level(self.reference)}
         if clear.empty or self.reference not in means:
-            key = "alike" if self.reference in means else "too_few"
+            key = "alike" if self.reference in means and len(means) > 1 else "too_few"
             return Finding(f"survival.mean.{key}", values | {"segment": self.about.segment.label})
         far = clear.loc[clear["difference"].abs().idxmax()]
         values |= {"level": self.level(far.level), "mean": means[far.level], "reference_mean": means[self.reference]}

@@ -122,15 +122,18 @@ class SurvivalCurve(SurvivalResult):
 
         Readings that would tell of 1 to k - 1 churned customers are left to the next; a level too small is left out.
         """
-        grid = self._grid()
+        grid, every = self._grid()
         at_risk, lost = self.life.at_risk_after(grid), self.life.at(self.life.n_events.cumsum(axis=1), grid)
         conf_level = self.about.conf_level
         read = [close_interval(c.read(grid), n, conf_level) for c, n in zip(self.curves, at_risk, strict=True)]
         known = np.array([~np.isnan(r["survival"]) for r in read]) & (at_risk >= self.about.min_denominator)
         milestones = np.isin(grid, anniversary(MONTHS, self.life.unit))
         keep = merge_small_steps(np.where(known, lost, np.nan), self.about.privacy_k, anchors=milestones)
+        # where a curve begins later, that day is a row of its own alone
+        own = [every | (grid == curve.start) for curve in self.curves]
         rows = [
-            self._rows(g, curve, grid, at_risk[g], lost[g], read[g])[keep[g]] for g, curve in enumerate(self.curves)
+            self._rows(g, curve, grid, at_risk[g], lost[g], read[g])[keep[g] & own[g]]
+            for g, curve in enumerate(self.curves)
         ]
         frame = pd.concat(rows, ignore_index=True)
         return frame.assign(n_events=frame.groupby("level", sort=False)["lost"].diff().fillna(0.0)).drop(columns="lost")
@@ -142,15 +145,20 @@ class SurvivalCurve(SurvivalResult):
         )
         return frame.assign(**{c: read[c] for c in ("survival", "ci_lower", "ci_upper")})
 
-    def _grid(self) -> np.ndarray:
-        """Monthly anniversaries as far as the curves go; every tenure when they go no further than a year."""
+    def _grid(self) -> tuple[np.ndarray, np.ndarray]:
+        """Monthly anniversaries as far as the curves go (every tenure when they go no further than a year), and starts.
+
+        Also tells which are read on every curve.
+        """
         last = max((float(c.tenure[-1]) for c in self.curves if len(c.tenure)), default=0.0)
         if self.life.months(last) < FIRST_YEAR:
             inner = self.life.tenure[(self.life.tenure > 0) & (self.life.tenure <= last)]
         else:
             inner = anniversary(np.arange(1, int(self.life.months(last)) + 1), self.life.unit)
         starts = [c.start for c in self.curves if len(c.tenure)]
-        return np.unique(np.r_[0.0, starts, inner[:: len(inner) // DRAWN + 1]])
+        inner = inner[:: len(inner) // DRAWN + 1]
+        grid = np.unique(np.r_[0.0, starts, inner])
+        return grid, np.isin(grid, inner)
 
     @property
     def subtitle(self) -> Statement:
