@@ -58,15 +58,15 @@ class Company:
         return self.truth["n_customers"] + self.truth["dirt"].get("test accounts", 0)
 
 
-def simulate(name: str, share: float, folder: Path, **environment: str) -> None:
+def simulate(name: str, share: float, folder: Path, seed: int = 7, **environment: str) -> None:
     """Simulate a part of a company into a folder."""
-    command = [sys.executable, str(DATA / name / "simulate.py"), "7", str(share)]
+    command = [sys.executable, str(DATA / name / "simulate.py"), str(seed), str(share)]
     subprocess.run(command, cwd=folder, env=os.environ | environment, check=True)
 
 
-def company(name: str, share: float, folder: Path, segments, rules: dict) -> Company:
+def company(name: str, share: float, folder: Path, segments, rules: dict, seed: int = 7) -> Company:
     """Simulate a part of a company, and read it as the workbook does."""
-    simulate(name, share, folder)
+    simulate(name, share, folder, seed)
     spec = yaml.safe_load((DATA / name / "dataset.yml").read_text("utf-8"))
     del spec["make"]
     (folder / "dataset.yml").write_text(yaml.safe_dump(spec, allow_unicode=True, sort_keys=False), "utf-8")

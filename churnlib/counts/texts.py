@@ -260,24 +260,29 @@ def _quotes(data: Any, candidates: dict, least: int) -> pd.DataFrame:
         )
         typical = sorted(texts, key=lambda t: (-_typical(t[1], common) * min(t[2], 50), t[0]))
         chosen += [(source, group, written) for written, _, _ in typical[: 3 * QUOTED]]
-    texts = sorted({c[2] for c in chosen})
-    columns = {"text": texts, "plain": list(map(plain, texts))}  # a name may be written in full width, or in capitals
-    data.con.load("quoted", pa.table(columns, schema=pa.schema([(name, pa.string()) for name in columns])))
-    sources = [OWN_NAMES.format(column=quote(c)) for c in data.spec.roles.personal if data.has(f"customers.{c}")]
-    asked, holder = dict.fromkeys(sources), holder_attribute(data)
-    if holder:
-        asked[HOLDERS] = {"attribute": holder[0]}
-    names: dict[str, list[str]] = {}
-    for source, values in asked.items():
-        for written, name in data.con.frame(NAMED.format(names=source), values).itertuples(index=False):
-            names.setdefault(written, []).append(str(name))
-    data.con.run("DROP TABLE quoted")
+    names = _names(data, sorted({written for *_, written in chosen}))
     used = Counter(word for texts in candidates.values() for _, words, _ in texts for word in set(words))
     usual = {word for word, n in used.items() if n >= least}
     rows = [(source, group, mask(written, names.get(written, ()))) for source, group, written in chosen]
     told = [row for row in rows if len(row[2].replace(MASK, "")) >= LENGTHS[0] and not may_name(row[2], usual)]
     frame = pd.DataFrame(told, columns=["source", "reason", "quote"]).drop_duplicates()
     return frame.groupby(["source", "reason"]).head(QUOTED).reset_index(drop=True)
+
+
+def _names(data: Any, texts: list[str]) -> dict[str, list[str]]:
+    """The names that each text holds: of customers, and of those who hold the relationship with them."""
+    columns = {"text": texts, "plain": list(map(plain, texts))}  # a name may be written in full width, or in capitals
+    data.con.load("quoted", pa.table(columns, schema=pa.schema([(name, pa.string()) for name in columns])))
+    personal = [column for column in data.spec.roles.personal if data.has(f"customers.{column}")]
+    asked = dict.fromkeys(OWN_NAMES.format(column=quote(column)) for column in personal)
+    if holder := holder_attribute(data):
+        asked[HOLDERS] = {"attribute": holder[0]}
+    found: dict[str, list[str]] = {}
+    for source, values in asked.items():
+        for written, name in data.con.frame(NAMED.format(names=source), values).itertuples(index=False):
+            found.setdefault(written, []).append(str(name))
+    data.con.run("DROP TABLE quoted")
+    return found
 
 
 def _typical(words: tuple[str, ...], common: Counter) -> float:
