@@ -240,7 +240,7 @@ def test_a_workbook_is_typed_and_has_notes(rates, tmp_path):
     assert book.sheetnames == ["说明", "rates"]
     sheet = book["rates"]
     assert sheet.freeze_panes == "B2"
-    assert [cell.value for cell in sheet[1]] == ["分组", "期初客户", "流失率", "流失月收入（CNY）", "日期"][:4] + [
+    assert [cell.value for cell in sheet[1]] == ["客户群", "期初客户", "流失率", "流失月收入（CNY）", "日期"][:4] + [
         sheet["E1"].value
     ]
     assert sheet["A2"].value == "华南"
