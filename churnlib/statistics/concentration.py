@@ -83,12 +83,12 @@ class Concentration(Result):
 
     def plot(self, ax=None):
         shown = self.shown.dropna(subset="share")
-        if shown.empty:
+        if shown.empty or self.curve.empty:
             return None
         customers, money = ([0.0, *self.curve[name]] for name in ("customers", "money"))
         curves = [
             plots.Curve(text.say("value.curve"), customers, money),
-            plots.Curve(text.say("value.curve_alike"), customers, customers),
+            plots.Curve(text.say("value.curve_alike"), customers[:-1], customers[:-1]),  # its name under the other
         ]
         ticks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
         n = int(self.table["n_customers"].sum())
@@ -163,7 +163,13 @@ class ServiceCost(Result):
     @property
     def shown(self) -> pd.DataFrame:
         hides = ("n_unprofitable", "unprofitable_share", "shortfall", "gross", "margin", "cost", "fee_costed")
-        return disclosure.protect(self.table, self.about, count="n_unprofitable", base="n_costed", hides=hides)
+        told = disclosure.protect(self.table, self.about, count="n_unprofitable", base="n_costed", hides=hides)
+        return told if self._has_both else told.drop(columns="gross")
+
+    @property
+    def _has_both(self) -> bool:
+        """Whether the costs of service and other ones are both recorded, and the margin therefore depends on it."""
+        return bool(self.table["gross"].lt(1).any() and self.table["gross"].ne(self.table["margin"]).any())
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -180,20 +186,22 @@ class ServiceCost(Result):
         return (Finding("value.cost.some", values, tone="worse", weight=float(bad)), *self._margins())
 
     def _margins(self) -> tuple[Finding, ...]:
-        """Set the margin of the smallest customers beside that of the largest."""
-        told = self.shown.dropna(subset="margin")
-        if not {1, 5} <= set(told["fifth"]):
+        """Set the margin of the smallest customers beside that of the largest, after and before the cost of service."""
+        told = self.shown.dropna(subset="margin").set_index("fifth")
+        if not {1, 5} <= set(told.index):
             return ()
-        small, large = told.set_index("fifth").loc[5], told.set_index("fifth").loc[1]
-        gap = round(100 * small.margin, 1) - round(100 * large.margin, 1)
-        word = "alike" if gap == 0 else "higher" if gap > 0 else "lower"
-        values = {"large": large.margin, "small": small.margin}
-        before = (Finding("value.margin.gross", {"large": large.gross, "small": small.gross}),)
-        return (Finding(f"value.margin.{word}", values), *(before if told["gross"].lt(1).any() else ()))
+        kinds = {"net": "margin", "before": "gross"} if self._has_both else {"plain": "margin"}
+        return tuple(_margin(kind, told.loc[5, column], told.loc[1, column]) for kind, column in kinds.items())
 
     @property
     def notes(self) -> tuple[Statement, ...]:
         return (Statement("value.cost.note", {"period": self.about.period}),) if len(self.table) else ()
+
+
+def _margin(kind: str, small: float, large: float) -> Finding:
+    gap = round(100 * small, 1) - round(100 * large, 1)
+    word = "alike" if gap == 0 else "higher" if gap > 0 else "lower"
+    return Finding(f"value.margin.{word}", {"large": large, "small": small, "of": text.label(f"value.margin.{kind}")})
 
 
 def service_cost(counts) -> ServiceCost:

@@ -94,7 +94,7 @@ class MoneyRetention(Result):
                 text.say(f"moneyretention.column.{name}"),
                 ages,
                 pooled[name].tolist(),
-                said=text.show(pooled[name].iloc[-1], "pct", digits=0),
+                said=text.show(pooled[name].iloc[-1], "pct", digits=1),
                 **{side: pooled[f"{name}_{side}"].tolist() for side in ("lower", "upper") if is_told},
             )
             for name in ("net", "gross")
