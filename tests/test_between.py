@@ -12,7 +12,7 @@ from report_home import command, kpi, page_of, report
 
 from churnlib import text
 from churnlib.about import About, Period
-from churnlib.reporting import between
+from churnlib.reporting import differences
 from churnlib.text import Label
 
 ABOUT = About("shop", Label("店", "Shop"), date(2026, 1, 12), date(2024, 1, 1), Period.parse("2025-12"))
@@ -26,7 +26,7 @@ def ledger(*rows):
 
 def side(name="r1", rows=(), kpis=(), declared=None, definition="contract_end", forecast=None):
     frame = ledger(*rows) if rows else None
-    return between.Side(Label(name, name), list(kpis), declared or {"a": "1"}, definition, frame, forecast)
+    return differences.Side(Label(name, name), list(kpis), declared or {"a": "1"}, definition, frame, forecast)
 
 
 THEN = [("2025-02", 10_000, 210), ("2025-03", 10_000, 231), ("2025-04", 9_900, 0)]
@@ -35,7 +35,7 @@ THEN = [("2025-02", 10_000, 210), ("2025-03", 10_000, 231), ("2025-04", 9_900, 0
 def test_a_month_that_was_booked_late_is_told_with_both_rates_and_the_customers():
     # by hand: 231 of 10,000 is 2.31 %, with 41 more 2.72 %
     now = [THEN[0], ("2025-03", 10_000, 272), ("2025-04", 9_859, 180), ("2025-05", 9_700, 0)]
-    found = between.restated(ABOUT, side(rows=THEN), side("r2", now))
+    found = differences.restated(ABOUT, side(rows=THEN), side("r2", now))
     assert found.table[["period", "more_lost"]].to_numpy().tolist() == [["2025-03", 41]] and found.n_compared == 2
     said = found.findings[0].say("en")
     assert "March 2025: it was 2.31%, now 2.72%, 41 late cancellations" in said
@@ -54,7 +54,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_words_follow_the_numbers(case):
     (opening, lost), words = CASES[case]
-    found = between.restated(ABOUT, side(rows=THEN), side("r2", [THEN[0], ("2025-03", opening, lost), THEN[2]]))
+    found = differences.restated(ABOUT, side(rows=THEN), side("r2", [THEN[0], ("2025-03", opening, lost), THEN[2]]))
     assert words in found.findings[0].say("en")
     assert found.findings[0].key == f"between.restated.{case}"
 
@@ -63,7 +63,7 @@ def test_the_words_follow_the_numbers(case):
 def test_no_small_count_can_be_told_from_a_restatement(lost, lost_now, opening, opening_now):
     then = [("2025-03", opening, lost), ("2025-04", 50, 0)]
     now = [("2025-03", opening_now, lost_now), ("2025-04", 50, 0)]
-    found = between.restated(ABOUT, side(rows=then), side("r2", now))
+    found = differences.restated(ABOUT, side(rows=then), side("r2", now))
     for row in found.shown.itertuples():
         assert pd.isna(row.rate_then) or (lost == 0 or lost >= ABOUT.privacy_k) and opening >= ABOUT.min_denominator
         assert pd.isna(row.more_lost) or row.more_lost == 0 or abs(row.more_lost) >= ABOUT.privacy_k
@@ -72,13 +72,13 @@ def test_no_small_count_can_be_told_from_a_restatement(lost, lost_now, opening, 
 
 
 def test_another_definition_or_a_ledger_that_was_not_kept_is_no_restatement():
-    assert between.restated(ABOUT, side(rows=THEN, definition="inactive"), side(rows=THEN)) is None
-    assert between.restated(ABOUT, side(), side(rows=THEN)) is None
+    assert differences.restated(ABOUT, side(rows=THEN, definition="inactive"), side(rows=THEN)) is None
+    assert differences.restated(ABOUT, side(), side(rows=THEN)) is None
 
 
 def test_changed_rules_are_named():
     now = side("r2", declared={"a": "2", "definitions.x.grace_days": "3"})
-    found = between.changed_definitions(ABOUT, side(), now)
+    found = differences.changed_definitions(ABOUT, side(), now)
     assert found.table.to_numpy().tolist() == [["a", "1", "2"], ["definitions.x.grace_days", "—", "3"]]
     assert "a, definitions.x" in found.findings[0].say("en")
 
@@ -88,17 +88,17 @@ def test_forecasts_are_scored_when_their_period_has_closed():
         {"period": ["2025-04", "2025-05"], "churn_rate": 0.02, "ci_lower": 0.015, "ci_upper": 0.025}
     )
     now = [*THEN[:2], ("2025-04", 10_000, 260), ("2025-05", 9_700, 0)]
-    found = between.scored_forecasts(ABOUT, side(rows=THEN, forecast=forecast), side("r2", now))
+    found = differences.scored_forecasts(ABOUT, side(rows=THEN, forecast=forecast), side("r2", now))
     (row,) = found.table.itertuples()
     assert (row.period, row.actual, row.is_inside) == ("2025-04", 0.026, "no")
     assert "0 within the interval" in text.strip_marks(found.findings[0].say("en"))
-    assert between.scored_forecasts(ABOUT, side(rows=THEN, forecast=forecast), side(rows=THEN)) is None
+    assert differences.scored_forecasts(ABOUT, side(rows=THEN, forecast=forecast), side(rows=THEN)) is None
 
 
 def test_figures_that_differ_are_set_side_by_side():
     then = side(kpis=[kpi("a", 0.02), kpi("b", 5.0, unit="customers"), kpi("gone", 1.0)])
     now = side("r2", kpis=[kpi("a", 0.0231), kpi("b", 5.0, unit="customers"), kpi("new", 1.0)])
-    found = between.kpi_changes(ABOUT, then, now)
+    found = differences.kpi_changes(ABOUT, then, now)
     assert len(found.table) == 1 and found.n_same == 1
     assert found.summary("en").iloc[0].tolist() == ["Churn rate", "2.00%", "2.31%", "+0.31 pp"]
 

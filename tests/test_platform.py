@@ -289,7 +289,7 @@ def test_the_doctor_speaks_both_languages_and_finds_this_machine_fit():
 
 def test_the_doctor_names_a_package_that_differs_from_the_lock(tmp_path, monkeypatch):
     (tmp_path / "requirements.lock").write_text("pytest==0.1 \\\n    --hash=sha256:0\nnowhere==1\n")
-    monkeypatch.setattr(doctor, "HOME", tmp_path)
+    monkeypatch.setattr(doctor, "ROOT", tmp_path)
     check = doctor.packages()
     assert check.state == "note" and check.values["n"] == 2
     assert check.values["which"][1] == "nowhere — (≠ 1)"

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import platform
-import subprocess
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from churnlib import text
 from churnlib.about import Period
 from churnlib.model import scope
-from churnlib.model.cache import digest
-from churnlib.reporting import collect, figures, fingerprint, formats, publish, render, run
+from churnlib.reporting import collect, figures, fingerprint, formats, publish, record, render, run
 from churnlib.reporting.children import Child
 from churnlib.reporting.collect import Chapter
 from churnlib.reporting.notes import Decision, Notes, read_notes
@@ -32,7 +27,6 @@ if TYPE_CHECKING:
     from churnlib.reporting.between import Since
 
 MANY_SET_ASIDE = 0.05  # more rows than this set aside, and the report is published with a warning
-_PACKAGES = ("duckdb", "lifelines", "matplotlib", "nbconvert", "numpy", "pandas", "papermill", "scipy", "statsmodels")
 
 
 class NotebookFailed(text.ChurnError):
@@ -132,7 +126,7 @@ class Making:
             left_out=left_out,
             summary=summary,
             notes=notes,
-            record=_record(request, prepared, things, run_id),
+            record=record.shown(request, things, run_id),
             generated=self.moment,
             revision=revision,
             run_id=run_id,
@@ -172,8 +166,7 @@ class Making:
             self._write(content, pages, made)
             render.write_tables(content.chapters, made / "tables")
             render.write_json(made / "kpis.json", render.kpis(content))
-            manifest = self._manifest(content, things, made)
-            render.write_json(made / publish.MANIFEST, manifest)
+            render.write_json(made / publish.MANIFEST, record.manifest(content, things, self.steps, made))
             private = self.work / "private"
             render.write_json(private / publish.LEDGER.format(f"r{content.revision}"), content.prepared.ledger)
             publish.put_private(private, request.reports, request.period)
@@ -194,42 +187,6 @@ class Making:
                 formats.write_workbook(path["xlsx"], report, all_kpis(content.chapters), about)
             if "pdf" in request.formats:
                 formats.print_page(path["html"], path["pdf"], content.generated)
-
-    def _manifest(self, content: render.Content, things: dict[str, Any], made: Path) -> dict[str, Any]:
-        request = self.request
-        files = sorted(path for path in made.rglob("*") if path.is_file())
-        return {
-            "run_id": content.run_id,
-            "key": fingerprint.run_key(things),
-            "dataset": request.name,
-            "period": str(request.period),
-            "revision": content.revision,
-            "reason": self._reason(things),
-            "note": request.reason,
-            "title": {language: render.organisation(content, language) for language in LANGUAGES},
-            "status": render.status(request),
-            "formats": list(request.formats),
-            "declared": fingerprint.declared(request.spec, request.definition),
-            "generated": content.generated.isoformat(timespec="seconds"),
-            "parameters": request.parameters(),
-            "ingredients": things,
-            "commit": _commit(),
-            "versions": versions(),
-            "rows": {"in": content.prepared.n_rows_in, "set_aside": content.prepared.n_rows_set_aside},
-            "chapters": [chapter.id for chapter in content.chapters],
-            "left_out": [need for _, need in content.left_out],
-            "warnings": content.warnings + content.doubts,
-            "seconds": {**self.steps.seconds, "total": self.steps.total},
-            "outputs": {path.relative_to(made).as_posix(): digest(path) for path in files},
-        }
-
-    def _reason(self, things: dict[str, Any]) -> list[str]:
-        """Say why there is a revision: the ingredients that changed since the one before."""
-        found = publish.published(self.request.reports, self.request.period)
-        if found is None:
-            return ["first"]
-        before = found[1].get("ingredients", {})
-        return [name for name, value in things.items() if before.get(name) != value] or ["forced"]
 
 
 def load_engines() -> None:
@@ -267,20 +224,6 @@ def _teller(steps: Steps, total: int):
     return tell
 
 
-def _record(request: Request, prepared: Prepared, things: dict[str, Any], run_id: str) -> list[tuple[str, str]]:
-    given = {name: value for name, value in request.parameters().items() if value is not None}
-    told = "; ".join(f"{name}={','.join(v) if isinstance(v, list) else v}" for name, v in given.items())
-    return [
-        ("render.record.run", run_id),
-        *([("render.record.reason", request.reason)] if request.reason else []),
-        ("render.record.parameters", told),
-        ("render.record.data", fingerprint.hash_of(things["tables"])[:16]),
-        ("render.record.code", fingerprint.hash_of([things["code"], things["template"], things["notebooks"]])[:16]),
-        ("render.record.lock", fingerprint.hash_of(things["lock"])[:16]),
-        ("render.record.versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
-    ]
-
-
 def _warnings(
     prepared: Prepared, chapters: list[Chapter], notes: Iterable[Notes], since: Since
 ) -> list[dict[str, str]]:
@@ -315,22 +258,3 @@ def _names(content: render.Content) -> Iterable[str]:
             yield from row
     for notes in content.notes.values():
         yield from notes.words()
-
-
-def versions() -> dict[str, str]:
-    """Give the versions of Python and of the packages that make numbers or pages."""
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
-
-
-def _commit() -> str | None:
-    root = fingerprint.PACKAGE.parent
-    with suppress(OSError, subprocess.SubprocessError):
-        told = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=5, check=True
-        )
-        return told.stdout.strip()
-    return None
