@@ -165,6 +165,12 @@ class Result:
         return ()
 
     @property
+    def small_note(self) -> Statement:
+        """What is not shown because it is too small: rates that mean nothing, counts that would give somebody away."""
+        values = {"n": self.about.min_denominator, "k": self.about.privacy_k}
+        return Statement("results.note.small" if self.about.privacy_k > 1 else "results.note.unreliable", values)
+
+    @property
     def kpis(self) -> tuple[Kpi, ...]:
         """Figures of the period for the tiles and kpis.json."""
         return ()

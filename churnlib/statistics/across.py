@@ -92,9 +92,8 @@ class SharesAcross(Result):
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        small = Statement("results.note.small", {"n": self.about.min_denominator, "k": self.about.privacy_k})
         late = (Statement("across.note.late"),) if (self.what, self.over) == ("follow_up", "period") else ()
-        return (Statement("across.note"), *late, small)
+        return (Statement("across.note"), *late, self.small_note)
 
     def read_columns(self) -> list[Column]:
         return [Column("code_label", "label"), *(Column(c) for c in dict.fromkeys(self.table["column"]))]

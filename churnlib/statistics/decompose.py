@@ -180,9 +180,8 @@ class ChangeExplained(Result):
         labels = [segment.label for segment in self.segments]
         mixes = Label(*(text.show(labels, "list", language) for language in text.LANGUAGES))
         days = (Statement("decompose.note.days"),) if (self.table["kind"] == "days").any() else ()
-        small = Statement("results.note.small", {"n": self.about.min_denominator, "k": self.about.privacy_k})
         told = Statement("decompose.note.method", {"segments": mixes})
-        return (told, *days, Statement("decompose.note.interval"), Statement("decompose.note.cause"), small)
+        return (told, *days, Statement("decompose.note.interval"), Statement("decompose.note.cause"), self.small_note)
 
     def plot(self, ax=None):
         if self.shown.empty:

@@ -15,19 +15,19 @@ import numpy as np
 import pandas as pd
 
 from churnlib import text
-from churnlib.about import Event, Period, Segment
+from churnlib.about import YEAR, Event, Period, Segment
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
 from churnlib.statistics.changepoint import complete_periods
 from churnlib.statistics.interrupted import BEFORE, DRIFT, PLACEBOS, Effect, Series, effect_of, pooled
-from churnlib.statistics.season import YEAR, YEARS, lengths, season_terms
+from churnlib.statistics.season import YEARS, lengths, season_terms
 from churnlib.statistics.touched import AFTER, JOINT, Case, earlier_cases, event_cases, other_cases, window
 from churnlib.text import Label
 
 RECENT = 24  # periods back to which an event is told of
 NAMED = 3
 ESTIMATED = ("consistent", "coincides", "unclear")
-VARIOUS = ("", "other")  # kinds of events that have nothing in common
+VARIOUS = ("", "other", "measure")  # kinds of events that have nothing in common
 VAGUE = 0.5  # an interval wider than this part of the expected on either side that holds 0 says nothing ...
 ABSURD = 2.0  # ... and one wider than this part of expected or lost says nothing wherever it lies
 
@@ -342,5 +342,7 @@ def _parts(segment: Segment, events: Sequence[Event]) -> Iterator[Label]:
     """Name what events touched of each segment."""
     for part in segment.parts or (segment,):
         levels = dict.fromkeys(v for event in events for v in part.named(event.named[part.name]))
-        names = Label.joined((part.label_of(v) for v in levels), ", ", "、")
-        yield Label(f"{names.zh}（{part.label.zh}）", f"{part.label.en}: {names.en}")
+        names = Label.joined((part.label_of(v) for v in list(levels)[:NAMED]), ", ", "、")
+        key = "impact.levels" if len(levels) <= NAMED else "impact.levels_and_more"
+        values = {"segment": part.label, "levels": names, "n": len(levels) - NAMED}
+        yield Label(*(text.say(key, language, **values) for language in text.LANGUAGES))
