@@ -176,7 +176,8 @@ def test_the_order_of_grades_is_that_of_the_results():
 
 def test_at_most_six_tiles_and_figures_about_the_data_last():
     figures = [kpi(f"k{i}") for i in range(6)]
-    chapters = [chapter("quality", block("q", [], [kpi("rows_set_aside")])), chapter("trend", block("t", [], figures))]
+    about_data = [kpi("rows_set_aside"), kpi("response_rate")]
+    chapters = [chapter("quality", block("q", [], about_data)), chapter("trend", block("t", [], figures))]
     assert [k["id"] for k in summary.summarise(chapters, DECEMBER).kpis] == [f"k{i}" for i in range(6)]
     assert [k["id"] for k in summary.tiles([kpi("rows_set_aside"), kpi("churn_rate")])] == [
         "churn_rate",

@@ -30,7 +30,7 @@ TESTS = ("survival.gray", "survival.logrank")  # that there is a difference; oth
 GRADES = ("strong", "moderate", "weak", "descriptive")  # the order of churnlib.show.results.GRADES, without its imports
 N_FINDINGS, N_DECISIONS, FEWEST_TILES, MOST_TILES = 3, 3, 4, 6
 N_ANSWERS, FEWEST_BLOCKS = 3, 4  # sentences that a chapter begins with, unless it is as short as they are
-LAST_TILES = ("rows_set_aside",)  # about the data: tiles only where others are few
+LAST_TILES = ("response_rate", "rows_set_aside")  # about the data: tiles only where others are few
 
 Words = dict[str, str]  # one text in each language
 
