@@ -265,8 +265,8 @@ def decisions(grounds: Iterable[Told]) -> list[tuple[Words, Decision]]:
     Owner and due date are blank: somebody has to fill them in.
     """
     rules = dict.fromkeys(rule for f in grounds if f.tone != "better" and (rule := _rule(f.key)))
-    asked = [{lang: text.say(rule, lang) for lang in LANGUAGES} for rule in rules]
-    return [(words, Decision(words["zh"])) for words in asked[:N_DECISIONS]]
+    asked = {text.say(rule, "zh"): {lang: text.say(rule, lang) for lang in LANGUAGES} for rule in rules}  # once
+    return [(words, Decision(said)) for said, words in list(asked.items())[:N_DECISIONS]]
 
 
 def _rule(key: str) -> str | None:

@@ -33,7 +33,6 @@ class HolderChanges(Result):
     """
 
     module: ClassVar[str] = "holders"
-    tucked: ClassVar[bool] = True
     columns: ClassVar[tuple[Column, ...]] = (
         Column("phase", "term", prefix="holders.phase"),
         Column("size", "term", prefix="holders.size"),
@@ -46,6 +45,10 @@ class HolderChanges(Result):
         Column("ci_upper", "points", 1),
         Column("excess", "signed", 0),
     )
+
+    @property
+    def tucked(self) -> bool:
+        return all(finding.grade == "descriptive" for finding in self.findings)
 
     @property
     def shown(self) -> pd.DataFrame:
