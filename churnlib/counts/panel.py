@@ -148,25 +148,19 @@ def panel_counts(data: Any, *, definition: str | None = None) -> PanelCounts:
     frame = _patterns(data, silent, len(periods), bands, controls, factors, drivers)
     for table in ("trials", "exposed", "stretches_exposed"):
         data.con.run(f"DROP TABLE {table}")
-    shown = [Factor("month", text.label("attributable.month"), tuple(periods["period"]))]
-    shown += [Factor("tenure", text.label("counts.tenure"), tuple(map(str, bands)))]
-    shown += [Factor(n, s.label, s.levels) for n, (_, s) in controls.items()]
-    shown += factors
+    months = tuple(periods["period"])
+    shown = [
+        Factor("month", text.label("attributable.month"), months),
+        Factor("tenure", text.label("counts.tenure"), tuple(map(str, bands))),
+        *(Factor(n, s.label, s.levels) for n, (_, s) in controls.items()),
+        *factors,
+    ]
     first = (frame["stratum"].diff().ne(0) | frame["exposure"].diff().ne(0)).to_numpy()
     frame.insert(0, "pattern", np.cumsum(first) - 1)
     patterns = _decoded(frame.loc[first], shown, len(factors))
-    told = about(data, Segment(), "month", name)
-    return PanelCounts(
-        frame.drop(columns=["stratum", "exposure"]),
-        told,
-        ("pattern", "block"),
-        ("pattern", "block"),
-        patterns,
-        tuple(shown),
-        tuple(periods["period"]),
-        silent,
-        left_out,
-    )
+    told, grain = about(data, Segment(), "month", name), ("pattern", "block")
+    frame = frame.drop(columns=["stratum", "exposure"])
+    return PanelCounts(frame, told, grain, grain, patterns, tuple(shown), months, silent, left_out)
 
 
 def make_months(data: Any, name: str) -> pd.DataFrame:

@@ -84,26 +84,20 @@ WHERE t.source = 'complaint'
 # One row per source, list and code: texts that a person, the table of words, or both gave it, of those judged by both.
 AGREED = """
 WITH human AS ({human}),
-judged AS (
-  SELECT DISTINCT h.source, h.item, g.level_of_list FROM human AS h JOIN text_lists AS g ON g.reason = h.reason
-),
 by_human AS (
-  SELECT DISTINCT h.source, h.item, g.level_of_list, g.code, 1 AS human
-  FROM human AS h JOIN text_lists AS g ON g.reason = h.reason
+  SELECT h.source, h.item, g.level_of_list, g.code FROM human AS h JOIN text_lists AS g ON g.reason = h.reason
 ),
-by_words AS (
-  SELECT DISTINCT j.source, j.item, g.level_of_list, g.code, 1 AS words
-  FROM judged AS j
-  JOIN texts AS t ON t.source = j.source AND t.item = j.item
-  JOIN text_codes AS c ON c.source = t.source AND c.text = t.text
-  JOIN text_lists AS g ON g.reason = c.reason AND g.level_of_list = j.level_of_list
-),
+judged AS (SELECT DISTINCT source, item, level_of_list FROM by_human),
 either AS (
   SELECT source, item, level_of_list, code, max(human) AS human, max(words) AS words
   FROM (
-    SELECT source, item, level_of_list, code, human, 0 AS words FROM by_human
+    SELECT source, item, level_of_list, code, 1 AS human, 0 AS words FROM by_human
     UNION ALL
-    SELECT source, item, level_of_list, code, 0 AS human, words FROM by_words
+    SELECT j.source, j.item, j.level_of_list, g.code, 0 AS human, 1 AS words
+    FROM judged AS j
+    JOIN texts AS t ON t.source = j.source AND t.item = j.item
+    JOIN text_codes AS c ON c.source = t.source AND c.text = t.text
+    JOIN text_lists AS g ON g.reason = c.reason AND g.level_of_list = j.level_of_list
   ) AS marks
   GROUP BY source, item, level_of_list, code
 ),

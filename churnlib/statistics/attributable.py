@@ -230,8 +230,6 @@ def attributable_reasons(counts, *, window: int = WINDOW) -> AttributableReasons
     table.loc[table.index[-1], "n_exposed"] = int(panel.n[inside].sum())
     table = _named(table, drivers, groups, n_churned, about)
     calibration, p = calibrated(panel, fit, inside)
-    controls = [f.label for f in counts.factors[:n_controls]]
-    bounds = tuple(Period.parse(months[i]) for i in (0, -1)) if months else (about.period, about.period)
     return AttributableReasons(
         about=about,
         table=table,
@@ -240,8 +238,8 @@ def attributable_reasons(counts, *, window: int = WINDOW) -> AttributableReasons
         calibration_p=p,
         adds=fit.adds,
         n_churned=n_churned,
-        window=bounds,
-        controls=tuple(controls),
+        window=tuple(Period.parse(months[i]) for i in (0, -1)) if months else (about.period, about.period),
+        controls=tuple(f.label for f in counts.factors[:n_controls]),
         left_out=tuple(counts.left_out),
         silent=counts.silent,
     )

@@ -25,10 +25,17 @@ def panel_of(counts) -> Panel:
     frame = counts.frame
     cells = tuple(frame[c].to_numpy(kind) for c, kind in _CELLS.items())
     n, y = (np.bincount(cells[0], w, len(counts.patterns)) for w in cells[2:])
-    return Panel(list(codes), list(sizes), len(controls), n, y, cells, int(frame["block"].max()) + 1)
+    n_blocks = int(frame["block"].max()) + 1 if len(frame) else 2
+    return Panel(list(codes), list(sizes), len(controls), n, y, cells, n_blocks)
 
 
 _CELLS = {"pattern": np.int64, "block": np.int64, "n_at_risk": float, "n_churned": float}
+
+
+def _met(panel: Panel) -> np.ndarray:
+    """Tell which drivers (rows) each pattern (column) meets, though there be none of either."""
+    drivers = panel.codes[panel.n_controls :]
+    return np.array([codes > 0 for codes in drivers], bool).reshape(len(drivers), len(panel.n))
 
 
 def attributed(fit: Fit, codes: list[np.ndarray], n_controls: int, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,7 +74,7 @@ def losses_with(panel: Panel, fit: Fit, inside: np.ndarray, parts: np.ndarray) -
     without : numpy.ndarray, shape (B, 2, sets)
         Scaled up to the size of the whole.
     """
-    met = np.array([k > 0 for k in panel.codes[panel.n_controls :]], bool).reshape(-1, len(panel.n))
+    met = _met(panel)
     rows = np.flatnonzero(inside & fit.used & met.any(axis=0))
     codes, met = [k[rows] for k in panel.codes], met[:, rows]
     estimated = [c[k] >= 0 for c, k in zip(fit.columns, codes, strict=True)][panel.n_controls :]
@@ -109,7 +116,7 @@ def intervals(whole: np.ndarray, without: np.ndarray, conf_level: float) -> pd.D
 
 def exposed_losses(panel: Panel, inside: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Customer-months and losses under each set of drivers, and Levin's crude attributable number."""
-    exposed = np.array([k > 0 for k in panel.codes[panel.n_controls :]]).reshape(-1, len(panel.n))
+    exposed = _met(panel)
     touched = (parts.astype(float) @ exposed) > 0
     n, y = panel.n * inside, panel.y * inside
     n_exposed, lost = touched @ n, touched @ y

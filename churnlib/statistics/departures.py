@@ -68,7 +68,8 @@ class Departures(Result):
         told = shown[shown["is_departure"] & shown["ratio"].notna()]
         if told.empty:
             n = self.table.groupby("kind").size().reindex(["period", "cohort"], fill_value=0)
-            return (Finding("departures.none", {"periods": int(n["period"]), "cohorts": int(n["cohort"])}),)
+            word = "none" if n["cohort"] else "none_of_periods"
+            return (Finding(f"departures.{word}", {"periods": int(n["period"]), "cohorts": int(n["cohort"])}),)
         order = (told["n_lost"] - told["expected"]).abs().sort_values(ascending=False, kind="stable").index
         return tuple(self._finding(told.loc[i]) for i in order[:TOLD])
 

@@ -93,12 +93,10 @@ class HolderChanges(Result):
         rows = self.shown[self.shown["difference"].notna()]
         if rows.empty:
             return None
+        named = zip(rows["phase"], rows["size"], strict=True)
         clear = (rows["ci_lower"] > 0).astype(int) - (rows["ci_upper"] < 0)
         return plots.forest(
-            [
-                f"{text.say(f'holders.phase.{r.phase}')} · {text.say(f'holders.size.{r.size}')}"
-                for r in rows[["phase", "size"]].itertuples(index=False, name="Row")
-            ],
+            [f"{text.say(f'holders.phase.{phase}')} · {text.say(f'holders.size.{size}')}" for phase, size in named],
             rows["difference"].tolist(),
             rows["ci_lower"].tolist(),
             rows["ci_upper"].tolist(),

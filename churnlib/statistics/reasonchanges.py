@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -170,12 +169,8 @@ def _contribution(about, name: Label, explained) -> float:
     """Customers by which the levels that an event touched moved the losses; missing for other segments."""
     if explained is None or explained.table.empty or not explained.segments:
         return np.nan
-    segment, levels = explained.segments[0].name, set()
-    for event in _events(about, name):
-        for part in event.scope.split(";"):
-            key, _, values = part.partition("=")
-            if key.strip() == segment:
-                levels |= {value.strip() for value in re.split("[,，、]", values)}
+    segment = explained.segments[0].name
+    levels = {level for event in _events(about, name) for level in event.named.get(segment, ())}
     rows = explained.table[(explained.table["kind"] == "rate") & explained.table["item"].isin(levels)]
     return float(rows["n_lost"].sum()) if len(rows) else np.nan
 
