@@ -75,9 +75,11 @@ def test_a_mark_beside_end_dates_never_makes_a_date_up(listed):
     assert not data.about.snapshot
 
 
-def test_a_mark_alone_is_refused_with_what_it_needs(listed):
+@pytest.mark.parametrize("beside", ["", "start_date: Start, "])
+def test_a_mark_that_does_not_say_when_is_refused_with_what_it_needs(listed, beside):
+    # with a start alone all who left would seem to have left on the last day: half of those after 31 months, not 15
     with pytest.raises(text.DataError, match="tenure"):
-        listed([["1", "Yes"]], columns="churned: Churn", header=("ID", "Churn"))
+        listed([["1", "2018-01-01", "Yes"]], columns=beside + "churned: Churn", header=("ID", "Start", "Churn"))
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def _problems_of_tables(spec: Spec, file: YamlFile, folder: Path) -> Iterator[te
             yield from _problems_of_columns(table, source, file, (*where, "columns"))
     lists = spec.tables.get("customers", ())
     told = {name for source in lists for name in source.columns}
-    if "churned" in told and not {"tenure", "start_date"} & told:
+    if "churned" in told and not {"tenure", "end_date"} & told:  # a start alone does not tell when they left
         i = next(i for i, source in enumerate(lists) if "churned" in source.columns)
         where = ("tables", "customers", i) if len(lists) > 1 else ("tables", "customers")
         yield file.problem((*where, "columns", "churned"), "schema.churned_needs_tenure")

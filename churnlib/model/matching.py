@@ -86,9 +86,8 @@ def _knows_the_same(main: Match, other: Match) -> bool:
 
 
 def _without_undated_marks(matches: list[Match]) -> list[Match]:
-    """A mark of churn needs a tenure or a start beside it; activity says when, and so says more."""
-    lists = [m for m in matches if m.table == "customers"]
-    dated = any({"tenure", "start_date"} & set(m.columns) for m in lists)
+    """A mark of churn needs the tenure after which it was made; activity says when, and so says more."""
+    dated = any("tenure" in m.columns for m in matches if m.table == "customers")
     why = "mark_undated" if any(m.table == "activity" for m in matches) else None if dated else "mark_alone"
     return [
         replace(m, columns={n: h for n, h in m.columns.items() if n != "churned"}, unused=(why, m.columns["churned"]))
@@ -179,7 +178,7 @@ def _amount(written: str) -> int | None:
 def _constants(found: Found, table: str, columns: dict[str, str]) -> dict[str, str]:
     """A file of complaints has no column that says so; a list of marks needs no name for a customer but its row."""
     if table == "customers" and "churned" in columns and "customer_id" not in columns:
-        return {"customer_id": NUMBERED} if {"tenure", "start_date"} & set(columns) else {}
+        return {"customer_id": NUMBERED} if "tenure" in columns else {}
     if table != "contacts" or "kind" in columns:
         return {}
     name = Path(found.files[0]).stem.lower() + (found.sheet or "").lower()

@@ -5,7 +5,7 @@ Each puts together what other modules work out: curve, readings, months stayed a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar
 
 import pandas as pd
@@ -17,7 +17,7 @@ from churnlib.tenure.incidence import CumulativeIncidence, cumulative_incidence
 from churnlib.tenure.logrank import LogRank, logrank_test
 from churnlib.tenure.milestones import SurvivalTable, reading, survival_table
 from churnlib.tenure.restricted import STAYED, RestrictedMean, months_stayed
-from churnlib.tenure.survival import SurvivalCurve, kaplan_meier, main_month, readable
+from churnlib.tenure.survival import SurvivalCurve, grown, kaplan_meier, main_month, readable
 
 WIDE = (3, 12, 24, 36, 60)  # months read where each stands in a column
 
@@ -115,10 +115,8 @@ def length_of_stay(counts) -> LengthOfStay:
     LengthOfStay
         One row per level and tenure at which somebody left.
     """
-    curve = kaplan_meier(counts)
-    has = {field.name: getattr(curve, field.name) for field in fields(curve)}
-    has |= {"readings": survival_table(counts), "means": months_stayed(counts)}
-    return LengthOfStay(**has, test=logrank_test(counts), gray=gray_test(counts))
+    has = {"readings": survival_table(counts), "means": months_stayed(counts)}
+    return grown(LengthOfStay, kaplan_meier(counts), **has, test=logrank_test(counts), gray=gray_test(counts))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +146,7 @@ class WaysOfLeaving(CumulativeIncidence):
 
     def summary(self, language: str | None = None) -> pd.DataFrame:
         """One row an outcome, the months that matter in columns, the months lost last; by segment the readings."""
-        if not self.is_whole:
+        if not self.is_whole or self.shown.empty:
             return super().summary(language)
         language, rows = language or text.language(), []
         shown, lost = self.shown.set_index(["outcome", "months"]), self.means.shown.set_index("part")
@@ -185,6 +183,4 @@ def ways_of_leaving(counts) -> WaysOfLeaving:
     WaysOfLeaving
         One row per level, outcome and month.
     """
-    shares = cumulative_incidence(counts)
-    has = {field.name: getattr(shares, field.name) for field in fields(shares)}
-    return WaysOfLeaving(**has, means=months_stayed(counts))
+    return grown(WaysOfLeaving, cumulative_incidence(counts), means=months_stayed(counts))
