@@ -25,7 +25,7 @@ def report(language, **meta):
     told |= {"period": "2025-12", "data_through": "2026-01-12", "warnings": [], "run_id": "r", "classification": "x"}
     finding = {"text": both(f"**发现** {HOSTILE}", f"**finding** {HOSTILE}"), "grade": "moderate", "tone": "worse"}
     summary = {
-        "verdict": {"text": both("**2.31%**", "**2.31%**"), "tone": "worse"},
+        "verdict": {"text": both("**2.31%**", "**2.31%**"), "beside": "", "tone": "worse"},
         "kpis": [kpi(target=0.018), kpi("lost", 1_234_500, unit="money", label=both("收入", "Revenue"))],
         "findings": [finding],
         "decisions": [{"text": both("查", "Look"), "owner": "A", "due": ""}],

@@ -98,13 +98,14 @@ def test_signal_or_not_is_the_control_charts_answer():
     where = finding("control.where", both("在华南。", "In South."), "descriptive", "steady")
     back = finding("control.back", both("5 月起恢复。", "Back since May."), "descriptive", "steady")
     rate, south = of("trend.rate.rise", weight=99.0), finding(weight=5.0)
-    for findings, tone, ends, n_asked in (
-        ((even, back), "steady", "Even churn. Back since May.", 1),
-        ((high, where), "worse", "To be investigated. In South.", 2),
+    for findings, tone, answer, before, n_asked in (
+        ((even, back), "steady", "Even churn.", "Back since May. ", 1),
+        ((high, where), "worse", "To be investigated. In South.", "", 2),
     ):
         blocks = block("churn_rate", [rate, south], [kpi()]), block("control", list(findings))
         made = summary.summarise([chapter("trend", *blocks)], DECEMBER)
-        assert made.tone == tone and made.verdict["en"] == f"{ends} The previous period: 1.80%."
+        assert (made.tone, made.verdict["en"]) == (tone, answer)
+        assert made.beside["en"] == f"{before}The previous period: 1.80%."
         assert [f.key for f in made.findings] == ["trend.segment.highest"] and len(made.decisions) == n_asked
         assert ("investigat" in made.verdict["en"]) == (tone == "worse")
 

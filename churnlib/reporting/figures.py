@@ -48,7 +48,8 @@ def unfounded(chapters: Iterable[Chapter], summary: Summary, period: Period) -> 
                 found += [(f"{chapter.id}/{block['id']}", number) for number in _strangers(said, own)]
             told += [number for finding in block["findings"] for number in finding.get("numbers", ())]
     keys = [f["key"] for chapter in chapters for block in chapter.blocks for f in block["findings"]]
-    verdict = {"text": summary.verdict, "key": "summary.verdict.rise"}
+    whole = {language: f"{summary.verdict[language]} {summary.beside[language]}" for language in LANGUAGES}
+    verdict = {"text": whole, "key": "summary.verdict.rise"}
     words = {number for key in keys for language in LANGUAGES for number in constants(key, language)}
     found += [("summary", said) for said in _strangers(verdict, told) if said not in words]
     return list(dict.fromkeys(found))

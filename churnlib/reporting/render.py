@@ -147,7 +147,7 @@ def status(request: Request) -> str:
 def _summary(content: Content, language: str) -> dict[str, Any]:
     summary = content.summary
     return {
-        "verdict": {"text": summary.verdict[language], "tone": summary.tone},
+        "verdict": {"text": summary.verdict[language], "beside": summary.beside[language], "tone": summary.tone},
         "kpis": summary.kpis,
         "findings": [_told(finding, language) for finding in summary.findings],
         "decisions": [{"text": words[language], "owner": d.owner, "due": d.due} for words, d in summary.decisions],

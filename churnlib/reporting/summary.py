@@ -24,6 +24,7 @@ HEADLINES = (
 EXTRACTS = ("share_churned",)  # of one extract: a share, which has no period before it
 SIGNALS = ("control.patterned", "control.even")  # the control chart's answer: signal or not
 COURSE = ("control.since", "control.back", "control.where")  # since when, until when, and where
+BEFORE = ("control.back",)  # of these, what is past: beside the verdict
 TOLD = ("trend.rate", *SIGNALS, *COURSE)  # what the verdict says itself
 WHERE = ("trend.segment.highest", "trend.segment.alike")  # says where, when there is no control chart
 TESTS = ("survival.gray", "survival.logrank")  # that there is a difference; other findings say how large
@@ -62,8 +63,8 @@ class Summary:
 
     Attributes
     ----------
-    verdict : dict
-        One text in each language.
+    verdict, beside : dict
+        One text in each language: the answer, and in smaller type what was before.
     tone : {"better", "worse", "steady", "none"}
     kpis : list of dict
         The figures for the tiles.
@@ -73,6 +74,7 @@ class Summary:
     """
 
     verdict: Words
+    beside: Words
     tone: str
     kpis: list[dict[str, Any]]
     findings: list[Told]
@@ -96,12 +98,12 @@ def summarise(chapters: list[Chapter], period: Period, decided: Iterable[tuple[W
     """
     kpis, told = all_kpis(chapters), all_findings(chapters)
     judged = _judgement(told)
-    verdict, tone = _verdict(kpis, period, judged)
+    verdict, beside, tone = _verdict(kpis, period, judged)
     ranked = ranking([f for f in told if f not in judged and not _below(f.key, (*TOLD, *TESTS))])
     findings = one_of_each("chapter", ranked)[:N_FINDINGS]
     # a change that the control chart does not call a signal asks for nothing
     grounds = judged if _has_signal(judged) else [f for f in told if _below(f.key, TOLD)] + judged
-    return Summary(verdict, tone, tiles(kpis), findings, [*decided, *decisions([*grounds, *findings])])
+    return Summary(verdict, beside, tone, tiles(kpis), findings, [*decided, *decisions([*grounds, *findings])])
 
 
 def all_kpis(chapters: Iterable[Chapter]) -> list[dict[str, Any]]:
@@ -210,21 +212,30 @@ def _has_signal(judged: list[Told]) -> bool:
     return any(_below(f.key, SIGNALS) for f in judged)
 
 
-def _verdict(kpis: list[dict[str, Any]], period: Period, judged: list[Told]) -> tuple[Words, str]:
-    kpi = _headline(kpis)
+def _verdict(kpis: list[dict[str, Any]], period: Period, judged: list[Told]) -> tuple[Words, Words, str]:
+    """Give the answer, what is said beside it, and what it means for the company."""
+    kpi, nothing = _headline(kpis), dict.fromkeys(LANGUAGES, "")
     if kpi is None:
-        return {lang: text.say("summary.verdict.no_figure", lang, period=period) for lang in LANGUAGES}, "none"
+        return {lang: text.say("summary.verdict.no_figure", lang, period=period) for lang in LANGUAGES}, nothing, "none"
     has_signal = _has_signal(judged)
-    sentences = {lang: [f.text[lang] for f in judged] for lang in LANGUAGES}
-    for lang in LANGUAGES:
-        moved, said = _sentence(kpi, period, has_signal, lang)
-        sentences[lang].insert(len(judged) if moved == "judged" else 0, said)
+    said = {lang: _sentence(kpi, period, has_signal, lang) for lang in LANGUAGES}
     tone = judged[0].tone if has_signal else tone_of(kpi)
-    return {"zh": "".join(sentences["zh"]), "en": " ".join(sentences["en"])}, tone
+    if not _is_judged(kpi, has_signal):
+        return _joined([said, *(f.text for f in judged)]), nothing, tone
+    before = [f for f in judged if _below(f.key, BEFORE)]
+    return _joined([f.text for f in judged if f not in before]), _joined([*(f.text for f in before), said]), tone
 
 
-def _sentence(kpi: dict[str, Any], period: Period, has_signal: bool, lang: str) -> tuple[str, str]:
-    moved = direction(kpi)
+def _joined(sentences: list[Words]) -> Words:
+    return {lang: between.join(said[lang] for said in sentences) for lang, between in (("zh", ""), ("en", " "))}
+
+
+def _is_judged(kpi: dict[str, Any], has_signal: bool) -> bool:
+    """Tell whether the control chart's sentence, which names the figure and the period, is the answer."""
+    return has_signal and direction(kpi) in ("rise", "fall", "flat", "same", "untested")
+
+
+def _sentence(kpi: dict[str, Any], period: Period, has_signal: bool, lang: str) -> str:
     values = {
         "period": period,
         "label": text.Label.of(kpi["label"]),
@@ -233,9 +244,8 @@ def _sentence(kpi: dict[str, Any], period: Period, has_signal: bool, lang: str) 
         "change": change(kpi, lang),
         "n": kpi["n"],
     }
-    if has_signal and moved in ("rise", "fall", "flat", "same", "untested"):
-        moved = "judged"  # by the control chart, whose sentence names the figure and the period
-    return moved, text.say(f"summary.verdict.{moved}", lang, **values)
+    moved = "judged" if _is_judged(kpi, has_signal) else direction(kpi)
+    return text.say(f"summary.verdict.{moved}", lang, **values)
 
 
 def amount(kpi: dict[str, Any], value: float | None, lang: str) -> str:
