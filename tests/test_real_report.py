@@ -38,7 +38,7 @@ def manifest(made):
 def test_no_notebook_takes_longer_than_a_minute_and_no_page_is_large(made):
     steps = manifest(made)["seconds"]
     books = {name: seconds for name, seconds in steps.items() if re.match(r"\d", name)}
-    assert len(books) >= 5 and max(books.values()) < SLOWEST, books
+    assert len(books) >= 2 and max(books.values()) < SLOWEST, books  # of a list without dates only two chapters
     for page in made[0].glob("churn_*.html"):
         html = page.read_text("utf-8")
         assert len(html.encode()) <= 1_500_000
