@@ -139,7 +139,7 @@ def test_customers_touched_by_another_event_are_no_comparison():
 )
 def test_events_that_cannot_be_judged_say_why(day, scope, state):
     result = effects(market(np.random.default_rng(8)), event(day, scope))
-    assert result.table["state"].iloc[0] == state and result.findings[0].key == "impact.none_estimated"
+    assert result.table["state"].iloc[0] == state and result.findings[0].key == "impact.none_estimated.one"
 
 
 def test_churn_that_is_counted_a_limit_later_is_looked_for_a_limit_later():

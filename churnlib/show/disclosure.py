@@ -19,9 +19,9 @@ def protect(
     table: pd.DataFrame,
     about: About,
     *,
-    count: str,
-    base: str,
     hides: tuple[str, ...],
+    count: str = "n_churned_opening",
+    base: str = "n_opening",
     within: tuple[str, ...] = (),
     across: tuple[str, ...] = (),
 ) -> pd.DataFrame:

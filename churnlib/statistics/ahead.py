@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t
 
-from churnlib.about import Period
-from churnlib.statistics.season import YEAR, YEARS, lengths, season_terms
+from churnlib.about import YEAR, Period
+from churnlib.statistics.season import YEARS, lengths, season_terms
 
 AHEAD = 3
 ORIGINS = 12  # forecasts made again from the past, to see how far off they would have been

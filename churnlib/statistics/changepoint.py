@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from churnlib.about import Period
+from churnlib.about import YEAR, Period
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
-from churnlib.statistics.season import YEAR, YEARS, lengths, season_terms
+from churnlib.statistics.season import YEARS, lengths, season_terms
 from churnlib.statistics.segmentation import SINGLE, Segmentation, segment
 
 SHORTEST = 12  # complete periods needed
@@ -68,8 +68,7 @@ class ChangePoints(Result):
     @property
     def shown_series(self) -> pd.DataFrame:
         """The series after the disclosure rules."""
-        hides = ("n_churned_opening", "churn_rate")
-        return disclosure.protect(self.series, self.about, count="n_churned_opening", base="n_opening", hides=hides)
+        return disclosure.protect(self.series, self.about, hides=("n_churned_opening", "churn_rate"))
 
     @property
     def findings(self) -> tuple[Finding, ...]:

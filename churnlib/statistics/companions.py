@@ -11,12 +11,13 @@ from scipy.special import ndtri
 from scipy.stats import t
 
 from churnlib import text
-from churnlib.about import Period
+from churnlib.about import YEAR, Period
 from churnlib.intervals import wilson
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
+from churnlib.statistics.changepoint import complete_periods
 from churnlib.statistics.pchart import SHORTEST
-from churnlib.statistics.season import YEAR, YEARS, lengths, season_terms
+from churnlib.statistics.season import YEARS, lengths, season_terms
 from churnlib.statistics.trend import BASELINE, PLOTTED
 from churnlib.text import Label
 
@@ -131,7 +132,7 @@ class CompanionSignals(Result):
                     text.say(f"companions.signal.{name}"), shown[name].tolist(), *ends, kind=kind, digits=digits
                 )
             )
-        return plots.aligned(tracks, period_values(shown["period"]), ax=ax)
+        return plots.aligned(tracks, period_values(shown["period"]), events=self.about.events, ax=ax)
 
 
 def _stretch(name: str, first: Period, last: Period, usual: float, extreme: float) -> Finding:
@@ -177,10 +178,8 @@ def companion_signals(counts, companions) -> CompanionSignals:
 
 def signal_course(frame: pd.DataFrame, companions: pd.DataFrame | None, about) -> pd.DataFrame:
     """Work out the signals by complete period, each with its interval."""
-    rows = frame[frame["is_complete"] & (frame["n_opening"] >= max(about.min_denominator, 1))]
-    rows = rows[rows["period"] <= str(about.period)]
-    rows = rows.sort_values("period").reset_index(drop=True)
-    out = pd.DataFrame({"period": rows["period"], "churn_rate": rows["n_churned_opening"] / rows["n_opening"]})
+    rows = complete_periods(frame[frame["n_opening"] >= about.min_denominator], about)
+    out = rows[["period", "churn_rate"]]
     if companions is None:
         return out
     both = out[["period"]].merge(companions, on="period", how="left").fillna(0)

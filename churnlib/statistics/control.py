@@ -70,7 +70,7 @@ class ControlChart(Result):
 
     @property
     def shown(self) -> pd.DataFrame:
-        return disclosure.protect(self.table, self.about, count="n_churned_opening", base="n_opening", hides=HIDES)
+        return disclosure.protect(self.table, self.about, hides=HIDES)
 
     @property
     def verdict(self) -> str:

@@ -61,8 +61,7 @@ class ChurnForecast(Result):
     @property
     def shown_series(self) -> pd.DataFrame:
         """The series after the disclosure rules."""
-        hides = ("n_churned_opening", "churn_rate")
-        return disclosure.protect(self.series, self.about, count="n_churned_opening", base="n_opening", hides=hides)
+        return disclosure.protect(self.series, self.about, hides=("n_churned_opening", "churn_rate"))
 
     @property
     def errors(self) -> dict[str, float]:

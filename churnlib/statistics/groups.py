@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from churnlib import text
-from churnlib.about import About, Period
+from churnlib.about import About, Event, Period, Segment
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
 from churnlib.statistics.changepoint import complete_periods
@@ -39,10 +39,15 @@ class GroupCharts(Result):
         all groups show), `since` (first period of the unbroken run of signals).
     courses : pandas.DataFrame
         One row per group and complete period, the same columns.
+    loyal : tuple of (str, str)
+        Segment and level of those who have stayed longest.
+    events : dict
+        Segment and level -> the company events that touched it.
     """
 
     courses: pd.DataFrame
-    loyal: tuple[tuple[str, str], ...] = field(default=())
+    loyal: tuple[tuple[str, str], ...] = ()
+    events: dict[tuple[str, str], tuple[Event, ...]] = field(default_factory=dict)
     module: ClassVar[str] = "control"
     columns: ClassVar[tuple[Column, ...]] = (
         Column("group", "text"),
@@ -122,9 +127,8 @@ class GroupCharts(Result):
     @property
     def notes(self) -> tuple[Statement, ...]:
         values = {"share": FALSE_DISCOVERY, "n": self.n_judged}
-        small = Statement("results.note.small", {"n": self.about.min_denominator, "k": self.about.privacy_k})
         coarser = (Statement("control.groups.coarser", {"period": self.about.period}),) if self.about.reported else ()
-        return (*coarser, Statement("control.groups.note", values), small)
+        return (*coarser, Statement("control.groups.note", values), self.small_note)
 
     def _panels(self) -> pd.DataFrame:
         """The groups that are drawn: those that stand out, and those that lose enough for a course to be seen."""
@@ -151,6 +155,7 @@ class GroupCharts(Result):
             said=text.show(row.churn_rate, "pct"),
             tone=tone,
             signals=[i for i, beyond in enumerate(own["beyond"]) if beyond in (1, -1)],
+            events=self.events.get((row.segment, row.level), ()),
         )
 
 
@@ -184,14 +189,21 @@ def group_charts(groups: Sequence, baseline: list[str], about: About, screen: bo
     since = {key: _since(rows) for key, rows in frame.groupby(["segment", "level"], sort=False)}
     now["since"] = [since[key] for key in zip(now["segment"], now["level"], strict=True)]
     order = np.lexsort((-now["deviation"].abs().fillna(-1).to_numpy(), (now["beyond"] == 0).to_numpy()))
-    loyal = tuple((c.about.segment.name, c.about.segment.loyal) for c in groups if c.about.segment.loyal)
+    segments = [counts.about.segment for counts in groups]
+    loyal = tuple((s.name, s.loyal) for s in segments if s.loyal)
     return GroupCharts(
         about=about,
         table=now.iloc[order].reset_index(drop=True),
         name="control_by_group",
         courses=frame,
         loyal=loyal,
+        events={(s.name, v): _touching(about.events, s, v) for s in segments for v in s.levels},
     )
+
+
+def _touching(events: Sequence[Event], segment: Segment, level: str) -> tuple[Event, ...]:
+    """The events that touched a level, as far as they name its segment, and those for everybody."""
+    return tuple(event for event in events if not event.scope or level in segment.within(event.named))
 
 
 @dataclass(frozen=True)
@@ -278,9 +290,7 @@ def _by_segment(levels: Sequence[_Level], courses: Sequence[pd.DataFrame]) -> li
 
 def _protected(charts: pd.DataFrame, about: About) -> pd.DataFrame:
     """The charts of a segment's groups as they may be shown: only what may be shown can be a signal."""
-    shown = disclosure.protect(
-        charts, about, count="n_churned_opening", base="n_opening", hides=HIDES, within=("period",)
-    )
+    shown = disclosure.protect(charts, about, hides=HIDES, within=("period",))
     return shown.assign(beyond=shown["beyond"].where(shown["flag"] == "", 0))
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t
 
+from churnlib.statistics.segmentation import likeness
+
 BEFORE = 12  # periods needed before an event
 WITH_TREND = 18  # periods before the event from which on a trend is fitted, where there is nobody to compare with
 DRIFT = 0.1  # standard deviation a year by which rates of comparable customers drift apart, in logarithms
@@ -180,19 +182,17 @@ def fit_counts(lost, design, offset, control_lost=None, spread=None) -> Fit:
         told = n > 0
         lost, n, design, offset = lost[told], n[told], design[told], offset[told]
     known = np.zeros(design.shape[1]) if spread is None else np.asarray(spread, float) ** -2.0
-    noise, likeness = 1.0, 1.0
+    noise = alike = 1.0
     for _ in range(2 if known.any() else 1):  # what is known beforehand weighs against the noise of the counts
-        held = known * noise * likeness
+        held = known * noise * alike
         effect, mean, variance = _iterated(lost, design, offset, n, held)
         residual = (lost - mean) / np.sqrt(variance)
         freedom = max(len(lost) - design.shape[1], 1)
         noise = max(1.0, float(residual @ residual) / freedom)
-        lag = float(residual[1:] @ residual[:-1] / max(residual @ residual, 1e-12))
-        lag += LAG_BIAS * (design.shape[1] + 1 + 3 * lag) / len(lost)
-        lag = max(min(lag, 0.6, 1 - 1 / noise), 0.0)  # chance has no memory: only what is beyond it can be alike
-        likeness = (1 + lag) / (1 - lag)
+        # chance has no memory: only what is beyond it can be alike
+        alike = likeness(residual, design.shape[1], LAG_BIAS, min(0.6, 1 - 1 / noise))
     covariance = np.linalg.pinv(design.T @ (design * variance[:, None]) + np.diag(held)) * noise
-    return Fit(effect, covariance, noise, likeness, freedom)
+    return Fit(effect, covariance, noise, alike, freedom)
 
 
 def _iterated(y: np.ndarray, x: np.ndarray, offset: np.ndarray, n: np.ndarray | None, held: np.ndarray):

@@ -13,6 +13,7 @@ from churnlib.about import UNITS, YEAR, Period
 from churnlib.intervals import overdispersion, wilson
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
+from churnlib.statistics.changepoint import complete_periods
 from churnlib.statistics.trend import PLOTTED
 from churnlib.statistics.usual import usual_and_beyond
 
@@ -83,7 +84,7 @@ class MarketComparison(Result):
         lines = [(name, _line(rows, periods)) for name, rows in self.table.groupby("industry", sort=False)]
         known = [(str(name), values) for name, values in lines if np.isfinite(values).any()]
         own = plots.Track(text.say("market.ours"), shown["churn_rate"].tolist(), references=known)
-        return plots.aligned([own], periods, height=240, ax=ax)
+        return plots.aligned([own], periods, events=self.about.events, height=240, ax=ax)
 
 
 def _line(rows: pd.DataFrame, periods: list[Period]) -> list[float]:
@@ -124,8 +125,7 @@ def market_comparison(counts, benchmarks, per: str | None = None) -> MarketCompa
     about, unit = counts.about, counts.about.period.unit
     if per and per not in UNITS:
         raise text.UsageError("market.unknown_unit", unit=per, known=list(UNITS))
-    frame = counts.frame[counts.frame["is_complete"] & (counts.frame["n_opening"] > 0)].sort_values("period")
-    frame = frame[frame["period"] <= str(about.period)]
+    frame = complete_periods(counts.frame, about)
     usual, _ = usual_and_beyond(frame, about)
     sigma = overdispersion(usual["n_churned_opening"], usual["n_opening"])
     steps = YEAR[per or unit] / YEAR[unit]  # a month is a twelfth of the year that a yearly rate is of
@@ -135,8 +135,8 @@ def market_comparison(counts, benchmarks, per: str | None = None) -> MarketCompa
         latest = [-1 if (s := _stretch(p)) is None else s.last.toordinal() for p in table["period"]]
         table = table.iloc[np.argsort([-day for day in latest], kind="stable")].reset_index(drop=True)
     enough = frame["n_opening"] >= about.min_denominator
-    course = pd.DataFrame({"period": frame["period"], "churn_rate": frame["n_churned_opening"] / frame["n_opening"]})
-    return MarketComparison(about=about, table=table, name="market_comparison", course=course[enough])
+    course = frame.loc[enough, ["period", "churn_rate"]]
+    return MarketComparison(about=about, table=table, name="market_comparison", course=course)
 
 
 def _compared(row, frame: pd.DataFrame, sigma: float, steps: float, about) -> dict:

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
+from churnlib.about import YEAR
 from churnlib.show.results import period_values
-from churnlib.statistics.season import YEAR, YEARS, lengths, season_terms
+from churnlib.statistics.season import YEARS, lengths, season_terms
 
 SHORTEST = 6  # periods of a baseline
 LONGEST = 60

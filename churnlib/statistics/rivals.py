@@ -139,7 +139,7 @@ def _moved(move: str, names: list[Label]) -> Label:
 
 def _protected(table: pd.DataFrame, about) -> pd.DataFrame:
     hides = ["n_churned_opening", "churn_rate", "ci_lower", "ci_upper", "previous_change", "year_ago_change"]
-    return disclosure.protect(table, about, count="n_churned_opening", base="n_opening", hides=tuple(hides))
+    return disclosure.protect(table, about, hides=tuple(hides))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,7 +257,7 @@ def _year(counts, about) -> tuple[pd.DataFrame, int]:
     pooled = frame[frame["period"].isin(last)].groupby("level")[["n_opening", "n_churned_opening"]].sum()
     rows = pooled.reset_index().assign(churn_rate=lambda rows: rows["n_churned_opening"] / rows["n_opening"])
     hides = ("n_churned_opening", "churn_rate")
-    shown = disclosure.protect(rows, about, count="n_churned_opening", base="n_opening", hides=hides)
+    shown = disclosure.protect(rows, about, hides=hides)
     return shown.set_index("level"), len(last)
 
 

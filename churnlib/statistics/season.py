@@ -9,7 +9,6 @@ import numpy as np
 
 from churnlib.about import Period
 
-YEAR = {"week": 52, "month": 12, "quarter": 4, "year": 1}  # periods in a year
 YEARS = 3  # of history from which a season may be told: ratios from two years raise false alarms to 12 % a month
 PAIRS = 2  # harmonic pairs: a yearly and a half-yearly wave
 HOLIDAY = (7, 14)  # days before and after the festival's first day in which people move, travel and close accounts

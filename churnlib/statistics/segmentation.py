@@ -129,6 +129,17 @@ def segment(y: np.ndarray, weights: np.ndarray, base: np.ndarray, least: float =
     return Segmentation(changes, level, slope, error, work.noise(chosen), drift)
 
 
+def likeness(residual: np.ndarray, spent: int, bias: float, most: float = 0.6) -> float:
+    """Give the factor by which the variance of a mean grows because neighbouring periods are alike, from 1 to 4.
+
+    From the lag-1 correlation of the residuals, corrected for the terms `spent` on the fit (`bias` n-ths each).
+    """
+    total, n = float(residual @ residual), len(residual)
+    lag = float(residual[1:] @ residual[:-1]) / total if total > 0 else 0.0
+    lag = max(min(lag + bias * (spent + 1 + 3 * lag) / n, most), 0.0)
+    return (1 + lag) / (1 - lag)
+
+
 @dataclass(frozen=True)
 class _Work:
     """The weighted series, base and candidate columns."""
@@ -176,10 +187,7 @@ class _Work:
     def noise(self, chosen: list[int]) -> float:
         r, n = self.residual(chosen), len(self.y)
         spent = self.base.shape[1] + 2 * len(chosen)  # a change has a size and a place
-        total = float(r @ r)
-        lag = float(r[1:] @ r[:-1]) / total if total > 0 else 0.0
-        lag = min(max(lag + LAG_BIAS * (spent + 1 + 3 * lag) / n, 0.0), 0.6)
-        return max(self.least, total / max(n - spent, 1), 1e-300) * (1 + lag) / (1 - lag)
+        return max(self.least, float(r @ r) / max(n - spent, 1), 1e-300) * likeness(r, spent, LAG_BIAS)
 
     def size(self, chosen: list[int], j: int) -> float:
         found = np.linalg.lstsq(self.design(chosen), self.y, rcond=None)[0]

@@ -45,37 +45,21 @@ class SegmentRates(Result):
 
     @property
     def shown(self) -> pd.DataFrame:
-        hides = (
-            "n_churned_opening",
-            "churn_rate",
-            "ci_lower",
-            "ci_upper",
-            "share_lost",
-            "gap",
-            *comparisons(self.table),
-        )
-        return disclosure.protect(
-            self.table, self.about, count="n_churned_opening", base="n_opening", hides=hides, within=("period",)
-        )
+        hides = ("n_churned_opening", "churn_rate", "ci_lower", "ci_upper", "share_lost", "gap")
+        return disclosure.protect(self.table, self.about, hides=hides + comparisons(self.table), within=("period",))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         if not self.about.segment.name:
             return (Finding("trend.segment.none"),)
         told = self.shown[self.shown["churn_rate"].notna()]
-        if len(told) < 2:
+        if len(told) < 2 or not told["share_lost"].notna().any():
             return (Finding("trend.segment.too_small", {"segment": self.about.segment.label}),)
         standing_out = told[told["gap_clear"].astype(bool)]
         worst, lost_most = told.loc[told["churn_rate"].idxmax()], told.loc[told["share_lost"].idxmax()]
-        values = {
-            "segment": self.about.segment.label,
-            "level": self.level(worst.level),
-            "rate": worst.churn_rate,
-            "lower": worst.ci_lower,
-            "upper": worst.ci_upper,
-            "share_lost": worst.share_lost,
-            "share_base": worst.share_base,
-        }
+        values = {"segment": self.about.segment.label, "level": self.level(worst.level), "rate": worst.churn_rate}
+        values |= {"lower": worst.ci_lower, "upper": worst.ci_upper}
+        values |= {"share_lost": worst.share_lost, "share_base": worst.share_base}
         extra = worst.gap * worst.n_opening
         if worst.level in set(standing_out["level"]) and worst.gap > 0:
             head = Finding("trend.segment.highest", values, grade="moderate", tone="worse", weight=extra)
@@ -93,7 +77,7 @@ class SegmentRates(Result):
         return (
             Statement("trend.note.rate", {"definition": self.about.definition_note}),
             Statement("trend.note.share"),
-            Statement("results.note.small", {"n": self.about.min_denominator, "k": self.about.privacy_k}),
+            self.small_note,
         )
 
     def plot(self, ax=None):

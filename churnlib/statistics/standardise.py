@@ -43,28 +43,6 @@ def shapley(worth: Callable[[frozenset[int]], np.ndarray | float], n: int) -> li
     return [sum(share[len(s)] * (values[s | {i}] - values[s]) for s in sets if i not in s) for i in range(n)]
 
 
-def rate_and_mix(share1, rate1, share0, rate0) -> tuple[np.ndarray, np.ndarray]:
-    """Split the change of a crude rate, group by group, into rate and mix (Kitagawa).
-
-    Parameters
-    ----------
-    share1, share0 : array-like, shape (n_groups,)
-        Each group's share of the customers now and before.
-    rate1, rate0 : array-like, shape (n_groups,)
-
-    Returns
-    -------
-    rate_effect, mix_effect : numpy.ndarray
-        Together they add up to sum(share1 * rate1) - sum(share0 * rate0).
-
-    References
-    ----------
-    Kitagawa, E. M. (1955). Components of a difference between two rates. JASA 50, 1168-1194.
-    """
-    s1, r1, s0, r0 = (np.asarray(x, float) for x in (share1, rate1, share0, rate0))
-    return (s1 + s0) / 2 * (r1 - r0), (r1 + r0) / 2 * (s1 - s0)
-
-
 def mix_changes(levels: np.ndarray, share1: np.ndarray, share0: np.ndarray) -> np.ndarray:
     """Split the change of who the customers are among several segments.
 
@@ -158,6 +136,10 @@ def decompose(cells: Cells) -> Parts:
     The lengths of the periods first (the daily risk is what compares), then rate and mix (Kitagawa, with all cells),
     then the rate effect by level of the first segment and the mix effect by segment. A cell that is empty in one period
     has no change of rate: it is all mix.
+
+    References
+    ----------
+    Kitagawa, E. M. (1955). Components of a difference between two rates. JASA 50, 1168-1194.
     """
     s1, s0 = cells.n1 / cells.n1.sum(), cells.n0 / cells.n0.sum()
     r1, r0, r10, r01, slope1, slope0 = _comparable(cells)

@@ -114,13 +114,8 @@ class ChurnTrend(Result):
 
     @property
     def shown(self) -> pd.DataFrame:
-        return disclosure.protect(
-            self.table,
-            self.about,
-            count="n_churned_opening",
-            base="n_opening",
-            hides=("n_churned_opening", "churn_rate", "ci_lower", "ci_upper", "net_rate", *comparisons(self.table)),
-        )
+        hides = ("n_churned_opening", "churn_rate", "ci_lower", "ci_upper", "net_rate", *comparisons(self.table))
+        return disclosure.protect(self.table, self.about, hides=hides)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -130,16 +125,9 @@ class ChurnTrend(Result):
         return tuple(f for f in (head, year, self._rank_finding()) if f is not None)
 
     def _change_finding(self, now: pd.Series) -> Finding:
-        values = {
-            "period": self.about.period,
-            "rate": now.churn_rate,
-            "lower": now.ci_lower,
-            "upper": now.ci_upper,
-            "n": now.n_churned_opening,
-            "opening": now.n_opening,
-            "change": now.previous_change,
-            "previous": self.about.period.shift(-1),
-        }
+        values = {"period": self.about.period, "previous": self.about.period.shift(-1), "change": now.previous_change}
+        values |= {"rate": now.churn_rate, "lower": now.ci_lower, "upper": now.ci_upper}
+        values |= {"n": now.n_churned_opening, "opening": now.n_opening}
         moved = abs(now.previous_change) * now.n_opening if pd.notna(now.previous_change) else 0.0
         key, tone = self._direction("trend.rate", now, "previous")
         return Finding(key, values, grade="moderate" if now.previous_clear else "descriptive", tone=tone, weight=moved)
@@ -172,22 +160,14 @@ class ChurnTrend(Result):
         rank = int((past["churn_rate"] > self.current.churn_rate).sum()) + 1
         key = "trend.rank.highest" if rank == 1 else "trend.rank.lowest" if rank == len(past) else "trend.rank.between"
         top = past.loc[past["churn_rate"].idxmax()]
-        return Finding(
-            key, {"rank": rank, "n": len(past), "top": Period.parse(top.period), "top_rate": top.churn_rate}, weight=0.0
-        )
+        values = {"rank": rank, "n": len(past), "top": Period.parse(top.period), "top_rate": top.churn_rate}
+        return Finding(key, values, weight=0.0)
 
     @property
     def subtitle(self) -> Statement:
         done = self.table["period"]
-        return Statement(
-            "trend.subtitle",
-            {
-                "unit": Label(*(_unit(self.about.period.unit))),
-                "segment": self.about.segment.label,
-                "first": done.iloc[0],
-                "last": done.iloc[-1],
-            },
-        )
+        values = {"unit": Label(*_UNIT[self.about.period.unit]), "segment": self.about.segment.label}
+        return Statement("trend.subtitle", values | {"first": done.iloc[0], "last": done.iloc[-1]})
 
     @property
     def notes(self) -> tuple[Statement, ...]:
@@ -310,19 +290,13 @@ def _as_charted(rates: pd.DataFrame, beyond: set[str] | None, year: int) -> pd.D
     return rates
 
 
-def comparisons(table: pd.DataFrame) -> list[str]:
+def comparisons(table: pd.DataFrame) -> tuple[str, ...]:
     """Name the columns that tell something of other periods."""
-    return [c for c in table.columns if c.startswith(("previous", "year_ago")) and not c.endswith("_clear")]
+    return tuple(c for c in table.columns if c.startswith(("previous", "year_ago")) and not c.endswith("_clear"))
 
 
 def _known(earlier: float, clear: bool) -> bool | None:
     return None if pd.isna(earlier) else bool(clear)
 
 
-def _unit(unit: str) -> tuple[str, str]:
-    return {
-        "week": ("周", "weekly"),
-        "month": ("月", "monthly"),
-        "quarter": ("季", "quarterly"),
-        "year": ("年", "yearly"),
-    }[unit]
+_UNIT = {"week": ("周", "weekly"), "month": ("月", "monthly"), "quarter": ("季", "quarterly"), "year": ("年", "yearly")}

@@ -71,10 +71,7 @@ class UnitFunnel(Result):
     @property
     def shown(self) -> pd.DataFrame:
         hides = ("n_churned_opening", "churn_rate", "score", "shrunk", "shrunk_lower", "shrunk_upper")
-        rows = self.table.assign(all="")
-        return disclosure.protect(
-            rows, self.about, count="n_churned_opening", base="n_opening", hides=hides, within=("all",)
-        ).drop(columns="all")
+        return disclosure.protect(self.table, self.about, hides=hides, within=("all",))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -118,8 +115,7 @@ class UnitFunnel(Result):
     def notes(self) -> tuple[Statement, ...]:
         if len(self.table) < FEWEST:
             return ()
-        small = Statement("results.note.small", {"n": self.about.min_denominator, "k": self.about.privacy_k})
-        return (Statement("units.note.funnel", {"tau": self.tau}), Statement("units.note.shrunk"), small)
+        return (Statement("units.note.funnel", {"tau": self.tau}), Statement("units.note.shrunk"), self.small_note)
 
     def plot(self, ax=None):
         told = self.shown[self.shown["churn_rate"].notna()]

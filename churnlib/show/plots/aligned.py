@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from churnlib.about import Period
+from churnlib.about import Event, Period
 from churnlib.show.plots.canvas import end_labels, numbers, put, said, scale, sheet, span, styled, value_axis
-from churnlib.show.plots.labels import SIZE, SMALL, widest, wrap
+from churnlib.show.plots.events import draw_key, draw_line, draw_notes, key_height, lay_out
+from churnlib.show.plots.labels import LINE, SIZE, SMALL, widest, wrap
 from churnlib.show.plots.palette import PALETTE
 from churnlib.show.plots.time import time_axis
 
@@ -42,7 +43,9 @@ class Track:
 
 
 @styled
-def aligned(tracks: Sequence[Track], periods: Sequence[Period], *, height: float = 110, ax=None):
+def aligned(
+    tracks: Sequence[Track], periods: Sequence[Period], *, events: Sequence[Event] = (), height: float = 110, ax=None
+):
     """Draw series one below the other.
 
     Parameters
@@ -51,6 +54,8 @@ def aligned(tracks: Sequence[Track], periods: Sequence[Period], *, height: float
         The first on top.
     periods : sequence of Period
         The same for all.
+    events : sequence of Event
+        Drawn through all tracks, named above the first.
     height : float
         Of one track, in pixels.
 
@@ -64,8 +69,9 @@ def aligned(tracks: Sequence[Track], periods: Sequence[Period], *, height: float
     labels = [_labels(track, n) for track in tracks]
     left = max(it.room for it in axes)
     right = min(widest([words for rows in labels for _, words, *_ in rows], SIZE, bold=True), ROOM) + 20
-    foot = 46
-    frame = sheet(len(tracks) * (height + HEAD) + foot, left, right, 0, foot, ax)
+    notes, key = lay_out(periods, np.ones(n, bool), events)
+    foot, top = 46 + key_height(key), LINE * max((note.row + 1 for note in notes), default=0)
+    frame = sheet(len(tracks) * (height + HEAD) + top + foot, left, right, top, foot, ax)
     frame.set_axis_off()
     _, h = span(frame)
     for k, (track, it) in enumerate(zip(tracks, axes, strict=True)):
@@ -74,8 +80,14 @@ def aligned(tracks: Sequence[Track], periods: Sequence[Period], *, height: float
         _draw(inner, track, it, n)
         end_labels(inner, labels[k])
         inner.set_xticks([])
+        if k == 0:
+            draw_notes(inner, notes, h / len(tracks) - HEAD, HEAD - 10)
+        else:
+            for note in notes:
+                draw_line(inner, note.place)
         if k == len(tracks) - 1:
             time_axis(inner, periods, span(frame)[0])
+    draw_key(frame, key)
     return frame
 
 
@@ -107,4 +119,5 @@ def _draw(ax, track: Track, it, n: int) -> None:
     ax.plot(x, y, color=PALETTE["ink"], linewidth=2, zorder=4)
     known = np.flatnonzero(np.isfinite(y))
     ax.plot(known[-1:], y[known[-1:]], "o", ms=7, color=PALETTE["ink"], mec=PALETTE["paper"], mew=1.2, zorder=5)
-    put(ax, track.title, 0, 1, "axes", dy=8, va="bottom", ha="left", fontweight="bold", fontsize=SMALL)
+    clear = {"facecolor": PALETTE["paper"], "linewidth": 0, "pad": 1}  # of the events' lines
+    put(ax, track.title, 0, 1, "axes", dy=8, va="bottom", ha="left", fontweight="bold", fontsize=SMALL, bbox=clear)

@@ -88,15 +88,19 @@ def _in_rows(notes: list[Note], n: int) -> list[Note]:
     return [replace(note, row=row) for note, row in zip(notes, lanes(marks, starts, ends, gap), strict=True)]
 
 
-def draw_notes(ax, notes: Sequence[Note]) -> None:
-    """Draw a thin dashed line for each event up to its label."""
-    height = span(ax)[1]
+def draw_line(ax, place: float, top: float = 1.0) -> None:
+    """Draw the thin dashed line of an event, from the axis up to a share of its height."""
+    how = {"color": PALETTE["mute"], "linewidth": 0.9, "linestyle": (0, (3, 3)), "clip_on": False, "zorder": 1}
+    ax.plot([place] * 2, [0, top], transform=ax.get_xaxis_transform(), **how)
+
+
+def draw_notes(ax, notes: Sequence[Note], height: float | None = None, lift: float = 0) -> None:
+    """Draw the line of each event up to its label, `lift` pixels above axes of a height."""
+    height = height or span(ax)[1]
     for note in notes:
-        above = 5 + LINE * note.row
+        above = 5 + lift + LINE * note.row
         if note.has_line:
-            top = 1 + (above + (0 if note.side == "center" else SMALL - 2)) / height
-            how = {"color": PALETTE["mute"], "linewidth": 0.9, "linestyle": (0, (3, 3)), "clip_on": False, "zorder": 1}
-            ax.plot([note.place] * 2, [0, top], transform=ax.get_xaxis_transform(), **how)
+            draw_line(ax, note.place, 1 + (above + (0 if note.side == "center" else SMALL - 2)) / height)
         dx = {"left": 4, "right": -4, "center": 0}[note.side] if note.has_line else 0
         how = {"fontsize": SMALL, "color": PALETTE["mute"], "va": "bottom", "ha": note.side}
         put(ax, note.label, note.place, 1, "x", dx=dx, dy=above, **how)

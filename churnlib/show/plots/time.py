@@ -11,7 +11,7 @@ import numpy as np
 from churnlib import text
 from churnlib.about import Event, Period
 from churnlib.show.plots.canvas import WIDTH, end_labels, numbers, put, said, scale, sheet, span, styled, value_axis
-from churnlib.show.plots.events import draw_key, draw_notes, key_height, lay_out
+from churnlib.show.plots.events import draw_key, draw_line, draw_notes, key_height, lay_out, place_of
 from churnlib.show.plots.labels import LINE, SIZE, SMALL, widest, width, wrap
 from churnlib.show.plots.palette import PALETTE, SAID, TONES
 
@@ -203,6 +203,8 @@ class Panel:
         Colour of what is said and of the last point.
     signals : sequence of int
         Indices of the marked periods.
+    events : sequence of Event
+        Drawn as thin dashed lines without their names.
     """
 
     title: str
@@ -212,6 +214,7 @@ class Panel:
     said: str = ""
     tone: str = "actual"
     signals: Sequence[int] = ()
+    events: Sequence[Event] = ()
 
 
 @styled
@@ -278,6 +281,9 @@ def _draw_panel(ax, panel: Panel, title: list[str], periods, axis, reference, la
     ax.fill_between(x, numbers(panel.lower, n), numbers(panel.upper, n), color=PALETTE["band"], linewidth=0, zorder=2)
     if reference is not None:
         ax.plot(x, numbers(reference, n), color=PALETTE["previous"], linewidth=1.2, zorder=3)
+    for event in panel.events:
+        if (place := place_of(periods, event.date)) is not None:
+            draw_line(ax, place)
     ax.plot(x, y, color=PALETTE["ink"], linewidth=1.8, zorder=4)
     ax.plot(marks, y[marks], "o", ms=8, mfc="none", mec=PALETTE["worse"], mew=1.5, zorder=5)
     known = np.flatnonzero(np.isfinite(y))
