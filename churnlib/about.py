@@ -289,6 +289,10 @@ class About:
         """Give the same with another segment."""
         return replace(self, segment=segment)
 
+    def named(self, result: str) -> str:
+        """Name a result's table: "survival", and "survival_by_region" where a segment divides it."""
+        return f"{result}_by_{self.segment.name}" if self.segment.name else result
+
     def target(self, kpi: str) -> float | None:
         """Give the declared target (目标值) of a figure, if there is one."""
         return dict(self.targets).get(kpi)

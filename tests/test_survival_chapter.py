@@ -38,8 +38,8 @@ def test_one_block_holds_what_the_curve_its_readings_the_means_and_the_tests_say
     readings, means, test = survival_table(made), months_stayed(made), logrank_test(made)
     pd.testing.assert_frame_equal(both.shown, kaplan_meier(made).shown)
     summary = both.summary("en").set_index("Group")
-    assert [c for c in summary if c.endswith(" months")] == ["12 months", "24 months", "60 months"]
-    assert summary.loc["group c", "12 months"] == readings.summary("en").set_index("Group").loc["group c", "12 months"]
+    assert [c for c in summary if c.startswith("month ")] == ["month 12", "month 24", "month 60"]
+    assert summary.loc["group c", "month 12"] == readings.summary("en").set_index("Group").loc["group c", "month 12"]
     stayed = means.table[means.table["part"] == "stayed"].set_index("level")["mean"]
     cell = summary.loc["group c", f"Mean months stayed of the first {means.horizon}"]
     assert cell.startswith(f"{stayed['c']:.1f} (")

@@ -16,6 +16,7 @@ from churnlib.tenure.incidence import level_incidences, outcomes_of
 from churnlib.tenure.lifetable import life_table
 from churnlib.tenure.logrank import logrank_test, pairwise_tests
 from churnlib.tenure.restricted import contrasts
+from churnlib.tenure.survival import kaplan_meier
 from churnlib.tenure.tenure_risk import conditional_survival
 
 CASES = ["veteran", "lung", "heart", "pbc", "colon", "mgus2", "ties", "untied", "months"]
@@ -130,6 +131,11 @@ def test_conditional_survival_and_cumulative_hazard_are_those_of_a_later_start_i
         r = answers[answers["level"] == level].set_index("given")
         ours = monthly[monthly["level"] == level].set_index("given")[["survival", "std_error", "ci_lower", "ci_upper"]]
         np.testing.assert_allclose(ours, r[["survival", "std_error", "lower", "upper"]], **EXACT)
+        whole = kaplan_meier(case("ties", min_denominator=1)).table.query("level == @level").set_index("tenure").loc[12]
+        answer = r.loc[0, ["cumulative", "cumulative_std_error"]].astype(float)
+        np.testing.assert_allclose(
+            whole[["cumulative_hazard", "cumulative_hazard_std_error"]].astype(float), answer, **EXACT
+        )
         for given in r.index:
             later = (life.tenure > given) & (life.tenure <= given + 12)
             cumulative, variance = nelson_aalen(life.n_events[g, later], life.n_at_risk[g, later])

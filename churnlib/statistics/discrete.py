@@ -232,5 +232,4 @@ def discrete_hazard(counts) -> DiscreteHazard:
     table["hazard_ratio"] = np.exp(table["log_ratio"])
     table["ci_lower"] = np.exp(table["log_ratio"] - z * table["std_error"])
     table["ci_upper"] = np.exp(table["log_ratio"] + z * table["std_error"])
-    name = f"discrete_hazard_by_{about.segment.name}" if about.segment.name else "discrete_hazard"
-    return DiscreteHazard(about=about, table=table, name=name, fit=fit)
+    return DiscreteHazard(about=about, table=table, name=about.named("discrete_hazard"), fit=fit)

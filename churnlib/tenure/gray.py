@@ -190,8 +190,7 @@ def gray_test(counts) -> GrayTest:
         rows.append(row)
     table = pd.DataFrame(rows, columns=["outcome", "n_events", "statistic", "df", "p_value"])
     table = table.assign(p_holm=holm(table["p_value"].to_numpy(float)))
-    name = f"gray_by_{about.segment.name}" if about.segment.name else "gray"
-    return GrayTest(about=about, table=table, name=name, start=start)
+    return GrayTest(about=about, table=table, name=about.named("gray"), start=start)
 
 
 def common_start(life: LifeTable, minimum: int) -> float:

@@ -267,8 +267,7 @@ def proportional_hazards(
         "by_blocks": by_blocks,
         "has_moves": bool("n_moved_in" in frame and frame["n_moved_in"].any()),
     }
-    name = f"hazard_ratios_by_{about.segment.name}" if about.segment.name else "hazard_ratios"
-    return HazardRatios(about=about, table=table, name=name, **has)
+    return HazardRatios(about=about, table=table, name=about.named("hazard_ratios"), **has)
 
 
 def _patterns(counts, segments: tuple[Segment, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:

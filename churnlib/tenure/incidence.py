@@ -12,7 +12,6 @@ from churnlib import text
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Statement
 from churnlib.tenure.competing import Incidence, aalen_johansen, incidence_interval
-from churnlib.tenure.curves import merge_small_steps
 from churnlib.tenure.lifetable import OUTCOMES, LifeTable, anniversary, life_table, reliable_run
 from churnlib.tenure.survival import MONTHS, SurvivalResult, main_month, readable, tick_months
 from churnlib.text import Label
@@ -107,11 +106,7 @@ class CumulativeIncidence(SurvivalResult):
         if self.table.empty:
             return self.table
         table = self.table if self.is_whole else self.table[self.table["months"].isin(readable(self.about) or MONTHS)]
-        known = table["incidence"].notna() & (table["n_at_risk"] >= self.about.min_denominator)
-        curves = table["level"].nunique() * max(len(self.outcomes), 1)
-        lost = table["n_events"].where(known).to_numpy(float).reshape(curves, -1)
-        milestones = np.isin(table["months"].to_numpy().reshape(curves, -1)[0], MONTHS)
-        keep = merge_small_steps(lost, self.about.privacy_k, self.is_whole, milestones).ravel()
+        known, keep = self.kept(table, "incidence", max(len(self.outcomes), 1))
         return table[keep] if self.is_whole else self.withheld(table, known, keep, ESTIMATES)
 
     @property
@@ -215,5 +210,4 @@ def cumulative_incidence(counts) -> CumulativeIncidence:
         if rows
         else pd.DataFrame(columns=["level", "months", "n_at_risk", *ESTIMATES])
     )
-    name = f"incidence_by_{about.segment.name}" if about.segment.name else "incidence"
-    return CumulativeIncidence(about=about, table=table, name=name, outcomes=names)
+    return CumulativeIncidence(about=about, table=table, name=about.named("incidence"), outcomes=names)

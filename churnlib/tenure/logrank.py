@@ -185,11 +185,10 @@ def logrank_test(counts, *, strata: str | Sequence[str] = (), rho: float = 0.0, 
     about, life = counts.about, life_table(counts)
     scores = stratified_scores(counts.frame, life.levels, rho, gamma)
     statistic, df, p_value = scores.test()
-    name = f"logrank_by_{about.segment.name}" if about.segment.name else "logrank"
     test = {"statistic": statistic, "df": df, "p_value": p_value}
     test["strata"] = tuple(s.label for s in getattr(counts, "segments", ()) if s.name in strata)
     pairs = pairwise_tests(counts, rho, gamma)
-    return LogRank(about=about, table=_expected_table(life, scores), name=name, pairs=pairs, **test)
+    return LogRank(about=about, table=_expected_table(life, scores), name=about.named("logrank"), pairs=pairs, **test)
 
 
 def _within(counts, strata: list[str]):

@@ -12,7 +12,7 @@ from churnlib import text
 from churnlib.intervals import wilson
 from churnlib.show import disclosure
 from churnlib.show.results import Column, Finding, Kpi, Statement
-from churnlib.tenure.curves import close_interval, level_curves, merge_small_steps, quantile_with_interval
+from churnlib.tenure.curves import close_interval, level_curves, quantile_with_interval
 from churnlib.tenure.lifetable import LifeTable, anniversary, life_table
 from churnlib.tenure.survival import MONTHS, SurvivalResult, main_month, readable
 
@@ -85,12 +85,8 @@ class SurvivalTable(SurvivalResult):
     @property
     def shown(self) -> pd.DataFrame:
         """`flag` says why a reading is missing: too few at risk, or too few churned since the reading before."""
-        table, about = self.table, self.about
-        levels = table["level"].unique()
-        known = table["survival"].notna() & (table["n_at_risk"] >= about.min_denominator)
-        lost = table["n_events"].where(known).to_numpy().reshape(len(levels), -1)
-        keep = merge_small_steps(lost, about.privacy_k).ravel()
-        return self.withheld(table, known, keep, (*ESTIMATES, "n_events"))
+        known, keep = self.kept(self.table, "survival", anchored=False)
+        return self.withheld(self.table, known, keep, (*ESTIMATES, "n_events"))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -150,9 +146,8 @@ def survival_table(counts, *, months: tuple[int, ...] = MONTHS, kind: str = "log
         read = close_interval(read, at_risk[g], about.conf_level)
         read["std_error"] = read["survival"] * np.sqrt(read.pop("log_variance"))
         rows.append(_reading_rows(curve.level, months, tenure, at_risk[g], lost[g], read))
-    name = f"survival_table_by_{about.segment.name}" if about.segment.name else "survival_table"
-    whole = tenure_quantiles(counts, kind=kind)
-    return SurvivalTable(about=about, table=pd.concat(rows, ignore_index=True), name=name, whole=whole)
+    table, whole = pd.concat(rows, ignore_index=True), tenure_quantiles(counts, kind=kind)
+    return SurvivalTable(about=about, table=table, name=about.named("survival_table"), whole=whole)
 
 
 def _reading_rows(level, months, tenure, at_risk, lost, read) -> pd.DataFrame:
@@ -277,11 +272,10 @@ def tenure_quantiles(counts, *, kind: str = "log-log") -> TenureQuantiles:
     about, life = counts.about, life_table(counts)
     curves = level_curves(life, about.min_denominator, about.conf_level, kind)
     rows = [_quantile_row(life, g, curve) for g, curve in enumerate(curves)]
-    name = f"tenure_quantiles_by_{about.segment.name}" if about.segment.name else "tenure_quantiles"
     table = pd.DataFrame(rows)
     if about.snapshot:
         table["share_churned"] = table["n_events"] / table["n_customers"]
-    return TenureQuantiles(about=about, table=table, name=name)
+    return TenureQuantiles(about=about, table=table, name=about.named("tenure_quantiles"))
 
 
 def _quantile_row(life: LifeTable, g: int, curve) -> dict:

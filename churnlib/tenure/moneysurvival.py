@@ -12,11 +12,11 @@ from scipy.special import ndtri
 from churnlib import text
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Statement
-from churnlib.tenure.curves import level_curves, merge_small_steps
+from churnlib.tenure.curves import level_curves
 from churnlib.tenure.estimators import StepCurve, product_limit, survival_interval
 from churnlib.tenure.jackknife import jackknife_variance, without_each_block
 from churnlib.tenure.lifetable import LifeTable, anniversary, arrange, life_table
-from churnlib.tenure.survival import MONTHS, SurvivalResult, main_month, tick_months
+from churnlib.tenure.survival import SurvivalResult, main_month, tick_months
 from churnlib.text import UsageError
 
 ESTIMATES = ("survival", "money_survival", "ci_lower", "ci_upper", "gap", "gap_lower", "gap_upper")
@@ -70,11 +70,7 @@ class MoneySurvival(SurvivalResult):
 
     @property
     def shown(self) -> pd.DataFrame:
-        table = self.table
-        known = table["survival"].notna() & (table["n_at_risk"] >= self.about.min_denominator)
-        lost = table["n_events"].where(known).to_numpy(float).reshape(table["level"].nunique(), -1)
-        milestones = np.isin(table["months"].to_numpy().reshape(lost.shape)[0], MONTHS)
-        return table[merge_small_steps(lost, self.about.privacy_k, anchors=milestones).ravel()]
+        return self.table[self.kept(self.table, "survival")[1]]
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -152,8 +148,7 @@ def money_survival(counts) -> MoneySurvival:
         row |= {"survival": customers} | {name: np.where(known, values[g], np.nan) for name, values in read.items()}
         gap = row["money_survival"] - customers
         tables.append(pd.DataFrame(row | {"gap": gap, "gap_lower": gap - half[g], "gap_upper": gap + half[g]}))
-    name = f"money_survival_by_{about.segment.name}" if about.segment.name else "money_survival"
-    return MoneySurvival(about=about, table=pd.concat(tables, ignore_index=True), name=name)
+    return MoneySurvival(about=about, table=pd.concat(tables, ignore_index=True), name=about.named("money_survival"))
 
 
 def _readings(life: LifeTable, steps: StepCurve, tenure: np.ndarray, conf_level: float) -> dict[str, np.ndarray]:

@@ -148,11 +148,8 @@ def months_stayed(counts, *, horizon: int | None = None) -> RestrictedMean:
     table = table.assign(ci_upper=(table["mean"] + z * table["std_error"]).clip(upper=horizon))
     stayed = table[table["part"] == STAYED].set_index("level")
     reference = stayed["n_customers"].where(stayed["mean"].notna()).idxmax() if reached else ""
-    name = f"months_stayed_by_{about.segment.name}" if about.segment.name else "months_stayed"
-    contrast = contrasts(stayed.dropna(subset="mean"), reference, about.conf_level)
-    return RestrictedMean(
-        about=about, table=table, name=name, contrasts=contrast, horizon=horizon or 0, reference=reference
-    )
+    has = {"contrasts": contrasts(stayed.dropna(subset="mean"), reference, about.conf_level), "reference": reference}
+    return RestrictedMean(about=about, table=table, name=about.named("months_stayed"), horizon=horizon or 0, **has)
 
 
 def common_horizon(curves: list[LevelIncidence], unit: str) -> int:

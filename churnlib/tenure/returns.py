@@ -6,12 +6,12 @@ leaving out one block of customers at a time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from churnlib.show.results import Finding, Kpi, Statement
 from churnlib.tenure.curves import LevelCurve
 from churnlib.tenure.lifetable import anniversary
-from churnlib.tenure.survival import SurvivalCurve, kaplan_meier, main_month
+from churnlib.tenure.survival import SurvivalCurve, grown, kaplan_meier, main_month
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +74,4 @@ def survival_after_return(counts) -> ReturnSurvival:
     ReturnSurvival
         One row per tenure at which somebody left; where nobody has returned, a result that says so.
     """
-    curve = kaplan_meier(counts)
-    has = {field.name: getattr(curve, field.name) for field in fields(curve)}
-    return ReturnSurvival(**has | {"name": "survival_after_return"})
+    return grown(ReturnSurvival, kaplan_meier(counts), name="survival_after_return")

@@ -146,7 +146,7 @@ class WaysOfLeaving(CumulativeIncidence):
 
     def summary(self, language: str | None = None) -> pd.DataFrame:
         """One row an outcome, the months that matter in columns, the months lost last; by segment the readings."""
-        if not self.is_whole or self.shown.empty:
+        if not self.is_whole or self.table.empty:
             return super().summary(language)
         language, rows = language or text.language(), []
         shown, lost = self.shown.set_index(["outcome", "months"]), self.means.shown.set_index("part")

@@ -5,7 +5,7 @@ First spells make the curves; churn of every outcome ends them (for the outcomes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import numpy as np
@@ -23,6 +23,7 @@ from churnlib.tenure.curves import (
     merge_small_steps,
     quantile_with_interval,
 )
+from churnlib.tenure.estimators import nelson_aalen
 from churnlib.tenure.jackknife import log_survival_variance
 from churnlib.tenure.lifetable import ALL, LifeTable, anniversary, life_table
 from churnlib.text import Label
@@ -64,6 +65,19 @@ class SurvivalResult(Result):
         blanked["n_at_risk"] = table["n_at_risk"].where(table["n_at_risk"] >= self.about.min_denominator)
         return table.assign(flag=flag, **blanked)
 
+    def kept(self, table: pd.DataFrame, value: str, curves: int = 1, anchored: bool = True) -> tuple:
+        """Tell which readings are known, and which of these may be shown (see `merge_small_steps`).
+
+        `table` has one row per level, curve (so many a level: its outcomes) and month, `n_events` up to each; all have
+        the same months. The curves of all customers are shown together or not at all.
+        """
+        levels = table["level"].nunique()
+        known = table[value].notna() & (table["n_at_risk"] >= self.about.min_denominator)
+        lost = table["n_events"].where(known).to_numpy(float).reshape(levels * curves, -1)
+        milestones = np.isin(table["months"].to_numpy()[: lost.shape[1]], MONTHS) if anchored else None
+        keep = merge_small_steps(lost, self.about.privacy_k, levels == 1 < curves, milestones)
+        return known, keep.ravel()
+
     def _time_notes(self) -> tuple[Statement, ...]:
         notes = [Statement("survival.note.interval"), Statement("survival.note.cut", {"n": self.about.min_denominator})]
         # the long conventions stand once, under the curve of all customers
@@ -91,7 +105,7 @@ class SurvivalCurve(SurvivalResult):
     table : pandas.DataFrame
         One row per level and tenure at which somebody left, on the trusted part of the curve: `tenure` (days or
         completed months), `months`, `n_at_risk`, `n_events`, `n_censored`, `survival` with `std_error`, `ci_lower`,
-        `ci_upper` in [0, 1].
+        `ci_upper` in [0, 1], and `cumulative_hazard` (Nelson-Aalen) with `cumulative_hazard_std_error`.
     life : LifeTable
         The counts behind it.
     curves : tuple of LevelCurve
@@ -344,25 +358,22 @@ def kaplan_meier(counts, *, kind: str = "log-log") -> SurvivalCurve:
     robust = log_survival_variance(counts.frame, life) if "block" in counts.frame else None
     curves = tuple(level_curves(life, about.min_denominator, about.conf_level, kind, robust))
     tables = [_curve_table(life, curve) for curve in curves]
-    name = f"survival_by_{about.segment.name}" if about.segment.name else "survival"
     table = pd.concat(tables, ignore_index=True)
     has = {"life": life, "curves": curves, "kind": kind, "by_blocks": robust is not None}
-    return SurvivalCurve(about=about, table=table, name=name, **has)
+    return SurvivalCurve(about=about, table=table, name=about.named("survival"), **has)
 
 
 def _curve_table(life: LifeTable, curve: LevelCurve) -> pd.DataFrame:
-    frame = pd.DataFrame(
-        {
-            "level": curve.level,
-            "tenure": curve.tenure,
-            "months": life.months(curve.tenure),
-            "n_at_risk": curve.n_at_risk,
-            "n_events": curve.n_events,
-            "n_censored": curve.n_censored,
-            "survival": curve.steps.survival,
-            "std_error": curve.steps.std_error,
-            "ci_lower": curve.lower,
-            "ci_upper": curve.upper,
-        }
-    )
-    return frame[(frame["n_events"] > 0) | (frame["n_censored"] > 0)]
+    frame = {"level": curve.level, "tenure": curve.tenure, "months": life.months(curve.tenure)}
+    frame |= {name: getattr(curve, name) for name in ("n_at_risk", "n_events", "n_censored")}
+    frame |= {"survival": curve.steps.survival, "std_error": curve.steps.std_error}
+    frame |= {"ci_lower": curve.lower, "ci_upper": curve.upper}
+    cumulative, variance = nelson_aalen(curve.n_events, curve.n_at_risk)
+    frame |= {"cumulative_hazard": cumulative, "cumulative_hazard_std_error": np.sqrt(variance)}
+    table = pd.DataFrame(frame)
+    return table[(table["n_events"] > 0) | (table["n_censored"] > 0)]
+
+
+def grown(kind: type, result: Result, **more):
+    """Give a result as one of a kind that holds more."""
+    return kind(**{field.name: getattr(result, field.name) for field in fields(result)} | more)

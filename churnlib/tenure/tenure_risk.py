@@ -218,20 +218,11 @@ def hazard_by_tenure(counts) -> TenureHazard:
     with np.errstate(divide="ignore", invalid="ignore"):
         hazard = np.where(enough, lost / exposure, np.nan)
     lower, upper = (np.where(enough, end, np.nan) for end in rate_interval(lost, exposure, about.conf_level))
-    table = pd.DataFrame(
-        {
-            "level": np.repeat(life.levels, len(months) - 1),
-            "months": np.tile(months[1:], len(life.levels)),
-            "n_at_risk": at_risk.ravel(),
-            "n_events": lost.ravel(),
-            "exposure": exposure.ravel(),
-            "hazard": hazard.ravel(),
-            "ci_lower": lower.ravel(),
-            "ci_upper": upper.ravel(),
-        }
-    )
-    name = f"hazard_by_{about.segment.name}" if about.segment.name else "hazard"
-    return TenureHazard(about=about, table=table, name=name)
+    read = {"n_at_risk": at_risk, "n_events": lost, "exposure": exposure, "hazard": hazard}
+    read |= {"ci_lower": lower, "ci_upper": upper}
+    place = {"level": np.repeat(life.levels, len(months) - 1), "months": np.tile(months[1:], len(life.levels))}
+    table = pd.DataFrame(place | {name: values.ravel() for name, values in read.items()})
+    return TenureHazard(about=about, table=table, name=about.named("hazard"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,9 +276,7 @@ class ConditionalSurvival(SurvivalResult):
         return (Statement("survival.note.given"),)
 
 
-def conditional_survival(
-    counts, *, months: int = 12, given: tuple[int, ...] = (0, 1, 3, 6, 12, 24)
-) -> ConditionalSurvival:
+def conditional_survival(counts, *, months: int = 12, given: tuple[int, ...] = GIVEN) -> ConditionalSurvival:
     """Work out the share that stays so many months longer, having stayed so long.
 
     Parameters
@@ -315,14 +304,8 @@ def conditional_survival(
             survival = then["survival"] / now["survival"]
         variance = then["log_variance"] - now["log_variance"]
         lower, upper = survival_interval(survival, variance, about.conf_level)
-        frame = {
-            "level": curve.level,
-            "given": given,
-            "n_at_risk": at_risk[g],
-            "n_events": lost[g],
-            "survival": survival,
-        }
-        frame |= {"std_error": survival * np.sqrt(variance), "ci_lower": lower, "ci_upper": upper}
+        frame = {"level": curve.level, "given": given, "n_at_risk": at_risk[g], "n_events": lost[g]}
+        frame |= {"survival": survival, "std_error": survival * np.sqrt(variance), "ci_lower": lower, "ci_upper": upper}
         rows.append(pd.DataFrame(frame))
-    name = f"conditional_survival_by_{about.segment.name}" if about.segment.name else "conditional_survival"
-    return ConditionalSurvival(about=about, table=pd.concat(rows, ignore_index=True), name=name, months=months)
+    table = pd.concat(rows, ignore_index=True)
+    return ConditionalSurvival(about=about, table=table, name=about.named("conditional_survival"), months=months)
