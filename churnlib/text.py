@@ -150,7 +150,7 @@ def say(key: str, /, lang: str | None = None, **values: Any) -> str:
         raise KeyError(f"no words for {key!r} in the catalogue")
     lang = lang or _current
     said = _Words(lang).vformat(entry[lang], (), values)
-    return _spaced(said) if lang == "zh" else said
+    return _spaced(said) if lang == "zh" else _begun(said) if _BEGINS.match(entry[lang]) else said
 
 
 def label(key: str) -> Label:
@@ -168,6 +168,14 @@ class _Words(string.Formatter):
         kind, _, digits = spec.partition(".")
         shown = show(value, kind or "text", self.lang, int(digits) if digits else None)
         return f"{_OPEN}{shown}{_CLOSE}{_NUMBER if kind else ''}" if self.lang == "zh" else shown
+
+
+_BEGINS = re.compile(r"\**\{.*\.$", re.DOTALL)  # an English sentence that begins with a field
+
+
+def _begun(said: str) -> str:
+    """Begin a sentence with a capital letter, whatever name comes first."""
+    return re.sub(r"^(\**)([a-z])", lambda m: m[1] + m[2].upper(), said)
 
 
 _OPEN, _CLOSE, _NUMBER = "\ue000", "\ue001", "\ue002"  # about the fields of a Chinese sentence, until it is spaced

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from markupsafe import Markup
@@ -17,6 +19,7 @@ from churnlib import text
 from churnlib.show import display
 from churnlib.text import Money
 
+MANY = 3  # folded figures and tables of one section that are folded away together
 SMALL_CSV = 4_000  # bytes up to which a table's CSV is inside the page; longer ones are linked
 _HEADING = re.compile(r"<(/?)h([1-5])\b")
 _ALIGNED = re.compile(r' style="text-align:\s*(\w+);?"')
@@ -110,11 +113,22 @@ def _numbered(report: dict[str, Any]) -> dict[str, Any]:
     for item in (item for chapter in chapters for item in chapter["items"] if "answers" in item):
         item["answers"] = _proven(item["answers"], labels)
     findings = _proven(summary["findings"], labels)
+    chapters = [chapter | {"items": list(_gathered(chapter["items"]))} for chapter in chapters]
     return report | {"chapters": chapters, "summary": summary | {"findings": findings}}
 
 
 def _proven(findings: list[dict[str, Any]], labels: dict[str, tuple]) -> list[dict[str, Any]]:
     return [finding | {"proof": labels.get(finding.get("block"))} for finding in findings]
+
+
+def _gathered(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Put what follows the first figure or table of a section into one fold, where many are folded themselves."""
+    for is_block, group in itertools.groupby(items, lambda item: "block" in item):
+        blocks = list(group)
+        if is_block and len(blocks) >= MANY and all(item["block"].get("tucked") for item in blocks):
+            yield from (blocks[0], {"more": blocks[1:]})
+        else:
+            yield from blocks
 
 
 def _placed(

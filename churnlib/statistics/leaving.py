@@ -16,6 +16,7 @@ from churnlib.show.results import Column, Finding, Result, Statement
 MEASURES = ("n_active", "amount", "n_complaints", "n_returns")
 NOTEWORTHY = 0.05  # of the ratio: smaller gaps may be clear and mean nothing
 FEWEST = 30  # customers who left, and rows of a measure, below which nothing is said
+WIDEST = 3  # times the largest ratio: intervals that reach beyond would squeeze the scale, and are not drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +89,9 @@ class LeavingProfile(Result):
     def plot(self, ax=None):
         if self.n_left < max(FEWEST, self.about.min_denominator) or self.table.empty:
             return None
-        panels = []
-        for measure, rows in self.table.groupby("measure", sort=False):
+        panels, told = [], self.table["ci_upper"] <= WIDEST * max(self.table["ratio"].max(), 1)
+        drawn = self.table.assign(**{end: self.table[end].where(told) for end in ("ci_lower", "ci_upper")})
+        for measure, rows in drawn.groupby("measure", sort=False):
             rows = rows.sort_values("back", ascending=False)
             marks = np.flatnonzero(rows["clear"]).tolist()
             said = text.show(rows["ratio"].iloc[-1], "pct", digits=0)
