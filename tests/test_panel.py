@@ -202,3 +202,13 @@ def test_tenure_is_no_control_where_it_is_the_driver():
     new = {"group": "relationship", "segment": "tenure", "levels": ["0-3"]}
     bands = {n: counts.panel_counts(toy(drivers=d)).factors[1].levels for n, d in (("new", {"new": new}), ("none", {}))}
     assert bands == {"none": ("0", "1", "3", "6", "12", "24", "36", "60"), "new": ("0", "6", "12", "24", "36", "60")}
+
+
+def test_only_the_last_months_are_looked_at(monkeypatch):
+    whole = counts.panel_counts(toy(drivers=DRIVERS))
+    monkeypatch.setattr("churnlib.counts.panel.MONTHS", 3)
+    panel = counts.panel_counts(toy(drivers=DRIVERS))
+    assert panel.months == whole.months[-3:]
+    late = whole.patterns["month"].reindex(whole.frame["pattern"]).to_numpy() >= len(whole.months) - 3
+    columns = ["n_at_risk", "n_churned"]
+    assert panel.frame[columns].sum().tolist() == whole.frame.loc[late, columns].sum().tolist()

@@ -32,6 +32,7 @@ from churnlib.counts.tenure import BLOCKS
 from churnlib.model.segments import changes_over_time
 
 TENURE = (0, 1, 3, 6, 12, 24, 36, 60)  # months of tenure from which the bands begin
+MONTHS = 36  # of the panel, the last ones: groups of customers drift apart, and older months tell of other times
 MANY = 20  # levels above which a segment is no control
 MOST = 2_000  # combinations of levels of all controls but the month and tenure
 
@@ -127,7 +128,7 @@ class PanelCounts(Counts):
 def panel_counts(data: Any, *, definition: str | None = None) -> PanelCounts:
     """Count customer-months at risk, and losses, by every pattern of controls and drivers.
 
-    At risk are the customers of each complete month's opening; what they are exposed to is read as of that opening.
+    At risk are the customers of each opening of the last 36 complete months; what they are exposed to is read as of it.
     Under an inactivity rule churn is counted when the limit has run out, long after it happened: there every day of
     activity is a trial (was it the last?), exposures are read as of that day, and the month is that of the ledger.
 
@@ -141,7 +142,7 @@ def panel_counts(data: Any, *, definition: str | None = None) -> PanelCounts:
     name, drivers = definitions.spells(data, definition), drivers_of(data)
     declared = definitions.declared_definition(data, name)[1]
     silent = declared.kind == "inactivity"
-    periods = make_months(data, name)
+    periods = make_months(data, name, MONTHS)
     make_trials(data, name, declared)
     factors = lay_out(data, drivers, name, silent)
     (controls, left_out), bands = _controls(data, drivers), _bands(data, drivers)
@@ -163,13 +164,13 @@ def panel_counts(data: Any, *, definition: str | None = None) -> PanelCounts:
     return PanelCounts(frame, told, grain, grain, patterns, tuple(shown), months, silent, left_out)
 
 
-def make_months(data: Any, name: str) -> pd.DataFrame:
-    """Make the table `panel_months`: the complete months of the ledger up to the report's period, numbered from 0."""
+def make_months(data: Any, name: str, most: int | None = None) -> pd.DataFrame:
+    """Make the table `panel_months`: the (last) complete months up to the report's period, numbered from 0."""
     periods = make_calendar(data, "month", first_countable(data, name, "month"))
     last = np.datetime64(data.about.period.last)
-    periods = periods[periods["is_complete"] & (periods["last_day"] <= last)]
+    periods = periods[periods["is_complete"] & (periods["last_day"] <= last)].iloc[-(most or len(periods)) :]
     days = {c: pa.array(periods[c].dt.date, pa.date32()) for c in ("first_day", "next_day")}
-    number = pa.array(periods["number"] - 1, pa.int32())
+    number = pa.array(range(len(periods)), pa.int32())
     data.con.load("panel_months", pa.table({"number": number, **days}))
     return periods
 
