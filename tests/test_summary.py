@@ -129,13 +129,13 @@ def of(key, grade="moderate", weight=10.0, tone="worse"):
 
 def test_findings_are_ranked_by_evidence_then_by_customers_and_come_from_different_chapters():
     chapters = [
-        chapter("trend", block("a", [of("trend.rate.rise", weight=999), of("trend.year.rise", weight=20)])),
+        chapter("trend", block("a", [of("trend.rate.rise", weight=999), of("impact.consistent.more", weight=20)])),
         chapter("reasons", block("b", [of("reasons.top", "weak", 500), of("reasons.rise", "weak", 30)])),
         chapter("survival", block("c", [of("survival.rank.clear", weight=80), of("survival.early.high", weight=70)])),
         chapter("cohort", block("d", [of("cohort.newest.fall", "strong", 5)])),
     ]
     told = summary.summarise(chapters, DECEMBER).findings
-    assert [f.key for f in told] == ["cohort.newest.fall", "survival.rank.clear", "trend.year.rise"]
+    assert [f.key for f in told] == ["cohort.newest.fall", "survival.rank.clear", "impact.consistent.more"]
     assert [(f.chapter, f.block) for f in told] == [("cohort", "d"), ("survival", "c"), ("trend", "a")]
 
 

@@ -96,7 +96,8 @@ class ChangePoints(Result):
         values |= {name: getattr(row, name) for name in ("before", "after", "change", "slope")}
         values["peak"] = values["period"].shift(-1)
         tone = {"rise": "worse", "level": "steady"}.get(row.shape.partition(".")[2], "better")
-        weight = abs(row.change) * float(self.series["n_opening"].iloc[-1])
+        is_last = row.Index == 0  # what came before it is history, however large it was
+        weight = abs(row.change) * float(self.series["n_opening"].iloc[-1]) if is_last else 0.0
         dated = "" if row.lower != row.upper else ".exact"
         return Finding(f"changepoint.{row.shape}{dated}", values, grade="moderate", tone=tone, weight=weight)
 
