@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
+
 from churnlib import text
 from churnlib.about import Event
 from churnlib.counts import definitions
@@ -177,16 +179,11 @@ def _events(data: Any, number: int, name: str, driver: Driver, definition: str, 
     """Lay out the events of a kind (or of a name) that say whom they touched; others meet everybody alike."""
     chosen = [e for e in data.about.events if driver.event in (e.kind, *e.label)]
     if not chosen:
-        known = list(dict.fromkeys(e.kind for e in data.about.events))
-        raise text.DataError(
-            "attributable.unknown_event", name=name, value=driver.event, hint=hint(driver.event, known)
-        )
+        near = hint(driver.event, list(dict.fromkeys(e.kind for e in data.about.events)))
+        raise text.DataError("attributable.unknown_event", name=name, value=driver.event, hint=near)
     for event in chosen:
-        scopes = [
-            (segment(data, s)[0], segment(data, s)[1].named(v))
-            for s, v in event.named.items()
-            if s in data.spec.segments
-        ]
+        found = {name: segment(data, name) for name in event.named if name in data.spec.segments}
+        scopes = [(table, levels.named(event.named[name])) for name, (table, levels) in found.items()]
         if scopes and all(levels for _, levels in scopes):
             for level, (first, last) in enumerate(_stages(event, driver, silent), 1):
                 _lay_event(data, {"driver": number, "level": level, "first": first, "last": last}, scopes)
@@ -238,8 +235,6 @@ def _since(data: Any, number: int, name: str, driver: Driver, definition: str, s
 
 
 def _terms(data: Any, number: int, name: str, driver: Driver, definition: str, silent: bool) -> tuple[str, ...]:
-    import pyarrow as pa
-
     column = f"c.{quote(driver.term)}"
     if kind_of(data.spec, driver.term) == "number":
         value, terms = f"CAST({column} AS INTEGER)", {m: m for m in range(1, 121)}
