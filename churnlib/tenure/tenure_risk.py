@@ -156,10 +156,10 @@ class TenureHazard(SurvivalResult):
         clear = holm(p) < 1 - self.about.conf_level
         if not clear.any():
             return None
-        rows, near = told[clear], usual[clear]
-        excess = float((rows["n_events"] - near * rows["exposure"]).sum())
-        most = int(np.argmax(rows["hazard"]))
-        values = {"months": [int(m) for m in rows["months"]], "hazard": rows["hazard"].iloc[most], "usual": near[most]}
+        rows, time = told[clear], told["exposure"][clear].sum()
+        lost, expected = rows["n_events"].sum(), float((usual[clear] * rows["exposure"]).sum())
+        excess = float(lost - expected)
+        values = {"months": [int(m) for m in rows["months"]], "hazard": lost / time, "usual": expected / time}
         values |= {"excess": excess}
         return Finding("survival.hazard.spikes", values, grade="moderate", tone="worse", weight=excess)
 
