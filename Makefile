@@ -82,7 +82,7 @@ test-all: lint ## also what is slow · 加上慢速测试
 	@$(RUN) pytest -n auto --dist loadfile -m "not calibrate"
 
 calibrate: setup ## coverage and false alarms over 2,000 simulations, slow · 校准：两千次模拟的覆盖率与误报率
-	@$(RUN) pytest -m calibrate
+	@$(RUN) pytest -n auto --dist load -m calibrate
 
 benchmark: setup ## time and memory beside the peers, slow · 性能对比
 	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit; done

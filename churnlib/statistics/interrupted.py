@@ -182,10 +182,10 @@ def fit_counts(lost, design, offset, control_lost=None, spread=None) -> Fit:
         told = n > 0
         lost, n, design, offset = lost[told], n[told], design[told], offset[told]
     known = np.zeros(design.shape[1]) if spread is None else np.asarray(spread, float) ** -2.0
-    noise = alike = 1.0
+    noise, alike, effect = 1.0, 1.0, None
     for _ in range(2 if known.any() else 1):  # what is known beforehand weighs against the noise of the counts
         held = known * noise * alike
-        effect, mean, variance = _iterated(lost, design, offset, n, held)
+        effect, mean, variance = _iterated(lost, design, offset, n, held, effect)
         residual = (lost - mean) / np.sqrt(variance)
         freedom = max(len(lost) - design.shape[1], 1)
         noise = max(1.0, float(residual @ residual) / freedom)
@@ -195,26 +195,32 @@ def fit_counts(lost, design, offset, control_lost=None, spread=None) -> Fit:
     return Fit(effect, covariance, noise, alike, freedom)
 
 
-def _iterated(y: np.ndarray, x: np.ndarray, offset: np.ndarray, n: np.ndarray | None, held: np.ndarray):
+def _iterated(y, x, offset, n, held: np.ndarray, effect: np.ndarray | None = None):
     """Coefficients, means and variances by iterated least squares: log link, or logit of n trials.
 
     Some thirty lines of ours where a model object would take 5 ms a fit, and an event with its placebo dates takes a
-    dozen fits.
+    dozen fits. `held` is the precision that draws each coefficient to 0, `effect` where to start.
     """
-    mean = (y + max(y.mean(), 0.1)) / 2 if n is None else (y + 0.5) / (n + 1) * n
-    effect, ridge, zeros = np.zeros(x.shape[1]), np.diag(np.sqrt(held)), np.zeros(x.shape[1])
-    for _ in range(50):
-        spread = np.maximum(mean if n is None else mean * (1 - mean / n), 1e-10)
-        eta = np.log(mean) if n is None else np.log(mean / (n - mean))
-        root = np.sqrt(spread)
-        aim = root * (eta - offset + (y - mean) / spread)
-        before = effect
-        effect = np.linalg.lstsq(np.vstack([x * root[:, None], ridge]), np.concatenate([aim, zeros]))[0]
-        eta = np.clip(x @ effect + offset, -25, 25)
+
+    def means(eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mean = np.exp(eta) if n is None else n / (1 + np.exp(-eta))
+        return mean, np.maximum(mean if n is None else mean * (1 - mean / n), 1e-12)
+
+    if effect is None:
+        start = (y + max(y.mean(), 0.1)) / 2 if n is None else (y + 0.5) / (n + 1) * n
+        eta, effect = np.log(start if n is None else start / (n - start)), np.zeros(x.shape[1])
+    else:
+        eta = x @ effect + offset
+    ridge, zeros = np.diag(np.sqrt(held)), np.zeros(x.shape[1])
+    for _ in range(50):
+        mean, spread = means(eta)
+        root = np.sqrt(spread)
+        aim = np.concatenate([root * (eta - offset + (y - mean) / spread), zeros])
+        before, effect = effect, np.linalg.lstsq(np.vstack([x * root[:, None], ridge]), aim)[0]
+        eta = np.clip(x @ effect + offset, -25, 25)
         if np.abs(effect - before).max() < 1e-9:
             break
-    return effect, mean, np.maximum(mean if n is None else mean * (1 - mean / n), 1e-12)
+    return effect, *means(eta)
 
 
 def effect_of(series: Series, at: int, end: int, skip: int = 0) -> Effect:
