@@ -110,7 +110,7 @@ class ChangePoints(Result):
 
     @property
     def subtitle(self) -> Statement | None:
-        if not len(self.series):
+        if not len(self.series) or not self.drawn:
             return None
         first, last = self.series["period"].iloc[[0, -1]]
         return Statement("changepoint.subtitle", {"segment": self.about.segment.label, "first": first, "last": last})
