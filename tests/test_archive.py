@@ -55,6 +55,10 @@ def test_the_index_lists_every_report_with_status_figures_revision_and_reason(re
 def test_the_index_says_in_both_languages_what_a_revision_is_made_for(reports):
     put(reports, "a", "2025-12", 3, reason=["tables", "previous", "something of old"])
     html = archive.write_index(reports).read_text("utf-8")
+    lost = report_home.kpi("n_churned_opening", 1514, unit="customers")
+    kpis = {"currency": "CNY", "kpis": [report_home.kpi(), lost]}
+    (reports / "a/2025-12/r3/kpis.json").write_text(json.dumps(kpis), "utf-8")
+    assert ">1,514</td>" in archive.write_index(reports).read_text("utf-8")  # its heading says of what
     assert '数据有更新、上期报告有更新 · <span lang="en">new data, the report before it changed</span>' in html
 
 

@@ -107,12 +107,18 @@ def _row(revision: Path, manifest: dict[str, Any], figures: list, reports: Path)
     return {
         "period": manifest["period"],
         "status": manifest.get("status", "final"),
-        "figures": [amount(kpi, kpi["value"], "en") if kpi else text.MISSING for kpi in figures],
+        "figures": [_figure(kpi) if kpi else text.MISSING for kpi in figures],
         "revision": manifest["revision"],
         "reason": _reason(manifest),
         "generated": manifest["generated"][:16].replace("T", " "),
         "links": list(_links(revision, reports)),
     }
+
+
+def _figure(kpi: dict[str, Any]) -> str:
+    """Write a figure without words: its heading says what is counted."""
+    is_count = kpi["unit"] == "customers" and kpi["value"] is not None
+    return text.show(kpi["value"], "count", "en") if is_count else amount(kpi, kpi["value"], "en")
 
 
 def _reason(manifest: dict[str, Any]) -> dict[str, str]:
