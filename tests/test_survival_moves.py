@@ -54,7 +54,7 @@ def test_curves_by_a_changing_level_are_those_of_survfit_with_start_and_stop(hea
         np.testing.assert_allclose(steps.std_error[at], answer["std_error"], rtol=1e-10, atol=1e-14)
         assert life.levels[g] == level
     assert life.n_customers.tolist() == [103 - 0, 69]  # all begin without; customers, not the 172 pieces
-    assert life.total().n_customers == 103
+    assert life.n_entered.sum() == 103
 
 
 def test_tests_and_ratios_of_a_changing_level_are_those_of_r(heart):

@@ -18,7 +18,7 @@ from churnlib.tenure.logrank import holm
 from churnlib.tenure.survival import SurvivalResult
 
 
-def gray_scores(d: np.ndarray, other: np.ndarray, n: np.ndarray, rho: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def gray_scores(d: np.ndarray, other: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compare the subdistribution hazards of one outcome between levels.
 
     A customer who has left by another outcome can no longer leave by this one, but stays in the comparison: the risk
@@ -31,8 +31,6 @@ def gray_scores(d: np.ndarray, other: np.ndarray, n: np.ndarray, rho: float = 0.
         Customers who left by the outcome, and by any other, at each tenure.
     n : numpy.ndarray, shape (G, T)
         At risk.
-    rho : float
-        Weight (1 - F(t-))^rho of the pooled incidence.
 
     Returns
     -------
@@ -54,12 +52,10 @@ def gray_scores(d: np.ndarray, other: np.ndarray, n: np.ndarray, rho: float = 0.
     all_d, all_size = d.sum(axis=0), size.sum(axis=0)
     pooled = (all_d / np.where(all_size > 0, all_size, 1.0)).cumsum()
     pooled_before = np.r_[0.0, pooled[:-1]]
-    weight = (1 - pooled_before) ** rho
     waiting = size * (1 - own_before)
     expected = all_d * waiting / np.where(waiting.sum(axis=0) > 0, waiting.sum(axis=0), 1.0)
-    scores = (weight * np.where(there, d - expected, 0.0)).sum(axis=1)
-    covariance = _gray_covariance(d, other, n, before, after, size, pooled, pooled_before, weight)
-    return scores, covariance
+    scores = np.where(there, d - expected, 0.0).sum(axis=1)
+    return scores, _gray_covariance(d, other, n, before, after, size, pooled, pooled_before)
 
 
 def _curves(d, other, n) -> tuple[np.ndarray, np.ndarray]:
@@ -72,12 +68,12 @@ def _lagged(values: np.ndarray, first: float) -> np.ndarray:
     return np.concatenate([np.full((len(values), 1), first), values[:, :-1]], axis=1)
 
 
-def _gray_covariance(d, other, n, before, after, size, pooled, pooled_before, weight) -> np.ndarray:
+def _gray_covariance(d, other, n, before, after, size, pooled, pooled_before) -> np.ndarray:
     """Sum over tenures and levels of squared influences: through the score itself and through the later curves."""
     there, (g, _) = n > 0, d.shape
     total = np.where(size.sum(axis=0) > 0, size.sum(axis=0), 1.0)
     all_d = d.sum(axis=0)
-    a = weight * (np.eye(g)[:, :, None] * size[:, None, :] - size[:, None, :] * size[None, :, :] / total)  # (G, G, T)
+    a = np.eye(g)[:, :, None] * size[:, None, :] - size[:, None, :] * size[None, :, :] / total  # (G, G, T)
     left_pooled = 1 - pooled_before
     # once everybody has left by the outcome nothing can differ any more
     hazard = np.where(left_pooled > 1e-9, all_d / (total * np.maximum(left_pooled, 1e-9)), 0.0)

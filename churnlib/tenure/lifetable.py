@@ -57,14 +57,6 @@ class LifeTable:
     outcomes: dict[str, np.ndarray] = field(default_factory=dict)
     unit: str = "day"
 
-    def total(self) -> LifeTable:
-        """Add the levels up: all customers together, as one level."""
-        names = ("n_entered", "n_events", "n_censored", "n_at_risk", "n_moved")  # moves cancel
-        sums = {name: getattr(self, name).sum(axis=0, keepdims=True) for name in names}
-        sums["n_customers"] = np.array([self.n_entered.sum()])
-        outcomes = {name: d.sum(axis=0, keepdims=True) for name, d in self.outcomes.items()}
-        return replace(self, levels=(ALL,), outcomes=outcomes, **sums)
-
     def months(self, tenure) -> np.ndarray:
         """Give tenures in months, for axes and sentences: whole at the anniversaries, with a fraction between them."""
         tenure = np.asarray(tenure, float)
