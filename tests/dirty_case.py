@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -11,6 +11,9 @@ from typing import Any
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from churnlib.engine import Engine, quote
+from churnlib.sources.typed import Typed
 
 ZH = {"id": "客户编号", "start": "入网日期", "fee": "月费", "region": "大区"}
 EN = {"id": "Customer", "start": "Start", "fee": "Fee", "region": "Region"}
@@ -81,6 +84,11 @@ def excel(name: str, build: Callable[[openpyxl.Workbook], None], **outcome: Any)
     return Dirty(name, {"客户.xlsx": saved(book)}, **outcome)
 
 
+def second_aside(detail: str, rows: tuple = ALL) -> dict[str, Any]:
+    """The outcome of most defects: the second row, on line 3, is set aside while reading."""
+    return {"rows": (rows[0], rows[2]), "aside": ((3, detail),)}
+
+
 def parquet(*columns: tuple[str, list[Any]]) -> bytes:
     """A Parquet file of these columns."""
     out = pa.BufferOutputStream()
@@ -92,3 +100,11 @@ def saved(book: openpyxl.Workbook) -> bytes:
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()
+
+
+def type_table(engine: Engine, table: str, into: str, columns: Mapping[str, Typed]) -> None:
+    """Make a table of meanings: one row per raw row, with _file, _line and the columns under their new names."""
+    chosen = ", ".join(f"{how.value} AS {quote(name)}" for name, how in columns.items())
+    joins = " ".join(how.join for how in columns.values())
+    sql = f"SELECT _file, _line, {chosen} FROM {quote(table)} AS raw {joins}"  # noqa: S608 (quoted)
+    engine.run(f"CREATE OR REPLACE TABLE {quote(into)} AS {sql}")

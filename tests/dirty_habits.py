@@ -7,23 +7,7 @@ from datetime import date, time
 from typing import Any
 
 import openpyxl
-from dirty_case import (
-    ALL,
-    FIRST,
-    HEAD,
-    ROW1,
-    ROW2,
-    ROW3,
-    SECOND,
-    TABLE,
-    TABLE_EN,
-    THIRD,
-    ZH,
-    Dirty,
-    en,
-    excel,
-    zh,
-)
+from dirty_case import ALL, FIRST, HEAD, ROW1, ROW2, ROW3, SECOND, TABLE, TABLE_EN, THIRD, ZH, Dirty, en, excel, zh
 
 DAYS = ("2024-03-05", "2024-03-06", "2024-03-07")
 FEES = ("100.50", "200", "-30")
@@ -143,7 +127,6 @@ def layouts() -> Iterator[Dirty]:
     yield zh("remarks above the header", "# 导出时间 2024-04-01\n# 共三行\n" + TABLE)
     yield zh("a delimiter too many in the header alone", HEAD.replace("\n", ",\n") + ROW1 + ROW2 + ROW3)
     yield zh("two delimiters between the fields", TABLE.replace(",", "||"))
-    yield zh("blank rows above and below", ",,,\n" + HEAD + ",,,\n" + ROW1 + "\n \n" + ROW2 + ",,,\n" + ROW3 + ",,,\n")
     yield zh("columns parted by blanks", TABLE.replace(",", "    ").replace("0002", "  0002"))
     for sign, name in (("，", "commas in full width"), ("^", "carets")):
         yield zh(f"{name} between the fields", TABLE.replace(",", sign), error="reading.no_column", says=("客户编号",))
@@ -180,7 +163,6 @@ def text_files() -> Iterator[Dirty]:
         rows=(SECOND, THIRD),
         aside=((2, "stray_quote"),),
     )
-    yield zh("a quote open to the end", TABLE.replace("华东", '"华东'), rows=ALL[:2], aside=((4, "stray_quote"),))
     yield zh(
         "a line end of an old Mac among others",
         HEAD + ROW1 + ROW2.replace("\n", "\r") + ROW3,

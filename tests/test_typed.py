@@ -9,6 +9,7 @@ from itertools import chain
 import pandas as pd
 import pyarrow as pa
 import pytest
+from dirty_case import type_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_values import AMOUNTS, BLANKS, DATES, DAY, NO_AMOUNTS, NO_DATES
@@ -16,7 +17,7 @@ from test_values import AMOUNTS, BLANKS, DATES, DAY, NO_AMOUNTS, NO_DATES
 from churnlib import text
 from churnlib.engine import Engine
 from churnlib.sources.dates import read_date
-from churnlib.sources.typed import refused, remarks, type_table, typed, why
+from churnlib.sources.typed import refused, remarks, typed, why
 from churnlib.sources.values import read_amount, read_id, read_number
 
 

@@ -11,15 +11,7 @@ from hypothesis import strategies as st
 
 from churnlib import text
 from churnlib.sources.dates import parse_date, read_date
-from churnlib.sources.values import (
-    parse_amount,
-    parse_flag,
-    parse_number,
-    read_amount,
-    read_id,
-    read_number,
-    spellings,
-)
+from churnlib.sources.values import parse_amount, parse_flag, parse_number, read_amount, read_id, read_number, spellings
 
 DAY = date(2024, 3, 5)
 DATES = [

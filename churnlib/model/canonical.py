@@ -19,18 +19,7 @@ from churnlib.model.vocabulary import TABLES
 
 LATE = 62  # days without any record after which the last day covered is doubted
 FORMAT = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
-FILES = [
-    "file",
-    "table",
-    "sheet",
-    "encoding",
-    "delimiter",
-    "header_line",
-    "read_as",
-    "n_rows_in",
-    "n_rows_used",
-    "n_rows_set_aside",
-]
+FILES = "file table sheet encoding delimiter header_line read_as n_rows_in n_rows_used n_rows_set_aside".split()
 
 NO_CUSTOMERS = """
 CREATE TABLE typed_customers (_at BIGINT, who INTEGER, start_date DATE, end_date DATE, outcome VARCHAR)

@@ -107,11 +107,10 @@ PATTERNS: dict[str, str] = {
 
 # table -> its columns, each with the concepts that may stand for it
 COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
-    "customers": {"start_date": ("start",), "end_date": ("end",), "outcome": ("outcome",)},
+    "customers": {"start_date": ("start",), "end_date": ("end",)},
     "contracts": {
         "start_date": ("start", "date"),
         "end_date": ("end",),
-        "outcome": ("outcome",),
         "product": ("product", "plan"),
     },
     "assignments": {"from_date": ("start",), "to_date": ("end",)},
@@ -124,43 +123,18 @@ COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 # words in names of files and sheets
-FILES: dict[str, tuple[str, ...]] = {
-    "customers": (
-        "客户档案",
-        "客户资料",
-        "客户信息",
-        "会员档案",
-        "会员资料",
-        "用户资料",
-        "名单",
-        "customer",
-        "member",
-        "client",
-    ),
-    "contracts": ("合同", "合约", "协议", "保单", "contract", "subscription", "policies"),
-    "assignments": ("变更", "归属", "assignment"),
+FILES: dict[str, list[str]] = {
+    "customers": "客户档案 客户资料 客户信息 会员档案 会员资料 用户资料 名单 customer member client".split(),
+    "contracts": "合同 合约 协议 保单 contract subscription policies".split(),
+    "assignments": "变更 归属 assignment".split(),
     "activity": (
-        "账单",
-        "交易",
-        "消费",
-        "订单",
-        "购买",
-        "进厂",
-        "维修",
-        "流水",
-        "销售",
-        "发货",
-        "activity",
-        "order",
-        "purchase",
-        "bill",
-    )
-    + ("transaction", "visit", "sales"),
-    "contacts": ("投诉", "满意度", "接触", "退货", "服务记录", "contact", "complaint", "satisfaction"),
-    "exit_survey": ("回访", "流失原因", "流失情况", "离网调查", "survey", "exit"),
-    "events": ("事件", "大事记", "event"),
-    "campaigns": ("活动", "挽留", "招揽", "营销", "campaign"),
-    "benchmarks": ("对比", "对标", "benchmark"),
+        "账单 交易 消费 订单 购买 进厂 维修 流水 销售 发货 activity order purchase bill transaction visit sales"
+    ).split(),
+    "contacts": "投诉 满意度 接触 退货 服务记录 contact complaint satisfaction".split(),
+    "exit_survey": "回访 流失原因 流失情况 离网调查 survey exit".split(),
+    "events": "事件 大事记 event".split(),
+    "campaigns": "活动 挽留 招揽 营销 campaign".split(),
+    "benchmarks": "对比 对标 benchmark".split(),
 }
 
 # words in a file's name -> the kind of contact that the whole file holds
@@ -169,10 +143,8 @@ CONTACT_FILES = {
     "complaint": "complaint",
     "满意度": "satisfaction",
     "satisfaction": "satisfaction",
-} | {
-    "退货": "return",
-    "回访": "call",
 }
+CONTACT_FILES |= {"退货": "return", "回访": "call"}
 
 # parts of the company's words for reasons -> the reason that they most likely mean, tried in this order
 REASONS: dict[str, str] = {

@@ -36,12 +36,7 @@ _SHORT_YEAR = re.compile(
 )
 _NO_END = re.compile(r"0000[-/.年]?00[-/.月]?00日?(?:[ T]00:00(?::00(?:\.0+)?)?)?|0|infinity")
 _SERIAL = re.compile(r"([0-9]{5})(?:\.[0-9]+)?")
-_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august") + (
-    "september",
-    "october",
-    "november",
-    "december",
-)
+_MONTHS = "january february march april may june july august september october november december".split()
 _CHINESE = re.compile(
     r"([〇零○一二三四五六七八九]{4})年([一二三四五六七八九十]{1,3})月(?:([一二三四五六七八九十]{1,3})[日号])?"
 )

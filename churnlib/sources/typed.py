@@ -133,16 +133,6 @@ def typed(engine: Engine, table: str, column: str, kind: Kind, **writing: Any) -
     return _looked_up(engine, replace(found, value=written.usual), [*counts], meanings)
 
 
-def type_table(engine: Engine, table: str, into: str, columns: Mapping[str, Typed]) -> None:
-    """Make a table of meanings: one row per raw row, with _file, _line and the columns under their new names."""
-    chosen = ", ".join(f"{how.value} AS {quote(name)}" for name, how in columns.items())
-    joins = " ".join(how.join for how in columns.values())
-    engine.run(
-        f"CREATE OR REPLACE TABLE {quote(into)} AS "  # noqa: S608 (names are quoted, values are in lookup tables)
-        f"SELECT raw._file, raw._line, {chosen} FROM {quote(table)} AS raw {joins}"
-    )
-
-
 def refused(engine: Engine, table: str, columns: Mapping[str, Typed]) -> pd.DataFrame:
     """List the values that could not be read.
 

@@ -7,28 +7,8 @@ import unicodedata
 from typing import Any, NamedTuple
 
 BLANKS = frozenset(
-    [
-        "",
-        "无",
-        "空",
-        "空值",
-        "(空)",
-        "暂无",
-        "—",
-        "——",
-        "–",
-        "-",
-        "--",
-        "---",
-        "/",
-        "\\n",
-        "n/a",
-        "#n/a",
-        "null",
-        "(null)",
-    ]
-    + ["none", "nan", "nat", "<na>", "<null>"]
-)
+    r"无 空 空值 (空) 暂无 — —— – - -- --- / \n n/a #n/a null (null) none nan nat <na> <null>".split()
+) | {""}
 EXCEL_ERRORS = frozenset(["#div/0!", "#ref!", "#value!", "#name?", "#num!", "#null!", "#spill!", "#calc!", "#formula!"])
 
 # blanks that people cannot see: no-break and ideographic spaces, zero-width characters, byte order marks
