@@ -117,7 +117,8 @@ class SurvivalProjection(SurvivalResult):
         others = self.trials[(self.trials["gain"] > 0) & (self.trials["model"] != SIMPLE)]["left"]
         values = {"model": text.label(f"survival.model.{self.fit.kind}"), "margin": BEATS}
         values |= {"low": others.min(), "high": others.max(), "horizon": int(self.table["months"].max())}
-        return (tried, Statement("survival.note.chosen", values), Statement("survival.note.projection"))
+        key = "chosen" if f"{others.min():.3f}" != f"{others.max():.3f}" else "chosen_alike"
+        return (tried, Statement(f"survival.note.{key}", values), Statement("survival.note.projection"))
 
     def plot(self, ax=None):
         if self.fit is None:
