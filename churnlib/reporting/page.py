@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,7 +100,7 @@ def _policy(css: str, js: str) -> str:
 
 def _numbered(report: dict[str, Any]) -> dict[str, Any]:
     """Number chapters, figures and tables in their order, and tell the findings where their proof stands."""
-    lang, n = report["meta"]["language"], {"figure": 0, "table": 0}
+    lang, n = report["meta"]["language"], Counter()
     chapters, labels = [], {}
     for number, chapter in enumerate(report["chapters"], start=2):  # chapter 1 is the summary
         items, seen = [], set()
@@ -131,17 +132,15 @@ def _gathered(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield from blocks
 
 
-def _placed(
-    block: dict[str, Any], chapter: dict[str, Any], lang: str, n: dict[str, int], seen: set[str]
-) -> dict[str, Any]:
-    """Give a block its label, its name on the page and the address of its CSV."""
-    kind = "figure" if block["svg"] or block["png"] else "table"
-    n[kind] += 1
+def _placed(block: dict[str, Any], chapter: dict[str, Any], lang: str, n: Counter, seen: set[str]) -> dict[str, Any]:
+    """Give a block its label (none where only a sentence stands), its name on the page and the address of its CSV."""
+    kind = "figure" if block["svg"] or block["png"] else "table" if block["table"]["rows"][lang] else ""
+    n[kind or "sentence"] += 1
     name = _slug(f"{chapter['id']}-{block['id']}")
     while name in seen:
         name += "-2"
     seen.add(name)
-    label = text.say(f"template.{kind}", lang, n=n[kind])
+    label = text.say(f"template.{kind}", lang, n=n[kind]) if kind else ""
     return {"block": block, "name": name, "label": label, "link": _csv_link(block, chapter)}
 
 

@@ -78,6 +78,12 @@ class Concentration(Result):
         return (head, Finding(f"value.best.{word}", lost, grade=grade, tone=tone, weight=weight))
 
     @property
+    def subtitle(self) -> Statement:
+        return Statement(
+            "value.best.subtitle", {"period": self.about.period, "n": int(self.table["n_customers"].sum())}
+        )
+
+    @property
     def notes(self) -> tuple[Statement, ...]:
         return (Statement("value.best.note", {"period": self.about.period, "definition": self.about.definition_note}),)
 

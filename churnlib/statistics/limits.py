@@ -88,6 +88,10 @@ class LimitEvidence(Result):
         return (*found, gaps)
 
     @property
+    def subtitle(self) -> Statement:
+        return Statement("limits.subtitle", {"n": int(self.table["n_judged"].max())})
+
+    @property
     def notes(self) -> tuple[Statement, ...]:
         return (Statement("limits.note", {"tolerated": TOLERATED}),)
 

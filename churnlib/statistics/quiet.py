@@ -60,6 +60,12 @@ class QuietCustomers(Result):
         return Finding(f"quiet.{what}", values, tone="worse", weight=float(row.n_customers))
 
     @property
+    def subtitle(self) -> Statement | None:
+        n_here = int(self.table.groupby("level")["n_here"].first().sum())
+        values = {"months": self.months, "period": self.about.period, "n": n_here}
+        return Statement("quiet.subtitle", values) if n_here else None
+
+    @property
     def notes(self) -> tuple[Statement, ...]:
         values = {"months": self.months, "period": self.about.period, "revenue": self.about.revenue_note}
         return (Statement("quiet.note", values),)
