@@ -11,7 +11,7 @@ import pyarrow as pa
 from churnlib.about import Period
 from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, segment
-from churnlib.counts.tenure import spells_at_risk
+from churnlib.counts.tenure import clock, spells_at_risk
 
 STEP, ORIGINS, LEAST = 12, 3, 3  # months from one earlier day to the next at most; how many; months at least
 
@@ -36,14 +36,7 @@ SELECT stretch, tenure, CAST(sum(n_entered) AS BIGINT) AS n_entered, CAST(sum(n_
 FROM moves GROUP BY stretch, tenure
 ORDER BY stretch NULLS LAST, tenure NULLS LAST
 """
-# as in `churnlib.counts.tenure`
-_DAYS = "date_diff('day', s.start_date, {0})"
-_MONTHS = "(year({0}) * 12 + month({0}) - year(s.start_date) * 12 - month(s.start_date))"
-_FIRST, _LAST = "greatest(s.entry_date, w.first_day)", "least(coalesce(s.end_date, w.last_day), w.last_day)"
-CLOCKS = {
-    "day": {"entry": _DAYS.format(_FIRST), "leaving": _DAYS.format(_LAST) + " + 1"},
-    "month": {"entry": f"greatest({_MONTHS.format(_FIRST)} - 1, 0)", "leaving": _MONTHS.format(_LAST)},
-}
+FIRST, LAST = "greatest(s.entry_date, w.first_day)", "least(coalesce(s.end_date, w.last_day), w.last_day)"
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,7 @@ def origin_counts(data: Any, *, definition: str | None = None) -> OriginCounts:
     firsts = [date.min, *(day + timedelta(days=1) for day in days)]
     stretches = {"stretch": range(len(firsts)), "first_day": firsts, "last_day": [*days, data.as_of]}
     data.con.load("stretches", pa.table({k: pa.array(v) for k, v in stretches.items()}))
-    sql = ORIGIN_COUNTS.format(spells=spells_at_risk(data, name), **CLOCKS[data.about.time_unit])
+    sql = ORIGIN_COUNTS.format(spells=spells_at_risk(data, name), **clock(data.about.time_unit, FIRST, LAST))
     frame = data.con.frame(sql, {"definition": name})
     data.con.run("DROP TABLE stretches")
     told = about(data, segment(data, None)[1], definition=name)

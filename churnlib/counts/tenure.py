@@ -113,19 +113,8 @@ GROUP BY level ORDER BY level NULLS LAST
 
 # Whole days: a spell of one day has exit 1, so that nobody who ended on the first day drops out.
 _DAYS = "date_diff('day', s.start_date, {0})"
-DAYS = {
-    "entry": _DAYS.format("s.entry_date"),
-    "change": _DAYS.format("l.from_date") + " + 1",
-    "leaving": _DAYS.format("coalesce(s.end_date, $as_of)") + " + 1",
-}
-# Whole months, where the data know no days: from the month of the start. Ends in the month of entry were seen, so who
-# entered late is at risk from that month on.
+# Whole months, where the data know no days: from the month of the start.
 _MONTHS = "(year({0}) * 12 + month({0}) - year(s.start_date) * 12 - month(s.start_date))"
-MONTHS = {
-    "entry": f"greatest({_MONTHS.format('s.entry_date')} - 1, 0)",
-    "change": _MONTHS.format("l.from_date"),
-    "leaving": _MONTHS.format("coalesce(s.end_date, $as_of)"),
-}
 WANTED = {"first": "s.spell = 1", "later": "s.spell > 1"}
 # numbers in place of words: with millions of rows texts as keys take most of the time
 WHATS = ("entered", *OUTCOMES, "censored", "moved_in", "moved_out")
@@ -268,7 +257,8 @@ def _place(data: Any, name: str, levels: list[_Levels], statement: str, spells: 
     moving = [CODED.format(source=level.source, place=i) for i, level in enumerate(levels) if level.source]
     ended = " ".join(f"WHEN '{outcome}' THEN {NUMBER[outcome]}" for outcome in OUTCOMES)
     return statement.format(
-        **(MONTHS if data.about.time_unit == "month" else DAYS),
+        **clock(data.about.time_unit, "s.entry_date", "coalesce(s.end_date, $as_of)"),
+        change=clock(data.about.time_unit, "", "l.from_date")["leaving"],
         **{what: NUMBER[what] for what in ("entered", "moved_in", "moved_out")},
         level=" + ".join(f"k{i}.code" for i in fixed) or "0",
         block=f"s.customer % {BLOCKS}" if blocks else "0",
@@ -289,6 +279,13 @@ def _spells(data: Any, name: str, columns: dict[str, str]) -> str:
     spells = spells_at_risk(data, name)
     also = "".join(f", {expression} AS {column}" for column, expression in columns.items())
     return SPELLS.format(columns=also, spells=spells) if columns else spells
+
+
+def clock(unit: str, entered: str, left: str) -> dict[str, str]:
+    """Give the tenure of a spell `s` at entry and at the end of two days, in SQL."""
+    if unit == "month":  # ends in the month of entry were seen, so who entered late is at risk from that month on
+        return {"entry": f"greatest({_MONTHS.format(entered)} - 1, 0)", "leaving": _MONTHS.format(left)}
+    return {"entry": _DAYS.format(entered), "leaving": _DAYS.format(left) + " + 1"}
 
 
 def spells_at_risk(data: Any, name: str) -> str:
