@@ -133,7 +133,9 @@ def test_cohorts_by_hand(data):
     february = cells.frame[cells.frame.cohort == "2024-02"].set_index("age")  # 7 (02-10 to 05-09, back 07-01) and 8
     assert february.n_retained.tolist()[:4] == [2, 2, 2, 1]  # 7 left a day before completing three months
     assert february.n_returned.tolist()[:9] == [0, 0, 0, 0, 0, 1, 1, 1, 0]  # at 07-10, 08-10, 09-10, not at 10-10
-    assert february.fee_retained[2] == 16000 and february.fee_returned[5] == 7000
+    money = cohort_counts(toy(tables={"activity": None}), measure="money").frame.query("cohort == '2024-02'")
+    money = money.set_index("age")  # without activity it is the fees
+    assert money.amount_base[0] == money.amount_kept[2] == 16000 and money.amount[5] - money.amount_kept[5] == 7000
 
 
 def test_a_cell_is_complete_when_the_last_member_has_been_observed_that_long():

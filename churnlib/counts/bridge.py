@@ -80,13 +80,22 @@ def _billed_earlier(monthly: Monthly) -> np.ndarray:
 def _flows(before: np.ndarray, now: np.ndarray, ever: np.ndarray, here: np.ndarray) -> dict[str, int]:
     """Put every customer to one flow; amounts of one period stay far below what a double holds exactly."""
     was, is_, change = before != 0, now != 0, now - before
-    code = np.uint8  # of a flow: a byte a customer
-    goes_on = np.where(change > 0, code(2), np.where(change < 0, code(4), code(0)))
-    comes = np.where(is_, np.where(ever, code(3), code(1)), code(0))
-    flow = np.where(was, np.where(is_ | here, goes_on, code(5)), comes)
-    amounts, customers = np.bincount(flow, change, 6), np.bincount(flow, minlength=6)
+    told = was, is_, np.where(was, here, ever), change > 0, change < 0
+    kind = sum(mark.view(np.uint8) << place for place, mark in enumerate(told))
+    amounts = np.bincount(FLOW_OF, np.bincount(kind, change, len(FLOW_OF)), 6)
+    customers = np.bincount(FLOW_OF, np.bincount(kind, minlength=len(FLOW_OF)), 6)
     out = {"opening": int(before.sum()), "closing": int(now.sum())}
-    out |= {"n_opening": int(was.sum()), "n_closing": int(is_.sum())}
+    out |= {"n_opening": int(np.count_nonzero(was)), "n_closing": int(np.count_nonzero(is_))}
     for place, (name, sign) in enumerate(FLOWS, start=1):
         out |= {name: sign * round(amounts[place]), f"n_{name}": int(customers[place])}
     return out
+
+
+def _flow(was: int, is_: int, stays: int, more: int, less: int) -> int:
+    """The flow of who was billed before, or is now; `stays`: is still a customer, or of a new bill was one ever."""
+    if was:
+        return (2 if more else 4 if less else 0) if is_ or stays else 5
+    return (3 if stays else 1) if is_ else 0
+
+
+FLOW_OF = np.array([_flow(*(kind >> place & 1 for place in range(5))) for kind in range(32)])  # a byte a customer

@@ -85,8 +85,8 @@ class Stayed:
         Levels and the first days of cohorts.
     ages : numpy.ndarray, shape (n_cohorts,)
         How many ages of each there are: from 0 to what its first member has completed.
-    sums : dict of str to numpy.ndarray, shape (n_blocks, n_cohorts, n_ages)
-        By name of a column.
+    customers, money : dict of str to numpy.ndarray, shape (n_blocks, n_cohorts, n_ages)
+        Members and their fees: of all ("start"), "observed", "retained", "returned".
     starts : pandas.DataFrame
         One row per cohort: `first_start`, `last_start`.
     late : pandas.DataFrame
@@ -95,7 +95,8 @@ class Stayed:
 
     keys: pd.MultiIndex
     ages: np.ndarray
-    sums: dict[str, np.ndarray]
+    customers: dict[str, np.ndarray]
+    money: dict[str, np.ndarray]
     starts: pd.DataFrame
     late: pd.DataFrame
 
@@ -109,18 +110,17 @@ class Stayed:
         has to be observed."""
         place, age = self.cells
         frame = self.keys.take(place).to_frame(index=False).assign(place=place, age=age)
-        for name, sums in self.sums.items():
+        for name, sums in self.customers.items():
             whole = sums.sum(axis=0)
-            if is_activity and name.endswith("observed"):
+            if is_activity and name == "observed":
                 whole = np.column_stack([whole[:, 1:], np.zeros(len(whole), np.int64)])
-            frame[name] = whole[place, age]
+            frame[f"n_{name}"] = whole[place, age]
         return frame.assign(**{c: self.starts[c].to_numpy()[place] for c in self.starts})
 
     @property
-    def money(self) -> np.ndarray:
+    def fees(self) -> np.ndarray:
         """The fees at the start, of those who stayed, and of those with the returned, by block: see `CohortCounts`."""
-        place, age = self.cells
-        start, kept, back = (self.sums[f"fee_{name}"][:, place, age] for name in ("start", "retained", "returned"))
+        start, kept, back = (self.money[name][:, *self.cells] for name in ("start", "retained", "returned"))
         return np.stack([start, kept, kept + back], axis=-1)
 
     def places(self, rows: pd.DataFrame) -> np.ndarray:
@@ -133,7 +133,7 @@ class Stayed:
 
 
 def stayed(data: Any, name: str, source: str, unit: str, blocks: int) -> Stayed:
-    """Count who stayed how long, once, by blocks of customers (1: together)."""
+    """Count who stayed how long, once, together (1) or by so many blocks of customers, then with their fees."""
     key = ("cohorts", name, source, unit, blocks)
     return data.con.once(key, lambda: _counted(data, name, source, unit, blocks))
 
@@ -141,7 +141,7 @@ def stayed(data: Any, name: str, source: str, unit: str, blocks: int) -> Stayed:
 def _counted(data: Any, name: str, source: str, unit: str, blocks: int) -> Stayed:
     day_after = "CAST($as_of + INTERVAL '1' DAY AS DATE)"
     words = {"unit": unit, "step": "'7' DAY" if unit == "week" else f"'{STEP[unit]}' MONTH", **placed(source)}
-    words |= {"block": f"s.customer % {blocks}", **fee_of(data)}
+    words |= {"block": f"s.customer % {blocks}", **(fee_of(data) if blocks > 1 else {"fee": "0", "fees": ""})}
     window = {"definition": name, "as_of": data.as_of}
     ages = {"seen": completed("start_date", day_after, unit), "kept": completed("start_date", "end_date", unit)}
     back = {"back": "CAST(r.start_date - INTERVAL '1' DAY AS DATE)", "left": "r.end_date", "seen": day_after}
@@ -169,7 +169,7 @@ def _by_age(members: pd.DataFrame, returns: pd.DataFrame, late: pd.DataFrame, bl
     cohorts = members.groupby(["level", "cohort"])
     starts = cohorts.agg(first_start=("first_start", "min"), last_start=("last_start", "max"))
     ages = cohorts["seen"].max().to_numpy() + 1
-    made = Stayed(starts.index, ages, {}, starts, late)
+    made = Stayed(starts.index, ages, {}, {}, starts, late)
     for rows in (members, returns):
         rows["place"] = made.places(rows)
 
@@ -178,12 +178,11 @@ def _by_age(members: pd.DataFrame, returns: pd.DataFrame, late: pd.DataFrame, bl
         np.add.at(out, (rows["block"], rows["place"], rows[age] + later), rows[numbers])
         return out
 
-    for prefix, numbers in (("n", "n"), ("fee", "fee")):
-        seen, kept = (table(members, age, numbers)[..., ::-1].cumsum(axis=-1)[..., ::-1] for age in ("seen", "kept"))
-        back = (table(returns, "first_age", numbers) - table(returns, "last_age", numbers, 1)).cumsum(axis=-1)
-        start = np.broadcast_to(seen[..., :1], seen.shape)
-        for name, sums in (("start", start), ("observed", seen), ("retained", kept), ("returned", back)):
-            made.sums[f"{prefix}_{name}"] = sums
+    for sums, numbers in ((made.customers, "n"), (made.money, "fee")):
+        for name, age in (("observed", "seen"), ("retained", "kept")):
+            sums[name] = table(members, age, numbers)[..., ::-1].cumsum(axis=-1)[..., ::-1]
+        back = table(returns, "first_age", numbers) - table(returns, "last_age", numbers, 1)
+        sums |= {"returned": back.cumsum(axis=-1), "start": np.broadcast_to(sums["observed"][..., :1], back.shape)}
     return made
 
 

@@ -89,12 +89,12 @@ def cohort_counts(
     CohortCounts
         One row per level, cohort and age, from 0 to what the first member has completed: `cohort`, `age` in completed
         steps, `n_start`, `n_observed` (members who have completed the age under observation), `n_retained` (of those,
-        still in their first spell), `n_returned` (of those, back in a later spell), with fees `fee_start`,
-        `fee_observed`, `fee_retained`, `fee_returned`; `first_completes`, `last_completes` (days on which the first and
-        the last possible member complete the age), `is_complete`, `is_truncated` (the cohort began before ends were
-        recorded: its early losses are not known). By activity the row is the step after the age (or the bracket that
-        ends with it, with its `first_step`), complete one age later, with `n_active`; with money or quantity also
-        `amount`, `amount_base` (each member's first whole step) and `amount_kept` (at most that). Adds over levels.
+        still in their first spell), `n_returned` (of those, back in a later spell); `first_completes`, `last_completes`
+        (days on which the first and the last possible member complete the age), `is_complete`, `is_truncated` (the
+        cohort began before ends were recorded: its early losses are not known). By activity the row is the step after
+        the age (or the bracket that ends with it, with its `first_step`), complete one age later, with `n_active`. With
+        money or quantity also `amount`, `amount_base` (each member's first whole step, or the fee) and `amount_kept`
+        (at most that, or the fees of those who never left). Adds over levels.
     """
     is_money = measure != "customers"
     if measure == "money":
@@ -104,17 +104,17 @@ def cohort_counts(
     brackets, is_activity = _brackets(mode), measure != "customers" or mode != "stay"
     unit, name = unit_of(data, unit), definitions.spells(data, definition)
     source, division = segment(data, by)
-    blocks = BLOCKS if is_money and not is_activity else 1
-    stayed = cohortages.stayed(data, name, source, unit, blocks)
-    frame, sums = stayed.frame(is_activity), stayed.money
+    is_by_fee = is_money and not is_activity and has_fee(data)
+    stayed = cohortages.stayed(data, name, source, unit, BLOCKS if is_by_fee else 1)
+    frame, sums, is_regular = stayed.frame(is_activity), stayed.fees if is_by_fee else None, True
     if is_activity:
         steps = Steps(data, name, source, unit, measure, stayed)
-        frame, sums = steps.joined(frame, mode, brackets, follow_up)
+        frame, sums, is_regular = *steps.joined(frame, mode, brackets, follow_up), steps.is_regular
+    if sums is not None:
+        frame = frame.assign(**dict(zip(("amount_base", "amount_kept", "amount"), sums.sum(axis=0).T, strict=True)))
     frame = _dated(frame, data, unit, int(is_activity), follow_up if mode == "after" else None)
-    frame = frame if has_fee(data) else frame[[c for c in frame if not c.startswith("fee_")]]
     told = replace(about(data, division, unit, name), revenue_note=revenue_note(data))
-    how = {"measure": measure, "mode": mode, "follow_up": follow_up, "blocks": sums if is_money else None}
-    how["is_regular"] = not is_activity or steps.is_regular
+    how = {"measure": measure, "mode": mode, "follow_up": follow_up, "is_regular": is_regular, "blocks": sums}
     return CohortCounts(frame, told, ("level", "cohort", "age"), ("level",), stayed.late, **how)
 
 

@@ -34,7 +34,9 @@ class Steps:
             make_revenue(data)
         kinds = getattr(data.spec.definitions[name], "activity", None) if measure == "customers" else None
         kinds = f"AND ({among(kinds)})" if kinds else ""  # what the definition calls activity
-        sql = EVERY_MEMBER.format(unit=unit, **placed(source))
+        where = placed(source)
+        where["level"] = where["level"] if where["levels"] else "0"  # a word for every member would take time
+        sql = EVERY_MEMBER.format(unit=unit, **where)
         members = data.con.frame(sql, {"definition": name})
         group = stayed.places(members) * BLOCKS + members["customer"].to_numpy() % BLOCKS
         self.sizes = np.bincount(group, minlength=len(stayed.ages) * BLOCKS).reshape(-1, BLOCKS)
@@ -59,27 +61,25 @@ class Steps:
             frame = frame[frame["age"].isin(ends)].assign(first_step=frame["age"].map(ends))
             active = np.array([active[first : last + 1].any(axis=0) for first, last in brackets])
         step = frame["age"].map({last: i for i, (_, last) in enumerate(brackets)}) if brackets else frame["age"]
-        whole = np.zeros((len(self.stayed.ages), int(self.stayed.ages.max())), np.int64)
-        for cohort, members in enumerate(self.members):
-            whole[cohort, : len(active)] = np.count_nonzero(active.take(members, axis=1), axis=1)
-        frame = frame.assign(n_active=whole[frame["place"], step])
-        if self.measure == "customers":
-            return frame, None
-        sums = self._money()[:, frame["place"], frame["age"]]
-        base, kept, amount = sums.sum(axis=0).T
-        return frame.assign(amount=amount, amount_base=base, amount_kept=kept), sums
+        if self.measure != "customers":
+            n_active, sums = self._money()
+            return frame.assign(n_active=n_active[frame["place"], step]), sums[:, frame["place"], step]
+        n_active = [np.count_nonzero(active.take(members, axis=1), axis=1) for members in self.members]
+        return frame.assign(n_active=np.array(n_active)[frame["place"], step]), None
 
-    def _money(self) -> np.ndarray:
-        """Sum the base, what is kept of it and all amounts by block, cohort and step."""
-        out = np.zeros((BLOCKS, *self.sizes.shape[:1], len(self.sums), 3), np.int64)
+    def _money(self) -> tuple[np.ndarray, np.ndarray]:
+        """Count who brought something by cohort and step; by block sum the base, what is kept of it, all amounts."""
+        n_active = np.zeros((len(self.members), len(self.sums)), np.int64)
+        out = np.zeros((BLOCKS, *n_active.shape, 3), np.int64)
         base = np.maximum(self._base(), 0)
         for cohort, (members, ages) in enumerate(zip(self.members, self.stayed.ages, strict=True)):
             amount, own, there = self.sums[:ages].take(members, axis=1), base[members], self.sizes[cohort] > 0
             firsts = (self.sizes[cohort].cumsum() - self.sizes[cohort])[there]
+            n_active[cohort, :ages] = np.count_nonzero(amount, axis=1)
             out[there, cohort, :, 0] = np.add.reduceat(own, firsts)[:, None]
-            out[there, cohort, :ages, 1] = np.add.reduceat(np.clip(amount, 0, own), firsts, axis=1).T
             out[there, cohort, :ages, 2] = np.add.reduceat(amount, firsts, axis=1).T
-        return out
+            out[there, cohort, :ages, 1] = np.add.reduceat(amount.clip(0, own, out=amount), firsts, axis=1).T
+        return n_active, out
 
     def _base(self) -> np.ndarray:
         """What each member's later steps are measured by: the first step; where bills are regular the second one, if

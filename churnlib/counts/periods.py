@@ -28,18 +28,8 @@ from churnlib.counts.histories import daily_revenue
 from churnlib.counts.revenue import make_revenue, revenue_note
 
 COLUMNS = (
-    *(
-        "level",
-        "period",
-        "first_day",
-        "last_day",
-        "is_complete",
-        "is_provisional",
-        "n_opening",
-        "n_new",
-        "n_reactivated",
-    ),
-    *("n_moved_in", "n_moved_out", "n_churned", "n_churned_opening", "n_churned_new"),
+    *("level", "period", "first_day", "last_day", "is_complete", "is_provisional", "n_opening", "n_new"),
+    *("n_reactivated", "n_moved_in", "n_moved_out", "n_churned", "n_churned_opening", "n_churned_new"),
     *(f"n_{outcome}" for outcome in OUTCOMES),
     *("n_closing", "exposure_days", "revenue", "fee_opening", "fee_new", "fee_reactivated", "fee_moved_in"),
     *("fee_moved_out", "fee_churned", "fee_churned_opening", "fee_closing"),
@@ -81,7 +71,8 @@ WHERE (end_date IS NULL OR from_date <= end_date) AND (replaced_on IS NULL OR fr
 SPELLS = """
 CREATE OR REPLACE TEMP TABLE pieces AS
 WITH present AS (
-  SELECT s.*, {fee} AS fee, CASE WHEN s.entry_date <= $countable_from THEN s.start_date ELSE s.entry_date END AS joined
+  SELECT s.customer, s.spell, s.end_date, s.outcome, s.provisional, {fee} AS fee,
+    CASE WHEN s.entry_date <= $countable_from THEN s.start_date ELSE s.entry_date END AS joined
   FROM spells AS s {fees}
   WHERE s.definition = $definition
 )

@@ -46,7 +46,8 @@ ORDER BY hundredth NULLS LAST
 
 # One row per activity of some months: what was used, and whether that was recorded.
 USED = """
-SELECT customer, coalesce(quantity, 0) AS quantity, CASE WHEN quantity IS NULL THEN 0 ELSE 1 END AS recorded
+SELECT CAST(customer AS BIGINT) AS customer, coalesce(quantity, 0) AS quantity,
+  CAST(CASE WHEN quantity IS NULL THEN 0 ELSE 1 END AS DOUBLE) AS recorded
 FROM activity WHERE date BETWEEN $first AND $last
 """
 
@@ -73,9 +74,8 @@ def worth_counts(data: Any, *, years_back: int = 0, definition: str | None = Non
     Counts
         One row per hundredth (0: those who pay most): `n_customers`, `fee` a month (where customers have none, their
         mean revenue a month over the year before); `n_lost`, `fee_lost` (of those, lost by the end of the report's
-        period); `n_costed` (with a service cost or a margin), their `fee_costed` and `cost` (of
-        which `service`), `n_unprofitable` (cost
-        more than they pay) and their `shortfall`. Money in minor units. Adds over hundredths.
+        period); `n_costed` (with a service cost or a margin), their `fee_costed` and `cost` (of which `service`),
+        `n_unprofitable` (cost more than they pay) and their `shortfall`. Money in minor units. Adds over hundredths.
 
     Raises
     ------
@@ -115,13 +115,20 @@ def band_window(data: Any, *, definition: str | None = None) -> int:
     return 3 if monthly is not None and monthly.is_regular else 12
 
 
-def _windows(data: Any, months: int, name: str) -> tuple[Monthly, slice, slice] | None:
-    """Give monthly revenue with the months now and those a year ago; None if it does not reach back so far."""
+def _back_to(data: Any, name: str, months: int) -> tuple[Monthly, int] | None:
+    """Give monthly revenue and one more than the row of the last month; None if it does not reach so many back."""
     monthly, last = monthly_revenue(data, name), Period.containing(data.about.period.last)
-    if monthly is None or monthly.place(last.year_before().shift(1 - months)) < 0:
+    if monthly is None or monthly.place(last.shift(1 - months)) < 0:
         return None
-    end, before = monthly.place(last) + 1, monthly.place(last.year_before()) + 1
-    return monthly, slice(end - months, end), slice(before - months, before)
+    return monthly, monthly.place(last) + 1
+
+
+def _summed(rows: dict[str, Any], grain: tuple[str, str], words: dict[str, tuple[str, ...]]) -> pd.DataFrame:
+    """Sum customers and amounts, and name the codes."""
+    frame = pd.DataFrame(rows).groupby(list(grain), as_index=False).sum()
+    for column, names in words.items():
+        frame[column] = np.array(names, object)[frame[column]]
+    return frame.sort_values(list(grain), ignore_index=True)
 
 
 def band_counts(data: Any, *, months: int = 3, definition: str | None = None) -> Counts:
@@ -144,10 +151,11 @@ def band_counts(data: Any, *, months: int = 3, definition: str | None = None) ->
     name, (_, everybody) = definitions.spells(data, definition), segment(data, None)
     told, grain = about(data, everybody, None, name), ("band_before", "band_now")
     names = [*grain, "n_customers", "amount_before", "amount_now"]
-    windows = _windows(data, months, name)
-    if windows is None:
+    found = _back_to(data, name, YEAR["month"] + months)
+    if found is None:
         return Counts(pd.DataFrame(columns=names), told, grain, grain)
-    monthly, now, before = windows
+    monthly, end = found
+    now, before = (slice(last - months, last) for last in (end, end - YEAR["month"]))
     stayed = _through(monthly, before)
     earlier, later = (monthly.amount[window].sum(axis=0)[stayed] for window in (before, now))
     billed = np.sort(earlier[earlier > 0])[::-1]
@@ -158,9 +166,7 @@ def band_counts(data: Any, *, months: int = 3, definition: str | None = None) ->
     bands = np.where(gone, BANDS.index("left"), _band(later, high, middle))
     rows = {"band_before": _band(earlier, high, middle), "band_now": bands}
     rows |= {"n_customers": np.ones(len(bands), int), "amount_before": earlier, "amount_now": later}
-    frame = pd.DataFrame(rows).groupby(list(grain), as_index=False).sum()
-    frame[list(grain)] = np.array(BANDS, object)[frame[list(grain)]]
-    return Counts(frame.sort_values(list(grain), ignore_index=True), told, grain, grain)
+    return Counts(_summed(rows, grain, dict.fromkeys(grain, BANDS)), told, grain, grain)
 
 
 def _through(monthly: Monthly, window: slice) -> np.ndarray:
@@ -196,10 +202,11 @@ def quiet_counts(data: Any, by: str | None = None, *, months: int = 3, definitio
     name, (source, division) = definitions.spells(data, definition), segment(data, by)
     told, grain = about(data, division, None, name), ("level", "what")
     names = [*grain, "n_customers", "amount_before", "amount_now"]
-    monthly, last = monthly_revenue(data, name), Period.containing(data.about.period.last)
-    if monthly is None or monthly.place(last.shift(1 - months - YEAR["month"])) < 0:
+    found = _back_to(data, name, YEAR["month"] + months)
+    if found is None:
         return Counts(pd.DataFrame(columns=names), told, grain, grain)
-    end = monthly.place(last) + 1
+    monthly, end = found
+    last = monthly.months[end - 1]
     whole = slice(end - months - YEAR["month"], end)
     stayed = _through(monthly, whole)
     base, now = np.split(monthly.amount[whole][:, stayed], [YEAR["month"]])
@@ -213,9 +220,7 @@ def quiet_counts(data: Any, by: str | None = None, *, months: int = 3, definitio
     rows = {"level": _levels_at(data, source, last.last, monthly.customers[stayed]) if by else "", "what": what}
     rows |= {"n_customers": np.ones(len(what), int), "amount_before": np.rint(usual).astype(np.int64)}
     rows |= {"amount_now": np.rint(now.mean(axis=0)).astype(np.int64)}
-    frame = pd.DataFrame(rows).groupby(list(grain), as_index=False).sum()
-    frame["what"] = np.array(QUIET, object)[frame["what"]]
-    return Counts(frame.sort_values(list(grain), ignore_index=True), told, grain, grain)
+    return Counts(_summed(rows, grain, {"what": QUIET}), told, grain, grain)
 
 
 def _unused(data: Any, first: Period, last: Period) -> np.ndarray:

@@ -61,7 +61,8 @@ class MoneyRetention(Result):
         told = self.pooled[self.pooled["age"].isin((1, 3, 6, 12, 24))].dropna(subset=["net", "gross"])
         told = told[told["n_start"] >= self.about.min_denominator]
         if told.empty:
-            return (Finding("moneyretention.unknown"),)
+            is_there = self.table["base"].sum() == 0 and len(self.table)
+            return (Finding("moneyretention.no_base", self._words) if is_there else Finding("moneyretention.unknown"),)
         row = told.iloc[-1]
         values = {"age": int(row.age), "cohorts": int(row.n_cohorts)}
         values |= {c: row[c] for name in ("gross", "net") for c in (name, f"{name}_lower", f"{name}_upper")}
@@ -109,8 +110,8 @@ def money_retention(counts) -> MoneyRetention:
     Parameters
     ----------
     counts : CohortCounts
-        From `cohort_counts(data, measure="money")`, or by revenue or quantity; by customers their fees are taken, which
-        do not change: net then differs from gross by those who came back.
+        From `cohort_counts(data, measure="money")`, or by revenue or quantity. Without amounts it is the fees, which do
+        not change: net then differs from gross by those who came back.
 
     Returns
     -------
@@ -121,14 +122,11 @@ def money_retention(counts) -> MoneyRetention:
     about, frame = counts.about, counts.frame.assign(row=np.arange(len(counts.frame)))
     frame = frame[~frame["is_truncated"]].reset_index(drop=True)
     of = {"customers": "fee"}.get(counts.measure, counts.measure)
-    if "amount" in frame:
-        frame = frame.assign(base=frame["amount_base"], gross=frame["amount_kept"], net=frame["amount"])
-        frame = frame[frame["age"] > 0].reset_index(drop=True)  # the base is of the first steps themselves
-    elif "fee_start" in frame:
-        net = frame["fee_retained"] + frame["fee_returned"]
-        frame = frame.assign(base=frame["fee_start"], gross=frame["fee_retained"], net=net)
-    else:
-        frame = frame.iloc[:0].assign(base=0, gross=0, net=0)
+    if "amount" not in frame:
+        frame = frame.iloc[:0].assign(amount_base=0, amount_kept=0, amount=0)
+    frame = frame.rename(columns={"amount_base": "base", "amount_kept": "gross", "amount": "net"})
+    if of != "fee":  # the base is of the first steps themselves
+        frame = frame[frame["age"] > 0].reset_index(drop=True)
     state = cell_states(frame, about.as_of, about.min_denominator)
     sums = frame[["base", "gross", "net"]].to_numpy(float)
     blocks = np.zeros((0, *sums.shape)) if counts.blocks is None else counts.blocks[:, frame["row"]]
