@@ -153,9 +153,14 @@ def say(key: str, /, lang: str | None = None, **values: Any) -> str:
     return _spaced(said) if lang == "zh" else _begun(said) if _BEGINS.match(entry[lang]) else said
 
 
-def label(key: str) -> Label:
-    """Give a catalogue entry without fields as a label in both languages."""
-    return Label(say(key, "zh"), say(key, "en"))
+def label(key: str, /, **values: Any) -> Label:
+    """Give a catalogue entry as a label in both languages."""
+    return Label(say(key, "zh", **values), say(key, "en", **values))
+
+
+def shown(value: Any, kind: str, digits: int | None = None) -> Label:
+    """Write a value as a label in both languages (see `show`)."""
+    return Label(show(value, kind, "zh", digits), show(value, kind, "en", digits))
 
 
 class _Words(string.Formatter):

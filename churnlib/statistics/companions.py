@@ -19,7 +19,6 @@ from churnlib.statistics.changepoint import complete_periods
 from churnlib.statistics.pchart import SHORTEST
 from churnlib.statistics.season import YEARS, lengths, season_terms
 from churnlib.statistics.trend import BASELINE, PLOTTED
-from churnlib.text import Label
 
 LAGS = range(-3, 7)  # periods by which the signal moves before churn
 ENOUGH = 24  # periods without which nothing is said about leads and lags
@@ -77,7 +76,7 @@ class CompanionSignals(Result):
             key = "companions.usual" + (".one" if len(self.signals) == 1 else "")
             return (Finding(key, {"n": len(self.signals)}),)
         names = [text.label(f"companions.signal.{name}") for name in said]
-        values = {"signals": Label(*(text.show(names, "list", language) for language in text.LANGUAGES))}
+        values = {"signals": text.shown(names, "list")}
         stretches = tuple(_stretch(name, *found) for name, found in said.items())
         if churn is None:
             return (Finding("companions.departed.alone", values, grade="weak"), *stretches)
@@ -138,12 +137,9 @@ class CompanionSignals(Result):
 def _stretch(name: str, first: Period, last: Period, usual: float, extreme: float) -> Finding:
     """Since when, until when and how far a signal left its usual range."""
     kind, digits = SIGNALS[name]
-    said = {
-        key: Label(*(text.show(value, kind, language, digits) for language in text.LANGUAGES))
-        for key, value in (("usual", usual), ("extreme", extreme))
-    }
-    signal = text.label(f"companions.signal.{name}")
-    return Finding("companions.stretch", {"signal": signal, "first": first, "last": last} | said)
+    values = {"signal": text.label(f"companions.signal.{name}"), "first": first, "last": last}
+    values |= {"usual": text.shown(usual, kind, digits), "extreme": text.shown(extreme, kind, digits)}
+    return Finding("companions.stretch", values)
 
 
 def companion_signals(counts, companions) -> CompanionSignals:

@@ -92,9 +92,7 @@ class ChangeExplained(Result):
         names = {segment.name: segment.label for segment in self.segments}
         if kind == "rate":
             return self.segments[0].label_of(item)
-        return (
-            _words(f"decompose.part.{kind}", segment=names[item]) if kind == "mix" else _words(f"decompose.part.{kind}")
-        )
+        return text.label(f"decompose.part.{kind}", **({"segment": names[item]} if kind == "mix" else {}))
 
     @property
     def change(self) -> float:
@@ -118,15 +116,8 @@ class ChangeExplained(Result):
         if not self.is_told:
             return (Finding("decompose.not_shown", {"period": self.about.period, "before": self.before}),)
         way = "flat" if not self.clear else "rise" if self.change > 0 else "fall"
-        values = {
-            "before": self.before,
-            "now": total.churn_rate,
-            "then": total.rate_before,
-            "change": self.change,
-            "rate": self._sum("rate"),
-            "mix": self._sum("mix"),
-            "days": self._sum("days"),
-        }
+        values = {"before": self.before, "now": total.churn_rate, "then": total.rate_before, "change": self.change}
+        values |= {kind: self._sum(kind) for kind in ("rate", "mix", "days")}
         tone = {"flat": "steady", "rise": "worse", "fall": "better"}[way]
         key = f"decompose.{way}.days" if (self.table["kind"] == "days").any() else f"decompose.{way}"
         # that a rate is below its peak is no news, whatever the size of the peak was
@@ -178,7 +169,7 @@ class ChangeExplained(Result):
         if self.shown.empty:
             return ()
         labels = [segment.label for segment in self.segments]
-        mixes = Label(*(text.show(labels, "list", language) for language in text.LANGUAGES))
+        mixes = text.shown(labels, "list")
         days = (Statement("decompose.note.days"),) if (self.table["kind"] == "days").any() else ()
         told = Statement("decompose.note.method", {"segments": mixes})
         return (told, *days, Statement("decompose.note.interval"), Statement("decompose.note.cause"), self.small_note)
@@ -201,10 +192,6 @@ class ChangeExplained(Result):
             kind="points",
             ax=ax,
         )
-
-
-def _words(key: str, **values) -> Label:
-    return Label(*(text.say(key, language, **values) for language in text.LANGUAGES))
 
 
 def _small(rates: pd.DataFrame, about) -> np.ndarray:

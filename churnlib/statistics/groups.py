@@ -94,16 +94,8 @@ class GroupCharts(Result):
         if not len(found):
             return None
         top = found.iloc[0]
-        values = {
-            "n": len(found),
-            "all": self.n_judged,
-            "group": top.group,
-            "rate": top.churn_rate,
-            "lower": top.lower,
-            "upper": top.upper,
-            "excess": abs(top.excess),
-            "others": found["group"].tolist()[1:5],
-        }
+        values = {"n": len(found), "all": self.n_judged, "group": top.group, "others": found["group"].tolist()[1:5]}
+        values |= {"rate": top.churn_rate, "lower": top.lower, "upper": top.upper, "excess": abs(top.excess)}
         side_name, tone = ("high", "worse") if side > 0 else ("low", "better")
         key = f"control.groups.{side_name}" + (".one" if len(found) == 1 else "")
         return Finding(key, values, grade="moderate", tone=tone, weight=abs(top.excess))
@@ -120,9 +112,8 @@ class GroupCharts(Result):
 
     @property
     def subtitle(self) -> Statement:
-        return Statement(
-            "control.groups.subtitle", {"period": self.about.period, "n": min(len(self._panels()), PANELS)}
-        )
+        n = min(len(self._panels()), PANELS)
+        return Statement("control.groups.subtitle", {"period": self.about.period, "n": n})
 
     @property
     def notes(self) -> tuple[Statement, ...]:

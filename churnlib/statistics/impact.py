@@ -78,25 +78,12 @@ class EventEffects(Result):
     def _finding(self, row) -> Finding:
         more = row.excess > 0
         low, high = sorted((abs(row.ci_lower), abs(row.ci_upper)))
-        values = {
-            "event": row.event,
-            "touched": row.touched,
-            "first": Period.parse(row.first),
-            "last": Period.parse(row.last),
-            "excess": abs(row.excess),
-            "lower": low,
-            "upper": high,
-            "ratio": row.rate_ratio,
-            "p": row.p_value,
-        }
-        side, grade = "more" if more else "less", "moderate" if row.state == "consistent" else "weak"
-        return Finding(
-            f"impact.{row.state}.{side}",
-            values,
-            grade=grade,
-            tone="worse" if more else "better",
-            weight=abs(row.excess),
-        )
+        values = {"event": row.event, "touched": row.touched, "ratio": row.rate_ratio, "p": row.p_value}
+        values |= {"first": Period.parse(row.first), "last": Period.parse(row.last)}
+        values |= {"excess": abs(row.excess), "lower": low, "upper": high}
+        side, tone = ("more", "worse") if more else ("less", "better")
+        grade = "moderate" if row.state == "consistent" else "weak"
+        return Finding(f"impact.{row.state}.{side}", values, grade=grade, tone=tone, weight=abs(row.excess))
 
     @property
     def subtitle(self) -> Statement | None:
@@ -135,9 +122,7 @@ class EventEffects(Result):
             reference=1.0,
             sides=(text.say("impact.fewer"), text.say("impact.more")),
             tones=tones,
-            columns=[
-                (text.say("impact.column.excess"), [text.show(v, "signed") for v in known["excess"]]),
-            ],
+            columns=[(text.say("impact.column.excess"), [text.show(v, "signed") for v in known["excess"]])],
             kind="ratio",
             digits=2,
             log=True,
@@ -323,9 +308,7 @@ def _summed(frame: pd.DataFrame, levels: Sequence[str], periods: list[str]) -> t
 
 def _name(one: _Judged) -> Label:
     joint = Label.joined((e.label for e in one.case.events), " + ")
-    if not one.of:
-        return joint
-    return Label(*(text.say("impact.together", lang, n=len(one.of), events=joint) for lang in text.LANGUAGES))
+    return text.label("impact.together", n=len(one.of), events=joint) if one.of else joint
 
 
 def _who(case: Case, divided: dict) -> Label:
@@ -344,5 +327,4 @@ def _parts(segment: Segment, events: Sequence[Event]) -> Iterator[Label]:
         levels = dict.fromkeys(v for event in events for v in part.named(event.named[part.name]))
         names = Label.joined((part.label_of(v) for v in list(levels)[:NAMED]), ", ", "、")
         key = "impact.levels" if len(levels) <= NAMED else "impact.levels_and_more"
-        values = {"segment": part.label, "levels": names, "n": len(levels) - NAMED}
-        yield Label(*(text.say(key, language, **values) for language in text.LANGUAGES))
+        yield text.label(key, segment=part.label, levels=names, n=len(levels) - NAMED)

@@ -80,7 +80,11 @@ class RivalDefinitions(Result):
             return Finding(f"rivals.same_{move}", {"n": len(moves)})
         named = {m: [self.level(v) for v in moves.loc[moves["year_move"] == m, "level"]] for m in (RISE, FALL, FLAT)}
         key = "rivals.opposed" if named[RISE] and named[FALL] else "rivals.partly"
-        return Finding(key, {"moves": [_moved(move, names) for move, names in named.items() if names]}, tone="worse")
+        return Finding(
+            key,
+            {"moves": [text.label(f"rivals.moved.{move}", names=names) for move, names in named.items() if names]},
+            tone="worse",
+        )
 
     @property
     def subtitle(self) -> Statement:
@@ -130,11 +134,6 @@ def _moves(rows: pd.DataFrame, prefix: str) -> np.ndarray:
     """Name where the rate went: beyond its interval or not."""
     change, clear = rows[f"{prefix}_change"], rows[f"{prefix}_clear"].astype(bool)
     return np.select([change.isna(), ~clear, change > 0], [UNKNOWN, FLAT, RISE], FALL)
-
-
-def _moved(move: str, names: list[Label]) -> Label:
-    """Say which definitions moved so."""
-    return Label(*(text.say(f"rivals.moved.{move}", language, names=names) for language in text.LANGUAGES))
 
 
 def _protected(table: pd.DataFrame, about) -> pd.DataFrame:

@@ -81,7 +81,7 @@ class SlicesFound(Result):
         if self.found.empty:
             return (Finding("slices.none", values),)
         parts = self.found["contribution"]
-        values |= {"part": parts.sum(), "slices": _listed(self.found["item"])}
+        values |= {"part": parts.sum(), "slices": text.shown(self.found["item"].tolist(), "list")}
         tone = "worse" if parts.sum() > 0 else "better"
         weight = float(self.found["n_excess"].abs().sum())
         key = "slices.found.one" if len(parts) == 1 else "slices.found"
@@ -134,10 +134,6 @@ def _tone(row) -> str:
 
 def _arrow(before: float, now: float) -> str:
     return "" if pd.isna(now) else f"{text.show(before, 'pct')} → {text.show(now, 'pct')}"
-
-
-def _listed(items) -> Label:
-    return Label(*(text.show(list(items), "list", language) for language in text.LANGUAGES))
 
 
 def find_slices(counts, against: str = "year_ago", stretch: int | None = None) -> SlicesFound:

@@ -88,7 +88,8 @@ class UnitFunnel(Result):
 
     def _named(self, key: str, rows: pd.DataFrame, values: dict, tone: str) -> Finding:
         top = rows.loc[rows["score"].abs().sort_values(ascending=False, kind="stable").index[:NAMED]]
-        names = text.Label(*(self._list(top, language, len(rows)) for language in text.LANGUAGES))
+        names, more = text.shown([self.level(level) for level in top["level"]], "list"), len(rows) - len(top)
+        names = text.label("units.and_more", units=names, n=more) if more else names
         weight = float(((rows["shrunk"] - self.centre).abs() * rows["n_opening"]).sum()) / self._periods
         return Finding(key, values | {"units": names, "found": len(rows)}, grade="moderate", tone=tone, weight=weight)
 
@@ -98,11 +99,6 @@ class UnitFunnel(Result):
         while self.first.shift(n - 1) != self.about.period:
             n += 1
         return n
-
-    def _list(self, rows: pd.DataFrame, language: str, n: int) -> str:
-        names = [self.level(level).to(language) for level in rows["level"]]
-        said = text.show(names, "list", language)
-        return said if n <= len(rows) else text.say("units.and_more", language, units=said, n=n - len(rows))
 
     @property
     def subtitle(self) -> Statement | None:
