@@ -1,19 +1,21 @@
 """Benchmarks with their source, and signals that accompany churn without being its cause."""
 
 from dataclasses import replace
+from datetime import date
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from counted import ABOUT, months, period_counts
+from counted import ABOUT, by_level, months, period_counts
 
 from churnlib import text
-from churnlib.about import Period
+from churnlib.about import Event, Period
 from churnlib.show.results import period_values
 from churnlib.statistics.companions import companion_signals, lead_lag, surprises
+from churnlib.statistics.control import control_chart
 from churnlib.statistics.market import market_comparison
-from churnlib.text import UsageError
+from churnlib.text import Label, UsageError
 
 
 def benchmarks(*rows):
@@ -162,3 +164,19 @@ def test_benchmarks_are_named_lines_and_every_signal_has_its_own_scale():
     assert "telecom 2.50%" in {label.get_text() for label in track.texts}
     tracks = companion_signals(period_counts([200] * 36), contacts(36, np.random.default_rng(1))).plot().child_axes
     assert len(tracks) == 4 and len({axes.get_ylim() for axes in tracks}) == 4
+
+
+def test_events_stand_on_every_track_and_in_the_panels_of_those_they_touched():
+    everybody = Event(date(2025, 4, 2), Label("故障", "outage"))
+    south = Event(date(2025, 6, 2), Label("降价", "offer"), scope="region=south")
+    counts = period_counts([200] * 36, about=replace(ABOUT, events=(everybody, south)))
+
+    def places(axes) -> list[int]:
+        ends = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 2]
+        return sorted(round(float(x[0])) for x in ends if x[0] == x[1])
+
+    for track in companion_signals(counts, contacts(36, np.random.default_rng(1))).plot().child_axes:
+        assert places(track) == [27, 29]
+    groups = control_chart(counts, [by_level({"south": ([90] * 36, 5_000), "north": ([110] * 36, 5_000)})]).groups
+    panels = {panel.texts[0].get_text(): places(panel) for panel in groups.plot().child_axes}
+    assert sorted(len(places) for places in panels.values()) == [1, 2]  # of the last 25 months
