@@ -4,9 +4,12 @@ import itertools
 import re
 from datetime import date
 
+import matplotlib.pyplot
 import numpy as np
 import pytest
 from browser import sample
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from churnlib import text
 from churnlib.about import Event, Period
@@ -205,3 +208,16 @@ def test_a_figure_can_be_drawn_on_axes_that_were_handed_in():
     assert plots.bars(["华南"], [0.02], ax=axes[0]) is axes[0]
     assert plots.line([Period(date(2025, 1, 1))], [0.02], ax=axes[1]) is axes[1]
     plt.close(figure)
+
+
+@given(st.tuples(st.floats(0, 10), st.floats(0, 10)))
+@settings(max_examples=25, deadline=None)
+def test_the_names_of_two_points_stand_within_the_axes_and_apart(values):
+    ax = plots.dumbbell(["one"], [values[0]], [values[1]], ("expected", "came"), kind="number", digits=2)
+    whole, boxes = canvas.span(ax)[0], []
+    for name in (said for said in ax.texts if said.get_text()[0] in "○●"):
+        place, wide = name.get_position()[0] * whole, labels.width(name.get_text(), labels.SMALL)
+        boxes.append((place - wide, place) if name.get_ha() == "right" else (place, place + wide))
+    matplotlib.pyplot.close(ax.figure)
+    (start, end), (begin, stop) = sorted(boxes)
+    assert 0 <= start + 1e-6 and end < begin and stop <= whole + 1e-6

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from churnlib import text
-from churnlib.show.plots.canvas import finite, numbers, put, said, scale, sheet, span, styled
+from churnlib.show.plots.canvas import finite, numbers, put, said, scale, sheet, span, styled, to_pixels
 from churnlib.show.plots.labels import LINE, SIZE, SMALL, widest, width, wrap
 from churnlib.show.plots.palette import PALETTE, TONES
 
@@ -179,15 +179,15 @@ def dumbbell(
 
 
 def _name_points(ax, names: tuple[str, str], values: tuple[float, float]) -> None:
-    """Name the two kinds of points above the rows, each outward from its point."""
-    first_left = values[0] <= values[1]
-    marks = (("○ ", PALETTE["ink"], first_left), ("● ", PALETTE["c1"], not first_left))
-    for name, value, (mark, color, left) in zip(names, values, marks, strict=True):
-        low, high = ax.get_xlim()
-        from_left = (value - low) / (high - low) * span(ax)[0]
-        room = from_left if left else span(ax)[0] - from_left
-        side = ("right" if left else "left") if room > width(mark + name, SMALL) else ("left" if left else "right")
-        put(ax, mark + name, value, 1, "x", dy=6, va="bottom", ha=side, fontsize=SMALL, color=color)
+    """Name the two kinds of points above the rows, each outward from its point, within the axes and apart."""
+    whole, gap = span(ax)[0], 10
+    marked = [("○ " + names[0], values[0], PALETTE["ink"]), ("● " + names[1], values[1], PALETTE["c1"])]
+    (left, low, left_color), (right, high, right_color) = marked if values[0] <= values[1] else reversed(marked)
+    end, start = to_pixels(ax, [low, high], "x")
+    start = min(max(start, max(end, width(left, SMALL)) + gap), whole - width(right, SMALL))
+    end = min(max(end, width(left, SMALL)), start - gap)
+    for name, place, ha, color in ((left, end, "right", left_color), (right, start, "left", right_color)):
+        put(ax, name, place / whole, 1, "axes", dy=6, va="bottom", ha=ha, fontsize=SMALL, color=color)
 
 
 def _bottom_axis(ax, it) -> None:
