@@ -231,14 +231,20 @@ def test_lists_of_the_same_customers_complete_each_other(home):
         home,
         demographics=(["Customer ID", "Gender", "Count"], [[i, "MF"[n % 2], "1"] for n, i in enumerate(ids)]),
         places=(["ID", "Population"], [[str(n), "9"] for n in range(99)]),
+        归属=(
+            ["客户编号", "属性", "内容", "起始日期", "截止日期"],
+            [[i, "经理", "某", "2024-01-05", ""] for i in [*ids[1:], "C01"]],
+        ),
         services=(["Customer ID", "Count", "Tenure in Months"], [[i, "1", str(n + 1)] for n, i in enumerate(ids)]),
         status=(["Customer ID", "Churn Label", "Churn Reason"], [[i, "YN"[n > 3], "-"] for n, i in enumerate(ids[1:])]),
     )
     assert [source.file for source in spec.tables["customers"]] == ["demographics.csv", "services.csv", "status.csv"]
+    assert spec.tables["assignments"][0].columns["to_date"].column == "截止日期"  # some customers twice, so no list
     assert set(spec.attributes) == {"gender", "count"}  # each once, and no reason of those who left
     data = open_dataset("mine")
     assert data.tables["customers"] == 39 and data.about.snapshot  # nothing tells whether the first one left
-    assert data.set_aside["file"].tolist() == ["demographics.csv", "services.csv"]
+    aside = data.set_aside[data.set_aside["table"] == "customers"]
+    assert aside["file"].tolist() == ["demographics.csv", "services.csv"]
     rows = data.con.frame("SELECT count(*) AS n, count(gender) AS told, count(end_date) AS lost FROM customers")
     assert rows.iloc[0].tolist() == [39, 39, 4]
 

@@ -65,12 +65,14 @@ class Column:
 
         return max(("dmy", "mdy", "ymd"), key=fit)
 
+    @cached_property
     def share_of_dates(self) -> float:
-        """Give the share of dates; numbers alone (Excel's day numbers, 20240305) count as dates, too."""
+        """The share of dates; numbers alone (Excel's day numbers, 20240305) count as dates, too."""
         return self.share(lambda written: dates.parse_date(written, self.order))
 
+    @cached_property
     def share_of_numbers(self) -> float:
-        """Give the share of numbers."""
+        """The share of numbers."""
         return self.share(values.parse_number)
 
     @property

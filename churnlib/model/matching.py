@@ -80,7 +80,10 @@ def match_tables(found: Iterable[Found]) -> list[Match]:
 
 
 def _knows_the_same(main: Match, other: Match) -> bool:
-    """Tell whether most customers of one list, as far as they were looked at, are in another."""
+    """Tell whether a list of customers, each once, has most of them in common with another, as far as was looked at."""
+    column = other.found.columns[other.columns["customer_id"]]
+    if column.n_distinct < column.n:
+        return False
     known, asked = (set(m.found.columns[m.columns["customer_id"]].texts) for m in (main, other))
     return len(known & asked) >= _SAME_CUSTOMERS * min(len(known), len(asked)) > 0
 
@@ -163,9 +166,9 @@ def _holds(column: Column, kind: str) -> bool:
     if not column.n:
         return True
     if kind == "date":
-        return column.share_of_dates() >= 0.5
+        return column.share_of_dates >= 0.5
     if kind in ("money", "number"):
-        return column.share_of_numbers() >= 0.5 or kind == "money" and column.share(_amount) >= 0.5
+        return column.share_of_numbers >= 0.5 or kind == "money" and column.share(_amount) >= 0.5
     return True
 
 

@@ -264,11 +264,11 @@ def _type(column: Column) -> str | None:
         return None
     if column.n_distinct <= 3 and column.share(parse_flag) == 1:
         return "flag"
-    if column.share_of_numbers() > 0.98:
+    if column.share_of_numbers > 0.98:
         return "number" if column.n_distinct > 8 else None
     if column.n_distinct > 8 and column.share(parse_amount) > 0.98:
         return "money"
-    return "date" if column.share_of_dates() > 0.98 else None
+    return "date" if column.share_of_dates > 0.98 else None
 
 
 def _definition(by_table: dict[str, list[Match]]) -> Iterator[str]:

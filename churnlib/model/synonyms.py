@@ -51,6 +51,8 @@ CONCEPTS: dict[str, tuple[str, ...]] = {
     "quantity": "数量 次数 件数 时长 通话分钟 使用量 流量 里程 quantity qty units duration minutes".split(),
     "item": "商品 商品名称 品名 维修项目 服务项目 项目 产品名称 item product_name sku article description".split(),
     "score": "评分 满意度评分 满意度得分 满意度 得分 打分 分数 score rating csat nps satisfaction".split(),
+    "from": "起 自 from".split(),
+    "until": "止 至 截止日期 截止 until to".split(),
     "category": "投诉类别 投诉分类 问题类别 问题分类 投诉原因 complaint_category complaint_type issue_type".split(),
     "version": "表单版本 问卷版本 表格版本 版本 form_version survey_version version".split(),
     "resolved": "是否解决 解决情况 是否处理 resolved is_resolved".split(),
@@ -63,7 +65,7 @@ CONCEPTS: dict[str, tuple[str, ...]] = {
     "plan": "套餐 资费套餐 plan tariff".split(),
     "transferred_to": "转入合同 转至合同 转入 transferred_to".split(),
     "attribute": "属性 变更项 变更项目 attribute".split(),
-    "value": "值 属性值 变更后 取值 value".split(),
+    "value": "值 属性值 变更后 取值 内容 value".split(),
     "campaign": "活动名称 营销活动 活动 campaign campaign_name".split(),
     "arm": "组别 分组 试验分组 实验分组 arm group treatment_group".split(),
     "channel": "渠道 联系渠道 联系方式 channel".split(),
@@ -113,7 +115,7 @@ COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
         "end_date": ("end",),
         "product": ("product", "plan"),
     },
-    "assignments": {"from_date": ("start",), "to_date": ("end",)},
+    "assignments": {"from_date": ("start", "from"), "to_date": ("end", "until")},
     "activity": {},
     "contacts": {},
     "exit_survey": {},
@@ -190,7 +192,7 @@ REASONS: dict[str, str] = {
 ATTRIBUTES: dict[str, str] = {
     word: name
     for name, words in {
-        "name": "客户名称 客户姓名 姓名 名称 会员姓名 车主姓名 联系人 name full_name surname last_name",
+        "name": "客户名称 客户姓名 姓名 名称 会员姓名 车主姓名 车主 联系人 name full_name surname last_name",
         "phone": "联系电话 电话 手机 手机号 手机号码 联系方式 phone mobile telephone",
         "address": "地址 通讯地址 联系地址 address",
         "email": "邮箱 电子邮箱 email e_mail",
