@@ -15,7 +15,7 @@ from churnlib import open_dataset
 from churnlib.counts import legible_counts, period_counts, tenure_counts
 from churnlib.model.scope import VARIABLE, Scope
 from churnlib.model.views import cut
-from churnlib.reporting import packs, request
+from churnlib.reporting import packs, publish, request
 
 
 @pytest.fixture
@@ -90,6 +90,13 @@ def test_one_report_for_each_region_from_one_run(home):
     assert "shop-tried/华南" in index and "shop-tried/%E5%8D%8E%E5%8D%97/2025-12/r1/churn_2025-12.zh.html" in index
     code, out, err = cook(home, recipe)
     assert code == 0 and out[0].startswith("up to date")
+
+
+def test_two_runs_of_one_recipe_do_not_get_in_each_others_way(home):
+    with publish.lock(home / "reports/shop-tried"):
+        code, out, err = cook(home, "chapters: [trend]\neach: region\n")
+    assert (code, out) == (75, []) and "Another run" in err
+    assert not list((home / "reports/shop-tried").glob(".staging*"))
 
 
 MASKED = """\
