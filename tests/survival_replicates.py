@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.stats import norm
 from survival_cases import OUTCOMES, counts, simulate
 
+from churnlib.statistics.discrete import discrete_hazard
 from churnlib.tenure.competing import aalen_johansen, incidence_interval, restricted_mean, time_lost
 from churnlib.tenure.cox import proportionality_test
 from churnlib.tenure.curves import gap_interval, level_curves, quantile_with_interval
@@ -87,6 +88,9 @@ def one_contrast(rng) -> dict[str, bool]:
     hits["gap"] = covers(*gap_interval(low, high, 2), left(12) - left(12, risks["b"]))
     _, fit = halves(data.frame)
     hits["hazard ratio"] = normal(fit.beta[0], fit.std_error[0] ** 2, np.log(1.5))
+    # against the level with most customers, whichever that is
+    late = discrete_hazard(data).table.set_index("months").loc[12]
+    hits["discrete ratio"] = covers(late.ci_lower, late.ci_upper, 1.5 if late.level == "b" else 1 / 1.5)
     return hits
 
 

@@ -71,6 +71,7 @@ class CloglogFit(NamedTuple):
     converged: bool
 
 
+@np.errstate(over="ignore")  # the risk of a month in which all who were left leave has no end
 def fit_cloglog(trials: np.ndarray, events: np.ndarray, reference: int) -> CloglogFit:
     """Fit a risk for every month and a ratio for every level and stretch; test whether the ratios change.
 
