@@ -19,7 +19,6 @@ from churnlib.yamlfile import YamlFile, hint
 
 FILE = "reason_words.yml"
 SHIPPED = Path(__file__).with_name(FILE)
-SOURCES = ("exit_survey", "complaint")
 _CLAUSE = re.compile(r"[，。；！？、,;!?\n\r\t]+|\.(?=\s|$)|但是|可是|不过|\bbut\b|\bhowever\b")
 _HAN = re.compile(r"[\u4e00-\u9fff]{2,}")
 DEGREE = frozenset("太很偏最更真变好挺又")  # 太贵 is one word of jieba's, but two of ours
