@@ -318,7 +318,7 @@ def _who(case: Case, divided: dict) -> Label:
         return Label(case.events[0].scope, case.events[0].scope)
     segment = divided[case.segment].about.segment
     whom = Label.joined(_parts(segment, case.events), "; ", "且")
-    return Label(f"{whom.zh}的客户", whom.en)
+    return text.label("impact.whom", whom=whom)
 
 
 def _parts(segment: Segment, events: Sequence[Event]) -> Iterator[Label]:

@@ -77,7 +77,7 @@ class SlicesFound(Result):
         if not self.n_looked:
             return (Finding("slices.too_small"),)
         total = self.table.iloc[-1]
-        values = {"n": self.n_looked, "change": total.contribution, "found": len(self.found)}
+        values = {"n": self.n_looked, "change": total.contribution, "found": len(self.found), "against": self._against}
         if self.found.empty:
             return (Finding("slices.none", values),)
         parts = self.found["contribution"]
@@ -99,9 +99,20 @@ class SlicesFound(Result):
     def subtitle(self) -> Statement | None:
         if self.first is None or self.found.empty:
             return None
-        names = ("first", "before_first", "before_last")
-        values = {n: getattr(self, n) for n in names} | {"last": self.about.period}
-        return Statement("slices.subtitle.one" if self.first == self.about.period else "slices.subtitle", values)
+        return Statement("slices.subtitle.one" if self._one_period else "slices.subtitle", self._stretches)
+
+    @property
+    def _stretches(self) -> dict[str, Period | None]:
+        ends = {name: getattr(self, name) for name in ("first", "before_first", "before_last")}
+        return ends | {"last": self.about.period}
+
+    @property
+    def _one_period(self) -> bool:
+        return self.first == self.about.period
+
+    @property
+    def _against(self) -> text.Label:
+        return text.label("slices.against.one" if self._one_period else "slices.against", **self._stretches)
 
     @property
     def notes(self) -> tuple[Statement, ...]:
