@@ -28,7 +28,9 @@ from churnlib.reporting.steps import Steps, peak_memory
 if TYPE_CHECKING:
     import pandas as pd
 
+    from churnlib.model.scope import Cut
     from churnlib.reporting.recipe import Recipe
+    from churnlib.text import Label
 
 Cells = tuple[tuple[str, str, str], ...]
 
@@ -131,20 +133,13 @@ def plan(request: Request, each: str, levels: Iterable[str] | None, folder: Path
     chosen = [level for level in total.about.segment.levels if levels is None or level in levels]
     if not chosen:
         raise text.DataError("recipe.no_levels", segment=each)
-    scope, label = request.scope, total.about.segment.label_of
-    return [
-        replace(
-            request,
-            unit=(level, label(level)),
-            scope=replace(
-                scope,
-                where={**scope.where, each: (level,)},
-                withheld=hidden.get(level, ()),
-                cut=parts[level],
-            ),
-        )
-        for level in chosen
-    ]
+    label = total.about.segment.label_of
+    return [_of(request, each, level, label(level), hidden.get(level, ()), parts[level]) for level in chosen]
+
+
+def _of(request: Request, each: str, level: str, label: Label, withheld: Cells, cut: Cut) -> Request:
+    own = {"where": {**request.scope.where, each: (level,)}, "withheld": withheld, "cut": cut}
+    return replace(request, unit=(level, label), scope=replace(request.scope, **own))
 
 
 def withheld(tables: list[pd.DataFrame], each: str, divided: list[str], k: int) -> dict[str, Cells]:
