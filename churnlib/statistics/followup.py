@@ -178,6 +178,10 @@ class LostTo(Result):
         values = {"first": self.window[0], "last": self.window[1], "n": self.n_known}
         return Statement("reasons.place.subtitle", values)
 
+    @property
+    def notes(self) -> tuple[Statement, ...]:
+        return (Statement("reasons.place.note", {"definition": self.about.definition_note}),)
+
     def plot(self, ax=None):
         shown = self.shown
         if shown["share"].isna().all():

@@ -198,7 +198,7 @@ def test_every_figure_says_what_it_shows_and_has_its_numbers(look_at):
 
 def test_every_figure_and_table_is_numbered_in_order_with_measure_and_notes(look_at, lang):
     page = look_at()
-    labels = page.locator("figure.block .label").all_inner_texts()
+    labels = page.locator("figure.block .label").all_text_contents()
     words = {"zh": ("图", "表"), "en": ("Figure", "Table")}[lang]
     for word in words:
         numbers = [int(label.split()[1]) for label in labels if label.split()[0] == word]
