@@ -445,7 +445,7 @@ def test_a_file_may_have_a_name_with_quotes(tmp_path):
 
 def test_a_last_day_long_after_the_last_record_is_doubted(tmp_path):
     write_table(
-        tmp_path / "a.csv", ["id", "start", "end"], [["1", "2023-01-05", "2023-10-31"], ["2", "2023-01-05", ""]]
+        tmp_path / "a.csv", ["id", "start", "end"], [[f"{i}", "2023-01-05", "2023-10-31" * (i < 9)] for i in range(99)]
     )
     columns = "columns: {customer_id: id, start_date: start, end_date: end}"
     for as_of, is_doubted in (("2023-12-31", False), ("2024-12-31", True)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +17,7 @@ from churnlib.model.rowbook import USED
 from churnlib.model.schema import Spec
 from churnlib.model.vocabulary import TABLES
 
-LATE = 62  # days without any record after which the last day covered is doubted
+LATE, ENOUGH = 62, 100  # days without a record after which the last day covered is doubted, given so many records
 FORMAT = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
 FILES = "file table sheet encoding delimiter header_line read_as n_rows_in n_rows_used n_rows_set_aside".split()
 
@@ -177,11 +177,16 @@ def _doubt_as_of(engine: Engine, spec: Spec, taken: dict[str, Intake]) -> None:
     """Flag a last day that lies long after the last record: rates of months that nobody recorded would be 0."""
     if spec.snapshot:
         return
-    days = ["SELECT max(start_date) AS day FROM people", "SELECT max(end_date) FROM people WHERE end_date <= $as_of"]
-    tables = {"contracts": "start_date", "activity": "date"}
-    days += [f"SELECT max({day}) FROM typed_{t} WHERE {day} <= $as_of" for t, day in tables.items() if t in taken]  # noqa: S608
-    last = engine.value(f"SELECT max(day) FROM ({' UNION ALL '.join(days)})", {"as_of": spec.as_of})  # noqa: S608
-    if last is not None and (spec.as_of - last).days > LATE:
+    days = {"people": ("start_date", "end_date"), "typed_contracts": ("start_date",), "typed_activity": ("date",)}
+    rows = [
+        f"SELECT {day} AS day FROM {table}"  # noqa: S608 (our own words)
+        for table, names in days.items()
+        for day in names
+        if table.removeprefix("typed_") in (*taken, "people")
+    ]
+    sql = f"SELECT max(day) AS last, count(day) AS n FROM ({' UNION ALL '.join(rows)}) WHERE day <= $as_of"  # noqa: S608
+    found = engine.frame(sql, {"as_of": spec.as_of}).iloc[0]
+    if found["n"] >= ENOUGH and (last := found["last"].date()) < spec.as_of - timedelta(LATE):
         rowbook.add_flag(engine, next(iter(taken)), "late_as_of", "as_of", 0, f"{last} < {spec.as_of}")
 
 
