@@ -20,5 +20,5 @@ def test_intervals_hold_the_written_truth(name, tmp_path_factory):
     assert {"bounds", "attributable"} <= set(coverage.index)
     # 100 numbers and more of a kind, those of one seed alike: two standard errors below 95 %; events are 20 to 60
     assert all(coverage[kind] >= LEAST[kind] for kind in coverage.index), told.to_string()
-    # one number has 20 seeds: fewer than 16 inside would happen once in 400
-    assert (told.loc[told["size"] >= 15, "mean"] >= 0.75).all(), told.to_string()
+    # one number has 20 seeds: fewer than 14 inside would happen once in 50 where 85 % are held, at 95 % never
+    assert (told.loc[told["size"] >= 15, "mean"] >= 0.7).all(), told.to_string()
