@@ -179,8 +179,8 @@ _BEGINS = re.compile(r"\**\{.*\.$", re.DOTALL)  # an English sentence that begin
 
 
 def _begun(said: str) -> str:
-    """Begin a sentence with a capital letter, whatever name comes first; not a file's name."""
-    return re.sub(r"^(\**)([a-z])(?=[A-Za-z'’-]*([^\w./]|$))", lambda m: m[1] + m[2].upper(), said)
+    """Begin a sentence with a capital letter, but neither a file's name nor one with capitals of its own."""
+    return re.sub(r"^(\**)([a-z])(?=[a-z'’-]*([^\w./]|$))", lambda m: m[1] + m[2].upper(), said)
 
 
 _OPEN, _CLOSE, _NUMBER = "\ue000", "\ue001", "\ue002"  # about the fields of a Chinese sentence, until it is spaced

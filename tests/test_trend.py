@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from noise import losses
 
 from churnlib import text
+from churnlib.show.disclosure import HIDDEN
 from churnlib.statistics.control import control_chart
 from churnlib.statistics.segmentrates import segment_rates
 from churnlib.statistics.trend import churn_trend
@@ -100,7 +101,7 @@ def test_share_and_rate_are_both_shown():
     table = rates.table.set_index("level")
     assert table.loc["big", "share_lost"] == pytest.approx(100 / 160) and table.loc["big", "churn_rate"] == 0.01
     assert keys(rates) == ["trend.segment.highest", "trend.segment.most_lost"]
-    assert "small" in rates.findings[0].say("en") and "big" in rates.findings[1].say("en")
+    assert "Small" in rates.findings[0].say("en") and "big" in rates.findings[1].say("en")
 
 
 def test_equal_segments_name_nobody():
@@ -131,3 +132,13 @@ def test_every_sentence_can_be_said_in_both_languages(lost, opening):
         change = finding.values.get("change")
         if finding.key.endswith(("rise", "fall")):
             assert (change > 0) == finding.key.endswith("rise")
+
+
+@given(st.lists(st.integers(0, 12), min_size=14, max_size=30))
+def test_no_hidden_count_can_be_told_from_another_period(lost):
+    shown = churn_trend(period_counts(lost, 500)).shown
+    for steps, prefix in ((1, "previous"), (12, "year_ago")):
+        hidden = (shown["flag"] == HIDDEN).shift(steps, fill_value=False)
+        assert shown.loc[hidden, [prefix, f"{prefix}_change", f"{prefix}_lower"]].isna().all(axis=None)
+    summed = shown["rolling_rate"].notna()
+    assert not (summed & (shown["flag"] == HIDDEN).rolling(12, min_periods=1).max().astype(bool)).any()

@@ -102,16 +102,28 @@ def losses_with(panel: Panel, fit: Fit, inside: np.ndarray, parts: np.ndarray) -
 
 
 def intervals(whole: np.ndarray, without: np.ndarray, conf_level: float) -> pd.DataFrame:
-    """Turn replicates into intervals, on the scale of the log of the losses: few losses skew them as they should."""
+    """Turn replicates into intervals, on the scale of the log of the losses: few losses skew them as they should.
+
+    The p-value is the larger of two, from the error of the losses and from that of the log of observed by expected:
+    with few losses each of them alone finds something too often.
+    """
     value, lost = whole
     b = len(without)
-    se = np.sqrt((b - 1) / b * np.square(without[:, 0] - without[:, 0].mean(axis=0)).sum(axis=0))
     with np.errstate(divide="ignore", invalid="ignore"):
-        z, rest = se / lost, lost - value
-        p = 2 * student.sf(np.where(rest > 0, np.abs(np.log(lost / rest)) / z, np.abs(value) / se), b - 1)
+        log_ratio = -np.log(1 - value / lost)
+        z = _error(without[:, 0]) / lost
+        statistic = np.where(np.isfinite(log_ratio), np.abs(log_ratio), np.abs(value) / lost) / z
+        own = np.abs(log_ratio) / _error(np.log(1 - without[:, 0] / without[:, 1]))
+        p = 2 * student.sf(np.fmin(statistic, own), b - 1)
         reach = student.ppf((1 + conf_level) / 2, b - 1) * z
-        ends = [lost * np.exp(side * reach) - rest for side in (-1, 1)]
+        ends = [lost * np.exp(side * reach) - (lost - value) for side in (-1, 1)]
     return pd.DataFrame({"attributable": value, "ci_lower": ends[0], "ci_upper": ends[1], "p_value": p})
+
+
+def _error(without: np.ndarray) -> np.ndarray:
+    """Give the jackknife's standard error of estimates without each block (rows)."""
+    b = len(without)
+    return np.sqrt((b - 1) / b * np.square(without - without.mean(axis=0)).sum(axis=0))
 
 
 def exposed_losses(panel: Panel, inside: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -51,7 +51,8 @@ def compare(rates: pd.DataFrame, steps: int, prefix: str) -> pd.DataFrame:
     ----------
     rates : pandas.DataFrame
         One row per level and period, each level's periods in order of time without gaps, with `sigma`, the level's
-        overdispersion: an ordinary interval would call every wobble of a large base a change.
+        overdispersion: an ordinary interval would call every wobble of a large base a change; and `flag`, from
+        `disclosure.protect`.
     steps : int
         1 for the previous period (环比), 12 months, 4 quarters or 52 weeks for the year before (同比).
     prefix : str
@@ -61,12 +62,13 @@ def compare(rates: pd.DataFrame, steps: int, prefix: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         The same rows with `<prefix>` (the earlier rate), `<prefix>_change` (in shares), its interval and
-        `<prefix>_clear`: whether the change lies beyond it. Incomplete periods are compared with nothing.
+        `<prefix>_clear`: whether the change lies beyond it. Incomplete periods are compared with nothing, and nothing
+        with a period whose count is hidden: its count could be told from the change.
     """
     compared = ["n_churned_opening", "n_opening"]
-    earlier = rates.groupby("level", sort=False)[[*compared, "churn_rate"]].shift(steps)
+    earlier = rates.groupby("level", sort=False)[[*compared, "churn_rate", "flag"]].shift(steps)
     lower, upper = difference(*(f[c] for f in (rates, earlier) for c in compared), sigma=rates["sigma"].to_numpy())
-    usable = rates["is_complete"] & earlier["churn_rate"].notna()
+    usable = rates["is_complete"] & earlier["churn_rate"].notna() & (earlier["flag"] != disclosure.HIDDEN)
     return rates.assign(
         **{
             prefix: earlier["churn_rate"].where(usable),
@@ -260,7 +262,8 @@ def churn_trend(counts) -> ChurnTrend:
     about, year = counts.about, YEAR[counts.about.period.unit]
     usual, beyond = usual_and_beyond(counts.frame, about)
     table = _as_charted(_compared(counts.frame, about, usual), beyond, year)
-    complete = table[["n_churned_opening", "n_opening"]].where(table["is_complete"]).rolling(year).sum()
+    told = table["is_complete"] & (table["flag"] != disclosure.HIDDEN)  # a hidden count could be had from a sum with it
+    complete = table[["n_churned_opening", "n_opening"]].where(told).rolling(year).sum()
     table = table.assign(rolling_rate=complete["n_churned_opening"] / complete["n_opening"])
     return ChurnTrend(about=about, table=table, name="churn_rate", has_usual=beyond is not None)
 
@@ -276,6 +279,7 @@ def _compared(frame: pd.DataFrame, about, usual: pd.DataFrame) -> pd.DataFrame:
     counted = {level: rows[["n_churned_opening", "n_opening"]] for level, rows in usual.groupby("level", sort=False)}
     sigma = {level: overdispersion(*rows.to_numpy().T) for level, rows in counted.items()}
     rates = rates.assign(sigma=rates["level"].map(sigma).fillna(1.0))
+    rates = disclosure.protect(rates, about, hides=(), within=("period",) if rates["level"].nunique() > 1 else ())
     return compare(compare(rates, 1, "previous"), YEAR[about.period.unit], "year_ago")
 
 
