@@ -22,7 +22,7 @@ from churnlib import counts
 from churnlib.about import About, Event, Period
 from churnlib.engine import Engine
 from churnlib.model.schema import Spec
-from churnlib.statistics.attributable import attributable_reasons
+from churnlib.reasons.attributable import attributable_reasons
 from churnlib.text import Label
 
 # Every value is a hash of the customer's number: lives of a constant risk, complaints, managers, monthly bills.

@@ -121,7 +121,7 @@ def moves(path: Path, names: tuple[str, ...]):
     return duckdb.connect().sql(MOVES.format(by=", ".join(names), path=path, sums=sums)).df()
 
 
-TENURE = [f"churnlib.tenure.{m}" for m in ("milestones", "tenure_risk", "incidence", "restricted", "gray")]
+TENURE = [f"churnlib.survival.{m}" for m in ("milestones", "tenure_risk", "incidence", "restricted", "gray")]
 # what a step imports is not timed: at this size it would be most of the scan's and of the curves' time
 LOADED = {
     "scan": ("duckdb",),
@@ -131,7 +131,7 @@ LOADED = {
     "chain": ("pandas", "churnlib.model.dataset", "churnlib.counts", *TENURE),
     "lifelines": ("pandas", "lifelines", "lifelines.statistics"),
     "lifelines_cox": ("pandas", "lifelines"),
-    "cox": ("pandas", "churnlib.tenure.cox"),
+    "cox": ("pandas", "churnlib.survival.cox"),
 }
 
 
@@ -228,7 +228,7 @@ def lifelines_cox(path: Path) -> None:
 
 def cox(path: Path) -> None:
     """Exact Efron Cox model with six covariates, from the file on."""
-    from churnlib.tenure.cox import fit_cox, number_patterns
+    from churnlib.survival.cox import fit_cox, number_patterns
 
     frame, began = moves(path, tuple(EFFECTS)), time.process_time()
     fit = fit_cox(*number_patterns(frame, list(EFFECTS)), references={name: f"{name}_0" for name in EFFECTS}).fit

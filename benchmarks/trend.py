@@ -13,14 +13,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from crossed_cases import simulate
 from test_impact import by_level, event, period_counts, with_events
 
-from churnlib.statistics.control import control_chart
-from churnlib.statistics.decompose import decompose_change
-from churnlib.statistics.forecast import churn_forecast
-from churnlib.statistics.impact import event_effects
-from churnlib.statistics.segmentrates import segment_rates
-from churnlib.statistics.slices import find_slices
-from churnlib.statistics.trend import churn_trend
-from churnlib.statistics.units import unit_funnel
+from churnlib.trend.control import control_chart
+from churnlib.trend.decompose import decompose_change
+from churnlib.trend.forecast import churn_forecast
+from churnlib.trend.impact import event_effects
+from churnlib.trend.segmentrates import segment_rates
+from churnlib.trend.slices import find_slices
+from churnlib.trend.trend import churn_trend
+from churnlib.trend.units import unit_funnel
 
 
 def main() -> None:

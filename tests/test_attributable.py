@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnlib import text
-from churnlib.statistics.attributable import UNEXPLAINED, attributable_reasons
-from churnlib.statistics.attribution import attributed, discoveries, levin, losses_alone, panel_of
-from churnlib.statistics.drivermodel import _columns, _maximise, fit_drivers
+from churnlib.reasons.attributable import UNEXPLAINED, attributable_reasons
+from churnlib.reasons.attribution import attributed, discoveries, levin, losses_alone, panel_of
+from churnlib.reasons.drivermodel import _columns, _maximise, fit_drivers
 
 ORACLES = Path(__file__).parent / "oracles"
 LEVIN = ((0.2, 5, 0.444444444444444), (0.5, 2, 0.333333333333333), (0.5, 10, 0.818181818181818))

@@ -11,10 +11,10 @@ from toy import BARE, canonical, toy
 
 import churnlib
 from churnlib import counts, text
-from churnlib.statistics.bridge import billed_bridge
-from churnlib.statistics.ledger import customer_ledger
-from churnlib.statistics.quiet import quiet_customers
-from churnlib.statistics.value import revenue_bridge
+from churnlib.trend.ledger import customer_ledger
+from churnlib.value.bridge import billed_bridge
+from churnlib.value.quiet import quiet_customers
+from churnlib.value.value import revenue_bridge
 
 FLOWS = ("new", "expansion", "reactivated", "contraction", "churned")
 

@@ -10,8 +10,8 @@ from counted import ABOUT
 
 import churnlib
 from churnlib import counts, text
-from churnlib.statistics.buying import fit_buying, still_active
-from churnlib.statistics.purchases import _spend, expected_value
+from churnlib.value.buying import fit_buying, still_active
+from churnlib.value.purchases import _spend, expected_value
 
 # histories of the CDNOW sample (2,357 customers, purchases to 1997-09-30, 39 weeks), counted from CDNOW_sample.txt in
 # PyPI's lifetimes 0.11.3: repeat days, days from the first purchase to the last and to the end, customers

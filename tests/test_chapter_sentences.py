@@ -22,14 +22,14 @@ from test_response import counted as answers
 from test_texts import coded
 
 from churnlib import text
-from churnlib.statistics.attributable import attributable_reasons
-from churnlib.statistics.followup import follow_up, lost_to
-from churnlib.statistics.holders import holder_changes, holder_units
-from churnlib.statistics.leaving import leaving_profile
-from churnlib.statistics.reasonchanges import reconcile_changes
-from churnlib.statistics.reasons import stated_reasons
-from churnlib.statistics.reconcile import reconcile_levels
-from churnlib.statistics.texts import coded_texts, text_agreement
+from churnlib.reasons.attributable import attributable_reasons
+from churnlib.reasons.followup import follow_up, lost_to
+from churnlib.reasons.holders import holder_changes, holder_units
+from churnlib.reasons.leaving import leaving_profile
+from churnlib.reasons.reasonchanges import reconcile_changes
+from churnlib.reasons.reasons import stated_reasons
+from churnlib.reasons.reconcile import reconcile_levels
+from churnlib.reasons.texts import coded_texts, text_agreement
 
 MODULES = ("reasons", "attributable", "reconcile", "leaving", "holders", "texts", "across", "together")
 NO_FINDINGS = re.compile(r"\.(note|action|subtitle|no_attribute)(\.|$)|subtitle$")

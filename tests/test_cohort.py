@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnlib.about import Period
+from churnlib.cohorts.cohort import cohort_retention
+from churnlib.cohorts.cohortcells import COMPLETE, EMPTY, OPEN, PARTLY, SMALL, cell_states
 from churnlib.show.display import block
-from churnlib.statistics.cohort import cohort_retention
-from churnlib.statistics.cohortcells import COMPLETE, EMPTY, OPEN, PARTLY, SMALL, cell_states
 
 
 def cohorts(retained: dict, as_of=ABOUT.as_of, truncated=()):

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from toy import BARE, canonical, toy
 
 from churnlib import text
+from churnlib.cohorts.cohort import cohort_retention
+from churnlib.cohorts.cohortcells import COMPLETE, PARTLY
+from churnlib.cohorts.moneyretention import money_retention
 from churnlib.counts import cohort_counts
-from churnlib.statistics.cohort import cohort_retention
-from churnlib.statistics.cohortcells import COMPLETE, PARTLY
-from churnlib.statistics.moneyretention import money_retention
 
 FIRST = date(2024, 1, 1)
 

@@ -32,7 +32,7 @@ def test_tenure_is_always_crossed_with_its_own_bands_where_none_are_declared():
     crossed = crossed_counts(data, "region")
     assert [s.name for s in crossed.segments] == ["region", "tenure"]
     assert (
-        set(crossed.frame["tenure"]) <= {"0-6", "6-12", "12-24", "24+"} and crossed.segments[1].label.zh == "在网时长"
+        set(crossed.frame["tenure"]) <= {"0-6", "6-12", "12-24", "24+"} and crossed.segments[1].label.zh == "客龄"
     )
     assert crossed_counts(data).grain == ("period", "tenure")
 

@@ -15,8 +15,8 @@ import churnlib as churn
 from churnlib.counts import cohort_counts, definitions, tenure_counts
 from churnlib.counts.cohortages import completed
 from churnlib.counts.cohorts import anniversary
-from churnlib.tenure.curves import level_curves
-from churnlib.tenure.lifetable import life_table
+from churnlib.survival.curves import level_curves
+from churnlib.survival.lifetable import life_table
 from churnlib.text import DataError, UsageError
 
 UNITS = ("week", "month", "quarter", "year")

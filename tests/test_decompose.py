@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from churnlib import text
 from churnlib.about import Period
-from churnlib.statistics.comparison import own_sigma, two_periods
-from churnlib.statistics.decompose import decompose_change, whole
-from churnlib.statistics.standardise import Cells, decompose, shapley
+from churnlib.trend.comparison import own_sigma, two_periods
+from churnlib.trend.decompose import decompose_change, whole
+from churnlib.trend.standardise import Cells, decompose, shapley
 
 ORACLES = Path(__file__).parent / "oracles"
 TWO = {name: SEGMENTS[name] for name in ("region", "tenure")}

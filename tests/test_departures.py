@@ -12,9 +12,9 @@ from toy import toy
 import churnlib
 from churnlib import text
 from churnlib.about import Period
+from churnlib.cohorts.departures import cohort_departures
 from churnlib.counts import cohort_counts
 from churnlib.counts.cohortperiods import cohort_period_counts
-from churnlib.statistics.departures import cohort_departures
 
 FIRST = Period.parse("2024-01")
 

@@ -12,7 +12,7 @@ from noise import LIKENESS, SIZES, losses
 
 from churnlib import text
 from churnlib.about import Period
-from churnlib.statistics.ahead import (
+from churnlib.trend.ahead import (
     AHEAD,
     METHODS,
     Calendar,
@@ -22,7 +22,7 @@ from churnlib.statistics.ahead import (
     tried,
     usual_roots,
 )
-from churnlib.statistics.forecast import churn_forecast
+from churnlib.trend.forecast import churn_forecast
 
 ORACLES = Path(__file__).parent / "oracles"
 

@@ -14,10 +14,10 @@ from noise import LIKENESS, SIZES, noise
 from churnlib import text
 from churnlib.about import BETWEEN, Event, Segment
 from churnlib.show.results import period_values
-from churnlib.statistics.impact import event_effects
-from churnlib.statistics.interrupted import DRIFT, Series, effect_of, fit_counts
-from churnlib.statistics.season import season_terms
 from churnlib.text import Label
+from churnlib.trend.impact import event_effects
+from churnlib.trend.interrupted import DRIFT, Series, effect_of, fit_counts
+from churnlib.trend.season import season_terms
 
 ORACLES = Path(__file__).parent / "oracles"
 

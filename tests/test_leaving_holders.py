@@ -13,9 +13,9 @@ from counted import ABOUT
 
 from churnlib import text
 from churnlib.about import Segment
+from churnlib.reasons.holders import holder_changes, holder_units
+from churnlib.reasons.leaving import leaving_profile
 from churnlib.show import display
-from churnlib.statistics.holders import holder_changes, holder_units
-from churnlib.statistics.leaving import leaving_profile
 from churnlib.text import Label
 
 BLOCKS, BACKS = 50, range(1, 7)

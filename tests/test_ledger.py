@@ -6,7 +6,7 @@ from counted import period_counts
 
 from churnlib import text
 from churnlib.about import Period
-from churnlib.statistics.ledger import customer_ledger, tracking_table
+from churnlib.trend.ledger import customer_ledger, tracking_table
 
 
 def booked(lost, opening=10_000):

@@ -7,7 +7,7 @@ import pytest
 from counted import ABOUT
 
 from churnlib import text
-from churnlib.statistics.limits import limit_evidence
+from churnlib.quality.limits import limit_evidence
 
 
 def evidence(*wrong, judged=1_000):

@@ -11,8 +11,8 @@ from toy import ACTIVITY, toy
 import churnlib
 from churnlib import counts, text
 from churnlib.about import Segment
-from churnlib.statistics.losses import lost_money
 from churnlib.text import Label
+from churnlib.value.losses import lost_money
 
 
 def test_the_money_lost_by_hand():

@@ -12,10 +12,10 @@ from counted import ABOUT, by_level, months, period_counts
 from churnlib import text
 from churnlib.about import Event, Period
 from churnlib.show.results import period_values
-from churnlib.statistics.companions import companion_signals, lead_lag, surprises
-from churnlib.statistics.control import control_chart
-from churnlib.statistics.market import market_comparison
 from churnlib.text import Label, UsageError
+from churnlib.trend.companions import companion_signals, lead_lag, surprises
+from churnlib.trend.control import control_chart
+from churnlib.trend.market import market_comparison
 
 
 def benchmarks(*rows):

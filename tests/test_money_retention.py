@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from counted import ABOUT
 
-from churnlib.statistics.moneyretention import money_retention
+from churnlib.cohorts.moneyretention import money_retention
 
 STAYS, SPREAD, AGES, COHORTS = 0.94, 0.5, 6, 3
 # whoever is still here brings the own base times exp(N(0, SPREAD)): the mean of it, and of what is at most 1

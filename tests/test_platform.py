@@ -166,7 +166,7 @@ def reach(graph, *names):
 
 FEET = {"text", "about", "yamlfile"}
 DATA = ("sources", "model", "counts")
-STATISTICS = ("statistics", "tenure", "show")
+STATISTICS = ("trend", "survival", "cohorts", "reasons", "value", "quality", "show")
 
 
 def test_data_and_statistics_meet_only_in_notebooks():

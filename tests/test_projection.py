@@ -14,9 +14,9 @@ from scipy.special import hyp2f1
 
 from churnlib import text
 from churnlib.about import Period
-from churnlib.statistics.backtest import complete_cells, overdispersion
-from churnlib.statistics.projection import project_retention, residual_lifetime
-from churnlib.tenure.lifemodel import MODELS, fit_life, residual_months
+from churnlib.cohorts.backtest import complete_cells, overdispersion
+from churnlib.cohorts.projection import project_retention, residual_lifetime
+from churnlib.survival.lifemodel import MODELS, fit_life, residual_months
 
 
 def published(name):

@@ -10,8 +10,8 @@ from counted import ABOUT, months
 
 from churnlib import text
 from churnlib.model.vocabulary import MAPPINGS
-from churnlib.statistics.followup import follow_up
-from churnlib.statistics.reasons import enough_periods, stated_reasons
+from churnlib.reasons.followup import follow_up
+from churnlib.reasons.reasons import enough_periods, stated_reasons
 
 
 def counted(named: dict, answered: int, silent: dict, periods=("2025-12",), version="1", fee=100_00):

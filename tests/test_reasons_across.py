@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from churnlib import text
 from churnlib.about import Segment
+from churnlib.reasons.across import follow_up_across, lost_to_across, reasons_across
+from churnlib.reasons.followup import lost_to
+from churnlib.reasons.together import reasons_together
 from churnlib.show.disclosure import protect
-from churnlib.statistics.across import follow_up_across, lost_to_across, reasons_across
-from churnlib.statistics.followup import lost_to
-from churnlib.statistics.together import reasons_together
 from churnlib.text import Label
 
 REGION = Segment("region", Label("大区", "Region"), ("s", "n"), (Label("华南", "South"), Label("华北", "North")))

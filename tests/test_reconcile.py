@@ -12,10 +12,10 @@ from test_reasons import counted
 
 from churnlib import text
 from churnlib.about import Event, Period, Segment
+from churnlib.reasons.reasonchanges import reconcile_changes
+from churnlib.reasons.reasons import stated_reasons
+from churnlib.reasons.reconcile import reconcile_levels
 from churnlib.show import display
-from churnlib.statistics.reasonchanges import reconcile_changes
-from churnlib.statistics.reasons import stated_reasons
-from churnlib.statistics.reconcile import reconcile_levels
 from churnlib.text import Label
 
 

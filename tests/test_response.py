@@ -9,7 +9,7 @@ from counted import ABOUT
 
 from churnlib.about import Segment
 from churnlib.intervals import wilson
-from churnlib.statistics.response import propensity, weighted_shares
+from churnlib.reasons.response import propensity, weighted_shares
 
 # three regions, two ways of paying: who answers and what they say both differ by them
 REGIONS, PAYS = ("e", "n", "s"), ("post", "pre")

@@ -6,9 +6,9 @@ import pytest
 from counted import by_level, period_counts
 
 from churnlib import text
-from churnlib.statistics.rivals import rival_definitions, rival_rankings
-from churnlib.statistics.trend import churn_trend
+from churnlib.quality.rivals import rival_definitions, rival_rankings
 from churnlib.text import Label
+from churnlib.trend.trend import churn_trend
 
 
 def named(counts, name):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from churnlib import text
 from churnlib.model.dataset import check_text, open_dataset
+from churnlib.quality.quality import rules_applied
 from churnlib.reporting.prepare import write_set_aside
-from churnlib.statistics.quality import rules_applied
 
 NEW = ["C0009", "2024-01-01", "", "", "华东", "40", "13800000009"]
 

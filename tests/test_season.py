@@ -8,7 +8,7 @@ import pytest
 from counted import months
 
 from churnlib.show.results import period_values
-from churnlib.statistics.season import SPRING_FESTIVAL, festival_share, lengths, season_terms
+from churnlib.trend.season import SPRING_FESTIVAL, festival_share, lengths, season_terms
 
 
 def new_moon(k: int) -> datetime:

@@ -8,8 +8,8 @@ from counted import ABOUT, by_level, months
 from noise import noise
 from scipy.stats import nbinom, poisson
 
-from churnlib.statistics.groups import group_charts
-from churnlib.statistics.shrinkage import count_tails, shrunk_departures, shrunk_variation
+from churnlib.trend.groups import group_charts
+from churnlib.trend.shrinkage import count_tails, shrunk_departures, shrunk_variation
 
 
 def test_groups_that_vary_alike_take_the_common_variation():

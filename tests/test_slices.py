@@ -8,8 +8,8 @@ from crossed_cases import simulate
 
 from churnlib import text
 from churnlib.about import Period
-from churnlib.statistics.search import Scores, shrinkage
-from churnlib.statistics.slices import find_slices, stretches
+from churnlib.trend.search import Scores, shrinkage
+from churnlib.trend.slices import find_slices, stretches
 
 
 def south(ago, row, factor=1.7):

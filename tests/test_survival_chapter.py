@@ -6,16 +6,16 @@ import pytest
 from survival_cases import OUTCOMES, counts, simulate
 
 from churnlib import text
-from churnlib.tenure.hazard import proportional_hazards
-from churnlib.tenure.incidence import cumulative_incidence
-from churnlib.tenure.logrank import logrank_test
-from churnlib.tenure.milestones import survival_table
-from churnlib.tenure.ratios import ratios_by_tenure
-from churnlib.tenure.restricted import months_stayed
-from churnlib.tenure.returns import survival_after_return
-from churnlib.tenure.staying import length_of_stay, ways_of_leaving
-from churnlib.tenure.survival import kaplan_meier
-from churnlib.tenure.tenure_risk import hazard_by_tenure
+from churnlib.survival.hazard import proportional_hazards
+from churnlib.survival.incidence import cumulative_incidence
+from churnlib.survival.logrank import logrank_test
+from churnlib.survival.milestones import survival_table
+from churnlib.survival.ratios import ratios_by_tenure
+from churnlib.survival.restricted import months_stayed
+from churnlib.survival.returns import survival_after_return
+from churnlib.survival.staying import length_of_stay, ways_of_leaving
+from churnlib.survival.survival import kaplan_meier
+from churnlib.survival.tenure_risk import hazard_by_tenure
 
 
 def said(result):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from survival_cases import counts, oracle
 
-from churnlib.tenure.competing import aalen_johansen, restricted_mean, time_lost
-from churnlib.tenure.gray import gray_scores, gray_statistic
-from churnlib.tenure.lifetable import OUTCOMES, life_table
+from churnlib.survival.competing import aalen_johansen, restricted_mean, time_lost
+from churnlib.survival.gray import gray_scores, gray_statistic
+from churnlib.survival.lifetable import OUTCOMES, life_table
 
 EXACT = {"rtol": 1e-8, "atol": 1e-10}
 CASES = ["mgus2", "ties", "begin"]

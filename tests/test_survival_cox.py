@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from survival_cases import counts, oracle, simulate
 
-from churnlib.tenure.cox import proportionality_test
-from churnlib.tenure.efron import PartialLikelihood, RiskCounts, maximise
-from churnlib.tenure.hazard import proportional_hazards
+from churnlib.survival.cox import proportionality_test
+from churnlib.survival.efron import PartialLikelihood, RiskCounts, maximise
+from churnlib.survival.hazard import proportional_hazards
 
 CASES = ["heart", "veteran", "lung", "colon", "pbc", "ties"]
 

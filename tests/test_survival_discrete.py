@@ -6,9 +6,9 @@ import pytest
 from survival_cases import case, counts, oracle, simulate
 
 from churnlib import text
-from churnlib.statistics.discrete import discrete_hazard, fit_cloglog, trials_by_month
-from churnlib.tenure.hazard import proportional_hazards
-from churnlib.tenure.lifetable import life_table
+from churnlib.survival.discrete import discrete_hazard, fit_cloglog, trials_by_month
+from churnlib.survival.hazard import proportional_hazards
+from churnlib.survival.lifetable import life_table
 
 
 def test_ratios_errors_and_test_are_those_of_glm():

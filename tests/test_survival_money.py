@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from survival_cases import counts, simulate
 
-from churnlib.tenure.curves import level_curves
-from churnlib.tenure.jackknife import log_survival_variance
-from churnlib.tenure.lifetable import anniversary, life_table
-from churnlib.tenure.moneysurvival import money_survival, weighted_product_limit
-from churnlib.tenure.survival import kaplan_meier
+from churnlib.survival.curves import level_curves
+from churnlib.survival.jackknife import log_survival_variance
+from churnlib.survival.lifetable import anniversary, life_table
+from churnlib.survival.moneysurvival import money_survival, weighted_product_limit
+from churnlib.survival.survival import kaplan_meier
 from churnlib.text import UsageError
 
 

@@ -17,11 +17,11 @@ import churnlib as churn
 from churnlib.about import Event
 from churnlib.counts import tenure_counts
 from churnlib.counts.recent import recently
-from churnlib.tenure.estimators import product_limit
-from churnlib.tenure.hazard import proportional_hazards
-from churnlib.tenure.lifetable import life_table
-from churnlib.tenure.logrank import logrank_test
-from churnlib.tenure.survival import kaplan_meier
+from churnlib.survival.estimators import product_limit
+from churnlib.survival.hazard import proportional_hazards
+from churnlib.survival.lifetable import life_table
+from churnlib.survival.logrank import logrank_test
+from churnlib.survival.survival import kaplan_meier
 from churnlib.text import DataError, Label, UsageError
 
 # the transplant programme of R's heart data, as a business: a transplant is a change of plan

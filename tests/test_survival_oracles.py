@@ -7,17 +7,17 @@ import pandas as pd
 import pytest
 from survival_cases import about, case, counts, oracle
 
-from churnlib.tenure.competing import restricted_mean
-from churnlib.tenure.curves import level_curves, quantile_with_interval
-from churnlib.tenure.efron import PartialLikelihood, RiskCounts, maximise
-from churnlib.tenure.estimators import nelson_aalen, quantile_tenure, simultaneous_factor
-from churnlib.tenure.gray import gray_scores, gray_statistic
-from churnlib.tenure.incidence import level_incidences, outcomes_of
-from churnlib.tenure.lifetable import life_table
-from churnlib.tenure.logrank import logrank_test, pairwise_tests
-from churnlib.tenure.restricted import contrasts
-from churnlib.tenure.survival import kaplan_meier
-from churnlib.tenure.tenure_risk import conditional_survival
+from churnlib.survival.competing import restricted_mean
+from churnlib.survival.curves import level_curves, quantile_with_interval
+from churnlib.survival.efron import PartialLikelihood, RiskCounts, maximise
+from churnlib.survival.estimators import nelson_aalen, quantile_tenure, simultaneous_factor
+from churnlib.survival.gray import gray_scores, gray_statistic
+from churnlib.survival.incidence import level_incidences, outcomes_of
+from churnlib.survival.lifetable import life_table
+from churnlib.survival.logrank import logrank_test, pairwise_tests
+from churnlib.survival.restricted import contrasts
+from churnlib.survival.survival import kaplan_meier
+from churnlib.survival.tenure_risk import conditional_survival
 
 CASES = ["veteran", "lung", "heart", "pbc", "colon", "mgus2", "ties", "untied", "months"]
 EXACT = {"rtol": 1e-8, "atol": 1e-10}

@@ -6,16 +6,16 @@ import pytest
 from survival_cases import OUTCOMES, case, counts, oracle, simulate
 
 from churnlib import text
-from churnlib.tenure.competing import restricted_mean, time_lost
-from churnlib.tenure.gray import gray_test
-from churnlib.tenure.hazard import proportional_hazards
-from churnlib.tenure.incidence import cumulative_incidence
-from churnlib.tenure.lifetable import life_table
-from churnlib.tenure.logrank import logrank_test
-from churnlib.tenure.milestones import survival_table, tenure_quantiles
-from churnlib.tenure.restricted import months_stayed
-from churnlib.tenure.survival import kaplan_meier
-from churnlib.tenure.tenure_risk import conditional_survival, exposure_months, hazard_by_tenure
+from churnlib.survival.competing import restricted_mean, time_lost
+from churnlib.survival.gray import gray_test
+from churnlib.survival.hazard import proportional_hazards
+from churnlib.survival.incidence import cumulative_incidence
+from churnlib.survival.lifetable import life_table
+from churnlib.survival.logrank import logrank_test
+from churnlib.survival.milestones import survival_table, tenure_quantiles
+from churnlib.survival.restricted import months_stayed
+from churnlib.survival.survival import kaplan_meier
+from churnlib.survival.tenure_risk import conditional_survival, exposure_months, hazard_by_tenure
 
 VERBS = (cumulative_incidence, gray_test, months_stayed, hazard_by_tenure, conditional_survival)
 

@@ -12,9 +12,9 @@ from toy import toy
 from churnlib import text
 from churnlib.counts import origin_counts, tenure_counts
 from churnlib.counts.origins import OriginCounts, origins
-from churnlib.tenure.lifetable import life_table
-from churnlib.tenure.parametric import LOG_SURVIVAL, Clock, Grouped, fit_curve
-from churnlib.tenure.projected import project_survival
+from churnlib.survival.lifetable import life_table
+from churnlib.survival.parametric import LOG_SURVIVAL, Clock, Grouped, fit_curve
+from churnlib.survival.projected import project_survival
 
 MONTH = 365.25 / 12
 

@@ -13,9 +13,9 @@ from toy import toy
 from churnlib import text
 from churnlib.counts import text_counts
 from churnlib.model.reasonwords import coder
+from churnlib.reasons.agreement import cohens_kappa
+from churnlib.reasons.texts import coded_texts, text_agreement
 from churnlib.show import display
-from churnlib.statistics.agreement import cohens_kappa
-from churnlib.statistics.texts import coded_texts, text_agreement
 
 
 @pytest.fixture(scope="module")

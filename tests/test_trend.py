@@ -9,9 +9,9 @@ from noise import losses
 
 from churnlib import text
 from churnlib.show.disclosure import HIDDEN
-from churnlib.statistics.control import control_chart
-from churnlib.statistics.segmentrates import segment_rates
-from churnlib.statistics.trend import churn_trend
+from churnlib.trend.control import control_chart
+from churnlib.trend.segmentrates import segment_rates
+from churnlib.trend.trend import churn_trend
 
 
 def keys(result):

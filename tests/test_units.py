@@ -9,8 +9,8 @@ import pytest
 from counted import ABOUT, by_level, period_counts
 
 from churnlib import text
-from churnlib.statistics.shrinkage import beta_prior, shrink
-from churnlib.statistics.units import funnel_limits, scores, unit_funnel, usual_differences
+from churnlib.trend.shrinkage import beta_prior, shrink
+from churnlib.trend.units import funnel_limits, scores, unit_funnel, usual_differences
 
 ORACLE = pd.read_csv(Path(__file__).parent / "oracles" / "decompose_units.csv")
 
@@ -58,9 +58,20 @@ def test_small_units_are_shrunk_more_than_large_ones():
     assert 0.02 < shrunk[0] < shrunk[1] < 0.061 and (lower < shrunk).all() and (shrunk < upper).all()
 
 
+@pytest.mark.parametrize("spread", [0, 0.003, 0.01])
+def test_intervals_hold_the_rates_of_units_alike_and_apart(spread):
+    rng, held = np.random.default_rng(5), []
+    for _ in range(60):
+        n = rng.integers(200, 6_000, 25).astype(float)
+        rates = rng.beta(*(np.array([0.03, 0.97]) * (0.03 * 0.97 / spread**2 - 1)), 25) if spread else np.full(25, 0.03)
+        _, lower, upper = shrink(rng.binomial(n.astype(int), rates).astype(float), n)
+        held.append(((lower <= rates) & (rates <= upper)).mean())
+    assert 0.92 <= np.mean(held) <= (1 if spread < 0.01 else 0.975)  # 1,500 rates: .95 within .01
+
+
 def test_units_all_alike_are_shrunk_to_the_whole():
-    shrunk, *_ = shrink(np.full(30, 20.0), np.full(30, 1000.0))
-    assert shrunk == pytest.approx(0.02, abs=2e-4)
+    shrunk, lower, upper = shrink(np.full(30, 20.0), np.full(30, 1000.0))
+    assert shrunk == pytest.approx(0.02, abs=2e-4) and (upper - lower > 0.001).all()  # but not known exactly
     assert np.isfinite(beta_prior(np.zeros(5), np.full(5, 50.0))).all()
 
 

@@ -9,10 +9,10 @@ from counted import ABOUT, period_counts
 from toy import ACTIVITY, toy
 
 from churnlib import counts, text
-from churnlib.statistics.concentration import fee_concentration, service_cost
-from churnlib.statistics.projection import project_retention
-from churnlib.statistics.value import customer_value, revenue_bridge
-from churnlib.statistics.valuebands import value_migration
+from churnlib.cohorts.projection import project_retention
+from churnlib.value.concentration import fee_concentration, service_cost
+from churnlib.value.value import customer_value, revenue_bridge
+from churnlib.value.valuebands import value_migration
 
 
 def booked(lost, fee=10_000, lost_fee=10_000, new=200):

@@ -109,7 +109,8 @@ def _chapter(chapter: Chapter, notes: Notes, language: str) -> dict[str, Any]:
 
 def _meta(content: Content, language: str) -> dict[str, Any]:
     about, request = content.prepared.about, content.request
-    title = text.label(f"render.title.{about.period.unit}")
+    kind = "snapshot" if about.snapshot else about.period.unit
+    title = text.label(f"render.title.{kind}")
     others = [other for other in request.languages if other != language]
     return {
         "language": language,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from attributable_cases import simulated
 
-from churnlib.statistics.attributable import UNEXPLAINED, attributable_reasons
+from churnlib.reasons.attributable import UNEXPLAINED, attributable_reasons
 
 pytestmark = pytest.mark.calibrate
 

@@ -1,1 +1,0 @@
-"""Counts in, results out: how many leave, is it unusual, why, what is it worth."""

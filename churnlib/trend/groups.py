@@ -1,0 +1,324 @@
+"""Where it is unusual: a control chart for every group of customers, with false-discovery control."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from churnlib import text
+from churnlib.about import About, Event, Period, Segment
+from churnlib.show import disclosure, plots
+from churnlib.show.results import Column, Finding, Result, Statement, period_values
+from churnlib.text import Label
+from churnlib.trend.changepoint import complete_periods
+from churnlib.trend.pchart import SHORTEST, Usual, control_limits, screened
+from churnlib.trend.shrinkage import beta_posterior, count_tails, shrunk_departures, shrunk_variation
+
+FALSE_DISCOVERY = 0.01  # of the reports without a cause: as rare as the alarms of the whole
+MOST = 0.6  # of its days that a quarter has to have in the baseline's months
+FEWEST = 3  # levels from which on their rates are drawn together
+PANELS = 12
+PLOTTED = 25
+HIDES = ("n_churned_opening", "churn_rate", "expected", "lower", "upper", "spread", "deviation", "p_value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupCharts(Result):
+    """Groups of customers against the limits of their own usual variation in the report's period.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        One row per group, those that stand out first, then by deviation: `segment`, `level`, `group` (both, named),
+        counts, `churn_rate`, `expected`, `lower`, `upper`, `deviation`, `p_value`, `beyond` (-1, 0, 1: beyond its
+        limits, false discoveries among all groups held at 1 %), `excess` (customers more than usual, drawn towards what
+        all groups show), `since` (first period of the unbroken run of signals).
+    courses : pandas.DataFrame
+        One row per group and complete period, the same columns.
+    loyal : tuple of (str, str)
+        Segment and level of those who have stayed longest.
+    events : dict
+        Segment and level -> the company events that touched it.
+    """
+
+    courses: pd.DataFrame
+    loyal: tuple[tuple[str, str], ...] = ()
+    events: dict[tuple[str, str], tuple[Event, ...]] = field(default_factory=dict)
+    module: ClassVar[str] = "control"
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("group", "text"),
+        Column("n_opening", "whole"),
+        Column("n_churned_opening", "whole"),
+        Column("churn_rate", "pct"),
+        Column("lower", "pct"),
+        Column("upper", "pct"),
+        Column("deviation", "signed", 1),
+        Column("beyond", "term", prefix="control.beyond"),
+        Column("excess", "signed"),
+        Column("since", "period"),
+        Column("flag", "term", prefix="results.flag"),
+    )
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        return self.table  # protected when it was made: only what may be shown can be a signal
+
+    @property
+    def signals(self) -> pd.DataFrame:
+        """The groups beyond their limits."""
+        return self.table[self.table["beyond"] != 0]
+
+    @property
+    def n_judged(self) -> int:
+        """Groups that are large enough and have a baseline."""
+        return int(self.table["deviation"].notna().sum())
+
+    def named(self, most: int) -> list[Label]:
+        """Name the groups that stand out, the largest departure first."""
+        return self.signals["group"].tolist()[:most]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        if not self.n_judged:
+            return (Finding("control.groups.too_small", {"n": len(self.table)}),)
+        told = [self._side(side) for side in (1, -1)]
+        told = [f for f in (told[0], self._loyal(), told[1]) if f is not None]
+        return tuple(told) or (Finding("control.groups.none", {"n": self.n_judged}),)
+
+    def _side(self, side: int) -> Finding | None:
+        found = self.signals[self.signals["beyond"] == side]
+        if not len(found):
+            return None
+        top = found.iloc[0]
+        values = {"n": len(found), "all": self.n_judged, "group": top.group, "others": found["group"].tolist()[1:5]}
+        values |= {"rate": top.churn_rate, "lower": top.lower, "upper": top.upper, "excess": abs(top.excess)}
+        side_name, tone = ("high", "worse") if side > 0 else ("low", "better")
+        key = f"control.groups.{side_name}" + (".one" if len(found) == 1 else "")
+        return Finding(key, values, grade="moderate", tone=tone, weight=abs(top.excess))
+
+    def _loyal(self) -> Finding | None:
+        """Loyal customers who leave in numbers: the pattern that the texts warn of first."""
+        high = self.signals[self.signals["beyond"] > 0]
+        rows = [row for row in high.itertuples() if (row.segment, row.level) in self.loyal]
+        if not rows:
+            return None
+        row = rows[0]
+        values = {"group": row.group, "rate": row.churn_rate, "upper": row.upper, "excess": row.excess}
+        return Finding("control.groups.loyal", values, grade="moderate", tone="worse", weight=row.excess)
+
+    @property
+    def subtitle(self) -> Statement:
+        n = min(len(self._panels()), PANELS)
+        return Statement("control.groups.subtitle", {"period": self.about.period, "n": n})
+
+    @property
+    def notes(self) -> tuple[Statement, ...]:
+        values = {"share": FALSE_DISCOVERY, "n": self.n_judged}
+        coarser = (Statement("control.groups.coarser", {"period": self.about.period}),) if self.about.reported else ()
+        return (*coarser, Statement("control.groups.note", values), self.small_note)
+
+    def _panels(self) -> pd.DataFrame:
+        """The groups that are drawn: those that stand out, and those that lose enough for a course to be seen."""
+        enough = self.table["expected"] * self.table["n_opening"] >= self.about.privacy_k
+        return self.table[self.table["deviation"].notna() & (enough | (self.table["beyond"] != 0))]
+
+    def plot(self, ax=None):
+        chosen = self._panels().head(PANELS)
+        if not len(chosen):
+            return None
+        periods = sorted(self.courses["period"].unique())[-PLOTTED:]
+        panels = [self._panel(row, periods) for row in chosen.itertuples()]
+        return plots.small_multiples(panels, period_values(periods), ax=ax)
+
+    def _panel(self, row, periods: list[str]) -> plots.Panel:
+        own = self.courses[(self.courses["segment"] == row.segment) & (self.courses["level"] == row.level)]
+        own = own.set_index("period").reindex(periods)
+        tone = {1: "worse", -1: "better"}.get(row.beyond, "steady")
+        return plots.Panel(
+            str(row.group),
+            own["churn_rate"].tolist(),
+            own["lower"].tolist(),
+            own["upper"].tolist(),
+            said=text.show(row.churn_rate, "pct"),
+            tone=tone,
+            signals=[i for i, beyond in enumerate(own["beyond"]) if beyond in (1, -1)],
+            events=self.events.get((row.segment, row.level), ()),
+        )
+
+
+def group_charts(groups: Sequence, baseline: list[str], about: About, screen: bool = True) -> GroupCharts:
+    """Hold every group against the limits of its own baseline, what it varies by drawn towards what all groups do.
+
+    Parameters
+    ----------
+    groups : sequence of Counts
+        From `period_counts(data, by=...)`, one for each segment.
+    baseline : list of str
+        The periods that say what is usual, the same for all groups.
+    about : About
+    screen : bool
+        Set a group's own outstanding periods aside (not of a declared baseline).
+
+    Returns
+    -------
+    GroupCharts
+        One row per group.
+    """
+    about = replace(about, period=groups[0].about.period, reported=groups[0].about.reported)
+    usual = period_values(baseline)
+    series = [level for counts in groups for level in _levels(counts, usual, screen)]
+    courses = [_course(level, usual) for level, usual in zip(series, _borrowed(series), strict=True)]
+    courses = [_protected(pd.concat(own, ignore_index=True), about) for own in _by_segment(series, courses)]
+    frame = _false_discoveries(pd.concat(courses, ignore_index=True))
+    now = frame[frame["period"] == str(about.period)].copy()
+    drawn = shrunk_departures(now["deviation"].to_numpy(float))
+    now["excess"] = drawn * now["spread"] * np.sqrt(now["expected"] * (1 - now["expected"]) * now["n_opening"])
+    since = {key: _since(rows) for key, rows in frame.groupby(["segment", "level"], sort=False)}
+    now["since"] = [since[key] for key in zip(now["segment"], now["level"], strict=True)]
+    order = np.lexsort((-now["deviation"].abs().fillna(-1).to_numpy(), (now["beyond"] == 0).to_numpy()))
+    segments = [counts.about.segment for counts in groups]
+    loyal = tuple((s.name, s.loyal) for s in segments if s.loyal)
+    return GroupCharts(
+        about=about,
+        table=now.iloc[order].reset_index(drop=True),
+        name="control_by_group",
+        courses=frame,
+        loyal=loyal,
+        events={(s.name, v): _touching(about.events, s, v) for s in segments for v in s.levels},
+    )
+
+
+def _touching(events: Sequence[Event], segment: Segment, level: str) -> tuple[Event, ...]:
+    """The events that touched a level, as far as they name its segment, and those for everybody."""
+    return tuple(event for event in events if not event.scope or level in segment.within(event.named))
+
+
+@dataclass(frozen=True)
+class _Level:
+    """One group: its complete periods, those of its baseline, and what they say (None: too few)."""
+
+    segment: str
+    level: str
+    label: Label
+    series: pd.DataFrame
+    inside: np.ndarray
+    time_unit: str
+    usual: Usual | None
+
+
+def _levels(counts, baseline: Sequence[Period], screen: bool) -> Iterator[_Level]:
+    segment, unit = counts.about.segment, counts.about.time_unit
+    names = counts.frame["period"].unique()
+    usual = {name: _is_usual(period, baseline) for name, period in zip(names, period_values(names), strict=True)}
+    for level, rows in counts.frame.groupby("level", sort=False):
+        series = complete_periods(rows, counts.about)
+        inside = series["period"].map(usual).to_numpy(bool)
+        if screen and inside.sum() >= SHORTEST:
+            inside = screened(series, inside, unit)
+        name, within = segment.label_of(level), segment.label
+        label = Label(f"{within.zh}：{name.zh}", f"{within.en}: {name.en}")
+        yield _Level(segment.name, level, label, series, inside, unit, control_limits(series, inside, unit)[1])
+
+
+def _is_usual(period: Period, baseline: Sequence[Period]) -> bool:
+    """Tell whether most days of a period, of any unit, lie in the periods of a baseline."""
+    days = sum(p.days for p in baseline if period.first <= p.first and p.last <= period.last)
+    return days >= MOST * period.days
+
+
+def _borrowed(levels: Sequence[_Level]) -> list[Usual | None]:
+    """What each group varies by, drawn towards what all groups do; its rate, towards the other levels' of its segment.
+
+    Both weigh a group's own by how well it is known: a rate by its baseline's losses, less what months vary by.
+    """
+    judged = [i for i, level in enumerate(levels) if level.usual is not None]
+    found: list[Usual | None] = [None] * len(levels)
+    if judged:
+        own = np.array([(u.variance, u.freedom, u.expected) for u in (levels[i].usual for i in judged)])
+        variance, freedom = shrunk_variation(*own.T)
+        for i, v, f in zip(judged, variance, freedom, strict=True):
+            found[i] = replace(levels[i].usual, variance=float(v), freedom=float(f))
+    for name in dict.fromkeys(levels[i].segment for i in judged):
+        known = [i for i in judged if levels[i].segment == name]
+        if len(known) >= FEWEST:
+            for i, usual in zip(known, _pooled([levels[i] for i in known], [found[i] for i in known]), strict=True):
+                found[i] = usual
+    return found
+
+
+def _pooled(levels: Sequence[_Level], usuals: Sequence[Usual]) -> Iterator[Usual]:
+    """The usual rates of a segment's levels, drawn towards each other: beta-binomial, less what months vary by."""
+    columns = ["n_churned_opening", "n_opening"]
+    d, n = np.array([level.series.loc[level.inside, columns].sum() for level in levels], float).T
+    variance = np.array([usual.sigma**2 for usual in usuals])
+    after, before = beta_posterior(d / variance, n / variance), np.maximum(d, 0.5) / n
+    drawn, own = after[0] / sum(after) / before, n / variance / sum(after)
+    return (replace(u, drawn=float(r), own=float(o)) for u, r, o in zip(usuals, drawn, own, strict=True))
+
+
+def _course(level: _Level, usual: Usual | None) -> pd.DataFrame:
+    """One group's chart; its limits reach at least as far as chance does in small counts."""
+    table, _ = control_limits(level.series, level.inside, level.time_unit, usual)
+    if usual is not None:
+        n = table["n_opening"].to_numpy(float)
+        spread, expected = table["spread"].to_numpy(), table["expected"].to_numpy() * n
+        p_value, lowest, highest = count_tails(table["n_churned_opening"].to_numpy(), expected, spread)
+        table["lower"], table["upper"] = np.minimum(table["lower"], lowest / n), np.maximum(table["upper"], highest / n)
+        table["p_value"] = np.maximum(table["p_value"], p_value)
+        is_inside = table["churn_rate"].between(table["lower"], table["upper"])
+        table["beyond"] = table["beyond"].where(~is_inside, 0)
+    return table.assign(segment=level.segment, level=level.level, group=[level.label] * len(table))
+
+
+def _by_segment(levels: Sequence[_Level], courses: Sequence[pd.DataFrame]) -> list[list[pd.DataFrame]]:
+    names = dict.fromkeys(level.segment for level in levels)
+    return [[c for level, c in zip(levels, courses, strict=True) if level.segment == name] for name in names]
+
+
+def _protected(charts: pd.DataFrame, about: About) -> pd.DataFrame:
+    """The charts of a segment's groups as they may be shown: only what may be shown can be a signal."""
+    shown = disclosure.protect(charts, about, hides=HIDES, within=("period",))
+    return shown.assign(beyond=shown["beyond"].where(shown["flag"] == "", 0))
+
+
+def _false_discoveries(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep a signal only where it survives the number of groups that were looked at in its period."""
+    out = frame.copy()
+    for _, rows in out.groupby("period"):
+        real = benjamini_hochberg(rows["p_value"].to_numpy(float), FALSE_DISCOVERY)
+        out.loc[rows.index[~real], "beyond"] = 0
+    return out
+
+
+def benjamini_hochberg(p_values: np.ndarray, share: float) -> np.ndarray:
+    """Tell which of many findings to believe, so that at most a share of those believed is false.
+
+    References
+    ----------
+    Benjamini, Y. and Hochberg, Y. (1995). Controlling the false discovery rate. JRSS B 57, 289-300.
+    """
+    p = np.where(np.isnan(p_values), 1.0, p_values)
+    known = ~np.isnan(p_values)
+    order, m = np.argsort(p), max(int(known.sum()), 1)
+    passing = np.flatnonzero(p[order] <= share * np.arange(1, len(p) + 1) / m)
+    found = np.zeros(len(p), bool)
+    if passing.size:
+        found[order[: passing[-1] + 1]] = True
+    return found & known
+
+
+def run_of_signals(beyond: pd.Series) -> int:
+    """Give where the unbroken run of signals on one side begins that ends with the last period."""
+    sides = beyond.to_numpy()
+    first = len(sides) - 1
+    while first > 0 and sides[first - 1] == sides[-1] != 0:
+        first -= 1
+    return first
+
+
+def _since(rows: pd.DataFrame) -> str | None:
+    return rows["period"].iloc[run_of_signals(rows["beyond"])] if rows["beyond"].iloc[-1] else None

@@ -1,0 +1,142 @@
+"""Which customers leave most: every group's share of the losses beside its own risk, and which group stands out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from churnlib import text
+from churnlib.intervals import difference
+from churnlib.show import disclosure, plots
+from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.trend.trend import comparisons, series
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentRates(Result):
+    """The churn rate by segment in the report's period, beside each segment's share of the lost customers.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        One row per level: `n_opening`, `n_churned_opening`, `churn_rate` with interval, `share_lost` (of all lost
+        customers) and `share_base` (of all opening customers), both in [0, 1]; the comparisons of `compare`; `gap`,
+        the rate less that of all other customers, with `gap_lower`, `gap_upper` and `gap_clear`.
+    """
+
+    module: ClassVar[str] = "trend"
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("level", "level"),
+        Column("n_opening", "whole"),
+        Column("n_churned_opening", "whole"),
+        Column("share_base", "pct", 1),
+        Column("share_lost", "pct", 1),
+        Column("churn_rate", "pct"),
+        Column("ci_lower", "pct"),
+        Column("ci_upper", "pct"),
+        Column("previous_change", "points"),
+        Column("year_ago_change", "points"),
+        Column("flag", "term", prefix="results.flag"),
+    )
+    tucked: ClassVar[bool] = True
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        hides = ("n_churned_opening", "churn_rate", "ci_lower", "ci_upper", "share_lost", "gap")
+        return disclosure.protect(self.table, self.about, hides=hides + comparisons(self.table), within=("period",))
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        if not self.about.segment.name:
+            return (Finding("trend.segment.none"),)
+        told = self.shown[self.shown["churn_rate"].notna()]
+        if len(told) < 2 or not told["share_lost"].notna().any():
+            return (Finding("trend.segment.too_small", {"segment": self.about.segment.label}),)
+        standing_out = told[told["gap_clear"].astype(bool)]
+        worst, lost_most = told.loc[told["churn_rate"].idxmax()], told.loc[told["share_lost"].idxmax()]
+        values = {"segment": self.about.segment.label, "level": self.level(worst.level), "rate": worst.churn_rate}
+        values |= {"lower": worst.ci_lower, "upper": worst.ci_upper}
+        values |= {"share_lost": worst.share_lost, "share_base": worst.share_base}
+        extra = worst.gap * worst.n_opening
+        if worst.level in set(standing_out["level"]) and worst.gap > 0:
+            head = Finding("trend.segment.highest", values, grade="moderate", tone="worse", weight=extra)
+        else:
+            head = Finding("trend.segment.alike", {"segment": self.about.segment.label, "n": len(told)})
+        share = {"level": self.level(lost_most.level), "share": lost_most.share_lost, "rate": lost_most.churn_rate}
+        return (head, Finding("trend.segment.most_lost", share | {"base": lost_most.share_base}))
+
+    @property
+    def subtitle(self) -> Statement:
+        return Statement("trend.segment.subtitle", {"segment": self.about.segment.label, "period": self.about.period})
+
+    @property
+    def notes(self) -> tuple[Statement, ...]:
+        return (
+            Statement("trend.note.rate", {"definition": self.about.definition_note}),
+            Statement("trend.note.share"),
+            self.small_note,
+        )
+
+    def plot(self, ax=None):
+        told = self.shown[self.shown["churn_rate"].notna()].sort_values("churn_rate", ascending=False)
+        tones = [
+            "steady" if not clear else "worse" if gap > 0 else "better"
+            for gap, clear in zip(told["gap"], told["gap_clear"], strict=True)
+        ]
+        return plots.bars(
+            [str(self.level(level)) for level in told["level"]],
+            told["churn_rate"].tolist(),
+            lower=told["ci_lower"].tolist(),
+            upper=told["ci_upper"].tolist(),
+            tones=tones,
+            reference=self.total_rate,
+            reference_label=text.say("trend.all_customers"),
+            columns=[
+                (text.say("trend.column.share_base"), [text.show(v, "pct", digits=1) for v in told["share_base"]]),
+                (text.say("trend.column.share_lost"), [text.show(v, "pct", digits=1) for v in told["share_lost"]]),
+            ],
+            ax=ax,
+        )
+
+    @property
+    def total_rate(self) -> float:
+        """The rate of all customers together."""
+        return self.table["n_churned_opening"].sum() / max(self.table["n_opening"].sum(), 1)
+
+
+def segment_rates(counts) -> SegmentRates:
+    """Work out the churn rate of every level of a segment in the report's period.
+
+    Parameters
+    ----------
+    counts : Counts
+        From `period_counts(data, by=...)`: one row per level and period.
+
+    Returns
+    -------
+    SegmentRates
+        One row per level.
+    """
+    about = counts.about
+    now = series(counts.frame, about)
+    now = now[(now["period"] == str(about.period)) & (now["n_opening"] > 0)]
+    place = {level: i for i, level in enumerate(about.segment.levels)}
+    now = now.sort_values("level", key=lambda levels: levels.map(place), kind="stable").reset_index(drop=True)
+    lost, base = now["n_churned_opening"], now["n_opening"]
+    # many levels are looked at: the interval of each gap is Bonferroni's, so that null data name nobody
+    conf = 1 - (1 - about.conf_level) / max(len(now), 1)
+    lower, upper = difference(lost, base, lost.sum() - lost, base.sum() - base, conf_level=conf)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        gap = lost / base - (lost.sum() - lost) / (base.sum() - base)
+    now = now.assign(
+        share_lost=lost / lost.sum() if lost.sum() else np.nan,
+        share_base=base / base.sum(),
+        gap=gap,
+        gap_lower=lower,
+        gap_upper=upper,
+        gap_clear=(lower > 0) | (upper < 0),
+    )
+    return SegmentRates(about=about, table=now, name=f"churn_rate_by_{about.segment.name}")

@@ -1,0 +1,256 @@
+"""Where the change is: the few slices of customers that changed more than all others, honestly searched for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from churnlib import text
+from churnlib.about import YEAR, Period, Segment
+from churnlib.show import plots
+from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.text import Label
+from churnlib.trend.comparison import own_noise
+from churnlib.trend.search import Cells, Found, all_slices, pick, search
+from churnlib.trend.usual import usual_and_beyond
+
+STRETCH = {"week": 8, "month": 3, "quarter": 1, "year": 1}  # periods taken together: one month alone tells little
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlicesFound(Result):
+    """The slices of customers whose churn rate changed otherwise than that of all others.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        One row per slice found, the clearest first, then "others" (what all customers have in common, and what is left)
+        and "total": `kind`, `item` (named levels), `contribution` to the change of the rate (shrunk; the rows add up),
+        `excess` (as observed, before shrinking) with `ci_lower`, `ci_upper` (95 % for all slices looked at together),
+        `score`, `n_opening`, `n_churned_opening`, `churn_rate`, `rate_before`, `rate_expected` (had the slice changed
+        as all others did) and `n_excess`, customers lost a period more than that. A slice is counted without the
+        customers of those above it.
+    n_looked : int
+        Slices looked at.
+    limit : float
+        The score that a slice must exceed.
+    first, before_first, before_last : Period or None
+        Ends of the two stretches; the later one ends with the report's period.
+    """
+
+    n_looked: int
+    limit: float
+    first: Period | None = None
+    before_first: Period | None = None
+    before_last: Period | None = None
+    module: ClassVar[str] = "slices"
+    folded: ClassVar[bool] = True
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("item", "label"),
+        Column("churn_rate", "pct"),
+        Column("rate_before", "pct"),
+        Column("rate_expected", "pct"),
+        Column("n_excess", "signed"),
+        Column("contribution", "points", 3),
+        Column("excess", "points", 3),
+        Column("ci_lower", "points", 3),
+        Column("ci_upper", "points", 3),
+        Column("score", "signed", 1),
+    )
+
+    @property
+    def tucked(self) -> bool:
+        return not len(self.found)
+
+    @property
+    def found(self) -> pd.DataFrame:
+        """The slices that stand out."""
+        return self.table[self.table["kind"] == "slice"] if len(self.table) else self.table
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        if self.first is None:
+            return (Finding("slices.no_before"),)
+        if not self.n_looked:
+            return (Finding("slices.too_small"),)
+        total = self.table.iloc[-1]
+        values = {"n": self.n_looked, "change": total.contribution, "found": len(self.found), "against": self._against}
+        if self.found.empty:
+            return (Finding("slices.none", values),)
+        parts = self.found["contribution"]
+        values |= {"part": parts.sum(), "slices": text.shown(self.found["item"].tolist(), "list")}
+        tone = "worse" if parts.sum() > 0 else "better"
+        weight = float(self.found["n_excess"].abs().sum())
+        key = "slices.found.one" if len(parts) == 1 else "slices.found"
+        head = Finding(key, values, grade="moderate", tone=tone, weight=weight)
+        return (head, *(self._of(row) for row in self.found.itertuples()))
+
+    def _of(self, row) -> Finding:
+        names = ("item", "churn_rate", "rate_before", "rate_expected", "contribution", "ci_lower", "ci_upper")
+        values = {name: getattr(row, name) for name in names} | {"n": abs(row.n_excess)}
+        way = "up" if row.contribution > 0 else "down"
+        tone = "worse" if way == "up" else "better"
+        return Finding(f"slices.slice.{way}", values, grade="moderate", tone=tone, weight=abs(row.n_excess))
+
+    @property
+    def subtitle(self) -> Statement | None:
+        if self.first is None or self.found.empty:
+            return None
+        return Statement("slices.subtitle.one" if self._one_period else "slices.subtitle", self._stretches)
+
+    @property
+    def _stretches(self) -> dict[str, Period | None]:
+        ends = {name: getattr(self, name) for name in ("first", "before_first", "before_last")}
+        return ends | {"last": self.about.period}
+
+    @property
+    def _one_period(self) -> bool:
+        return self.first == self.about.period
+
+    @property
+    def _against(self) -> text.Label:
+        return text.label("slices.against.one" if self._one_period else "slices.against", **self._stretches)
+
+    @property
+    def notes(self) -> tuple[Statement, ...]:
+        if not self.n_looked:
+            return ()
+        searched = Statement("slices.note.search", {"n": self.n_looked, "limit": self.limit})
+        small = {"n": self.about.min_denominator, "k": self.about.privacy_k}
+        return (searched, Statement("slices.note.shrunk"), Statement("slices.note.looked", small))
+
+    def plot(self, ax=None):
+        if self.found.empty:
+            return None
+        rates = zip(self.table["rate_before"], self.table["churn_rate"], strict=True)
+        return plots.bars(
+            [str(item) for item in self.table["item"]],
+            self.table["contribution"].tolist(),
+            lower=self.table["ci_lower"].tolist(),
+            upper=self.table["ci_upper"].tolist(),
+            tones=[_tone(row) for row in self.table.itertuples()],
+            total=True,
+            columns=[(text.say("slices.column.rates"), [_arrow(*pair) for pair in rates])],
+            kind="points",
+            ax=ax,
+        )
+
+
+def _tone(row) -> str:
+    return "steady" if row.kind != "slice" else "worse" if row.contribution > 0 else "better"
+
+
+def _arrow(before: float, now: float) -> str:
+    return "" if pd.isna(now) else f"{text.show(before, 'pct')} → {text.show(now, 'pct')}"
+
+
+def find_slices(counts, against: str = "year_ago", stretch: int | None = None) -> SlicesFound:
+    """Search levels of all segments, and pairs of them, for those that changed more than all other customers.
+
+    Parameters
+    ----------
+    counts : CrossedCounts
+        From `slice_counts(data)`.
+    against : {"year_ago", "previous"}
+        Compare with the same periods a year before, or with those right before.
+    stretch : int, optional
+        Periods taken together; for months 3.
+
+    Returns
+    -------
+    SlicesFound
+        At most 4 slices; in data in which nobody stands out, none in 95 of 100 cases.
+    """
+    about = counts.about
+    unit = about.period.unit
+    names = [segment.name for segment in counts.segments]
+    frame = counts.frame[counts.frame["period"] <= str(about.period)]
+    complete = frame.loc[frame["is_complete"], "period"].unique()
+    n = stretch or STRETCH[unit]
+    now, before = stretches(set(complete), about.period, n, YEAR[unit] if against == "year_ago" else n)
+    empty = {"about": about, "name": f"slices_{against}", "table": pd.DataFrame(), "n_looked": 0, "limit": np.inf}
+    if not before:
+        return SlicesFound(**empty)
+    cells = pick(names, frame, {str(p) for p in now}, {str(p) for p in before})
+    totals = frame[frame["is_complete"]].groupby("period")[["n_opening", "n_churned_opening"]].sum().reset_index()
+    usual, _ = usual_and_beyond(totals.assign(is_complete=True), about)
+    slices = all_slices(cells.levels, _noise(frame, names, set(usual["period"])))
+    found, n_looked, limit = search(cells, slices, about.min_denominator * len(now), about.privacy_k)
+    table = _table(cells, found, limit, counts.segments, len(now))
+    ends = {"first": now[0], "before_first": before[0], "before_last": before[-1]}
+    return SlicesFound(**empty | {"table": table, "n_looked": n_looked, "limit": limit} | ends)
+
+
+def stretches(complete: set[str], period: Period, n: int, back: int) -> tuple[list[Period], list[Period]]:
+    """Give the periods of both stretches, as many as both have complete; nothing when not even one is there."""
+    for size in range(n, 0, -1):
+        now = [period.shift(i + 1 - size) for i in range(size)]
+        before = [p.shift(-max(back, size) if back != n else -size) for p in now]
+        if {str(p) for p in (*now, *before)} <= complete:
+            return now, before
+    return [], []
+
+
+def _noise(frame: pd.DataFrame, names: list[str], usual: set[str]) -> dict[tuple[str, str], float]:
+    """How much each level of each segment differs from period to period by itself, in the baseline."""
+    rows = frame[frame["period"].isin(usual)]
+    at, periods = pd.factorize(rows["period"], sort=True)
+    out = {}
+    for name in names:
+        code, levels = pd.factorize(rows[name], sort=True)
+        shape = (len(levels), len(periods))
+        n, d = (
+            np.bincount(code * len(periods) + at, rows[c].to_numpy(float), shape[0] * shape[1]).reshape(shape)
+            for c in ("n_opening", "n_churned_opening")
+        )
+        out |= {(name, level): float(v) for level, v in zip(levels, own_noise(n, d), strict=True)}
+    return out
+
+
+def _table(cells: Cells, found: list[Found], limit: float, segments: tuple[Segment, ...], periods: int) -> pd.DataFrame:
+    """The slices found, what is left, and the total; contributions add up."""
+    rate1, rate0 = (d.sum() / max(n.sum(), 1) for d, n in ((cells.d1, cells.n1), (cells.d0, cells.n0)))
+    base = (cells.n1.sum() + cells.n0.sum()) / 2 / periods
+    rows = [_row(cells, slice_, limit, segments, base) for slice_ in found]
+    rest = rate1 - rate0 - sum(row["contribution"] for row in rows)
+    rows.append({"kind": "others", "item": text.label("slices.others"), "contribution": rest})
+    total = {"kind": "total", "item": text.label("slices.total"), "contribution": rate1 - rate0}
+    rows.append(total | {"churn_rate": rate1, "rate_before": rate0})
+    table = pd.DataFrame(rows)
+    wanted = ("excess", "ci_lower", "ci_upper", "score", "rate_expected", "n_excess", "churn_rate", "rate_before")
+    return table.reindex(columns=[*table.columns, *(c for c in wanted if c not in table)])
+
+
+def _row(cells: Cells, it: Found, limit: float, segments, base: float) -> dict:
+    n1, d1, n0, d0 = (x[it.cells].sum() for x in (cells.n1, cells.d1, cells.n0, cells.d0))
+    # test-based limits (Miettinen 1976): they leave zero out exactly when the slice stands out
+    half = abs(it.excess / it.z) * limit
+    share = (n1 / cells.n1.sum() + n0 / cells.n0.sum()) / 2
+    return {
+        "kind": "slice",
+        "item": name_of(it.key, segments),
+        "contribution": it.excess * it.shrunk,
+        "excess": it.excess,
+        "ci_lower": it.excess - half,
+        "ci_upper": it.excess + half,
+        "score": it.z,
+        "n_opening": n1,
+        "n_churned_opening": d1,
+        "churn_rate": d1 / n1,
+        "rate_before": d0 / n0,
+        "rate_expected": d1 / n1 - it.excess / share,
+        "n_excess": it.excess * it.shrunk * base,
+    }
+
+
+def name_of(key: tuple[tuple[str, str], ...], segments: tuple[Segment, ...]) -> Label:
+    """Name a slice by its levels, each with its segment where the level alone says little."""
+    by_name = {segment.name: segment for segment in segments}
+    parts = [(by_name[name].label, by_name[name].label_of(level)) for name, level in key]
+    return Label(
+        " × ".join(f"{segment.zh}：{level.zh}" for segment, level in parts),
+        " × ".join(f"{segment.en}: {level.en}" for segment, level in parts),
+    )

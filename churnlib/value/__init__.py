@@ -1,0 +1,1 @@
+"""What churn is worth: the books in money, who brings it, who takes it along, and what is still to come."""
