@@ -42,47 +42,52 @@ class Steps:
         self.sizes = np.bincount(group, minlength=len(stayed.ages) * BLOCKS).reshape(-1, BLOCKS)
         small = group.astype(np.min_scalar_type(self.sizes.size))  # sorted in one pass
         order = np.argsort(small, kind="stable")  # cohort by cohort, and in it block by block
-        self.members = np.split(members["customer"].to_numpy()[order], self.sizes.sum(axis=1).cumsum()[:-1])
+        members_of = np.split(members["customer"].to_numpy()[order], self.sizes.sum(axis=1).cumsum()[:-1])
         size = STEP[unit] if unit != "week" else 0
-        self.sums = stepwise(data, members, int(stayed.ages.max()), size, source=table, value=value, kinds=kinds)
-        self.stayed, self.measure, self.active = stayed, measure, self.sums != 0
-        self.is_regular = is_regular(self.active)
+        brought = stepwise(data, members, size, source=table, value=value, kinds=kinds)
+        self.amounts = [brought.of(*cohort) for cohort in zip(members_of, stayed.ages, strict=True)]
+        self.measure, self.active = measure, [amount != 0 for amount in self.amounts]
+        self.is_regular = is_regular(*self.active)
 
     def joined(
         self, frame: pd.DataFrame, mode: str, brackets: list, follow_up: int | None
     ) -> tuple[pd.DataFrame, np.ndarray | None]:
         """Lay what was active and what it brought beside the cells of each age; brackets keep their last age."""
-        active = self.active
+        active, n_ages = self.active, max(map(len, self.active))
         if mode == "after":
-            seen = active[: follow_up + 1] if follow_up is not None else active
-            active, frame = np.logical_or.accumulate(seen[::-1], axis=0)[::-1], frame[frame["age"] < len(seen)]
+            n_ages = min(n_ages, follow_up + 1) if follow_up is not None else n_ages
+            active = [np.logical_or.accumulate(seen[:n_ages][::-1], axis=0)[::-1] for seen in active]
+            frame = frame[frame["age"] < n_ages]
         elif brackets:
             ends = {last: first + 1 for first, last in brackets}
             frame = frame[frame["age"].isin(ends)].assign(first_step=frame["age"].map(ends))
-            active = np.array([active[first : last + 1].any(axis=0) for first, last in brackets])
+            active = [np.array([seen[first : last + 1].any(axis=0) for first, last in brackets]) for seen in active]
         step = frame["age"].map({last: i for i, (_, last) in enumerate(brackets)}) if brackets else frame["age"]
-        if self.measure != "customers":
-            n_active, sums = self._money()
-            return frame.assign(n_active=n_active[frame["place"], step]), sums[:, frame["place"], step]
-        n_active = [np.count_nonzero(active.take(members, axis=1), axis=1) for members in self.members]
-        return frame.assign(n_active=np.array(n_active)[frame["place"], step]), None
+        is_money = self.measure != "customers"
+        n_active = _table([np.count_nonzero(seen, axis=1) for seen in (self.active if is_money else active)])
+        sums = self._money()[:, frame["place"], step] if is_money else None
+        return frame.assign(n_active=n_active[frame["place"], step]), sums
 
-    def _money(self) -> tuple[np.ndarray, np.ndarray]:
-        """Count who brought something by cohort and step; by block sum the base, what is kept of it, all amounts."""
-        n_active = np.zeros((len(self.members), len(self.sums)), np.int64)
-        out = np.zeros((BLOCKS, *n_active.shape, 3), np.int64)
-        base = np.maximum(self._base(), 0)
-        for cohort, (members, ages) in enumerate(zip(self.members, self.stayed.ages, strict=True)):
-            amount, own, there = self.sums[:ages].take(members, axis=1), base[members], self.sizes[cohort] > 0
-            firsts = (self.sizes[cohort].cumsum() - self.sizes[cohort])[there]
-            n_active[cohort, :ages] = np.count_nonzero(amount, axis=1)
-            out[there, cohort, :, 0] = np.add.reduceat(own, firsts)[:, None]
+    def _money(self) -> np.ndarray:
+        """By block, cohort and step sum the base, what is kept of it, all amounts."""
+        out = np.zeros((BLOCKS, len(self.amounts), max(map(len, self.amounts)), 3), np.int64)
+        for cohort, (amount, there) in enumerate(zip(self.amounts, self.sizes > 0, strict=True)):
+            firsts, ages = (self.sizes[cohort].cumsum() - self.sizes[cohort])[there], len(amount)
+            base = np.maximum(self._base(amount), 0)
+            out[there, cohort, :, 0] = np.add.reduceat(base, firsts)[:, None]
             out[there, cohort, :ages, 2] = np.add.reduceat(amount, firsts, axis=1).T
-            out[there, cohort, :ages, 1] = np.add.reduceat(amount.clip(0, own, out=amount), firsts, axis=1).T
-        return n_active, out
+            out[there, cohort, :ages, 1] = np.add.reduceat(amount.clip(0, base), firsts, axis=1).T
+        return out
 
-    def _base(self) -> np.ndarray:
+    def _base(self, amount: np.ndarray) -> np.ndarray:
         """What each member's later steps are measured by: the first step; where bills are regular the second one, if
         there is one, because the first bill is often for a part of a month."""
-        first, second = self.sums[:1], self.sums[1:2]
-        return (np.where(second != 0, second, first) if second.size and self.is_regular else first)[0]
+        return np.where(amount[1] != 0, amount[1], amount[0]) if self.is_regular and len(amount) > 1 else amount[0]
+
+
+def _table(rows: list[np.ndarray]) -> np.ndarray:
+    """Lay rows of different length below each other; what is missing is 0."""
+    out = np.zeros((len(rows), max(map(len, rows))), np.int64)
+    for place, row in enumerate(rows):
+        out[place, : len(row)] = row
+    return out

@@ -84,6 +84,31 @@ class Monthly:
         return -1 if month < self.months[0] else self.months.index(month)
 
 
+@dataclass(frozen=True)
+class Stepwise:
+    """Activity by customer and step since the start, kept by the calendar month (or week) in which the step begins.
+
+    Attributes
+    ----------
+    amount : numpy.ndarray of int64, shape (n_rows * n_codes,)
+        Month after month.
+    first : numpy.ndarray of int64, shape (n_codes,)
+        Where each customer's first month lies.
+    size : int
+        Rows of a step.
+    """
+
+    amount: np.ndarray
+    first: np.ndarray
+    size: int
+
+    def of(self, customers: np.ndarray, steps: int) -> np.ndarray:
+        """Give the sums of some customers, shape (steps, n_customers)."""
+        rows = np.arange(steps * self.size)[:, None] * len(self.first)
+        found = self.amount.take(rows + self.first[customers])
+        return found if self.size == 1 else found.reshape(steps, self.size, -1).sum(axis=1)
+
+
 def number(day: date) -> int:
     """Give the days since 1970-01-01."""
     return day.toordinal() - EPOCH
@@ -92,12 +117,15 @@ def number(day: date) -> int:
 EPOCH = date(1970, 1, 1).toordinal()
 
 
-def is_regular(active: np.ndarray) -> bool:
-    """Tell whether customers are billed step after step, or buy now and then; `active` is steps x customers."""
-    # from the first to the last bill = begun and not over = begun + not over - ever billed, summed over steps
-    begun, not_over = _reached(active), _reached(active[::-1])
-    between = begun.sum() + not_over.sum() - begun[-1] * len(active)
-    return bool(between and np.count_nonzero(active) >= REGULAR * between)
+def is_regular(*tables: np.ndarray) -> bool:
+    """Tell whether customers are billed step after step, or buy now and then; in tables of who was active, steps x
+    customers."""
+    between = 0
+    for active in tables:
+        # from the first to the last bill = begun and not over = begun + not over - ever billed, summed over steps
+        begun, not_over = _reached(active), _reached(active[::-1])
+        between += begun.sum() + not_over.sum() - begun[-1] * len(active)
+    return bool(between and sum(map(np.count_nonzero, tables)) >= REGULAR * between)
 
 
 def _reached(active: np.ndarray) -> np.ndarray:
@@ -154,7 +182,7 @@ def _monthly(data: Any, name: str, last: Period) -> Monthly | None:
     return Monthly(customers, months, amount, np.searchsorted(customers, row), first, last_day)
 
 
-def stepwise(data: Any, members: pd.DataFrame, steps: int, size: int, **source: str) -> np.ndarray:
+def stepwise(data: Any, members: pd.DataFrame, size: int, **source: str) -> Stepwise:
     """Sum activity by customer and step since the customer's start.
 
     Parameters
@@ -162,8 +190,6 @@ def stepwise(data: Any, members: pd.DataFrame, steps: int, size: int, **source: 
     data : Dataset
     members : pandas.DataFrame
         One row per customer: `customer`, `start_date`.
-    steps : int
-        How many.
     size : int
         Months of a step; 0 for weeks.
     **source
@@ -171,22 +197,26 @@ def stepwise(data: Any, members: pd.DataFrame, steps: int, size: int, **source: 
 
     Returns
     -------
-    numpy.ndarray of int64, shape (steps, n_codes)
-        By code of the customer. Who joined on the 31st completes a step on the last day of a shorter month.
+    Stepwise
+        Who joined on the 31st completes a step on the last day of a shorter month.
     """
     n, start = codes(data), members["start_date"].to_numpy().astype("datetime64[D]")
-    begin = start.min().item()
-    days = np.arange(np.datetime64(begin), np.datetime64(data.as_of) + 1)
-    of_day, of_start = (days.astype(int), start.astype(int)) if not size else (_clock(days, True), _clock(start))
-    starts = np.full(n, np.iinfo(np.int32).max, np.int32)  # of who is no member: long after everything
-    starts[members["customer"]] = of_start
-    sums = np.zeros((steps + 1) * n, np.int64)  # the last step takes what lies before the start or after the last one
+    days = np.arange(start.min(), np.datetime64(data.as_of) + 1)
+    of_day, of_start = (_clock(days, True), _clock(start)) if size else (days.astype(int), start.astype(int))
+    length = 32 if size else 7
+    before = of_start.min() // length - 1  # this row takes what lies before every start
+    first, phase = np.zeros(n, np.int64), np.zeros(n, np.int32)
+    first[members["customer"]] = (of_start // length - before) * n + members["customer"]
+    phase[members["customer"]] = of_start % length
+    row = (of_day[:, None] - np.arange(length)) // length - before  # where a step falls, by day and phase of the start
+    cell = row.reshape(-1) * n
+    amount = np.zeros((row.max() + 1 + 2 * max(size, 1)) * n, np.int64)  # the last steps end after the last day
+    begin = days[0].item()
     for customer, day, value in _activity(data, begin, data.as_of, **source):
-        step = of_day.astype(np.int32)[day - number(begin)] - starts[customer]
-        step = step // 7 if not size else step >> 5 if size == 1 else (step >> 5) // size
-        cell = np.minimum(step.view(np.uint32), steps) * np.int64(n)  # a negative step is a very large one
-        np.add.at(sums, cell + customer, value)  # step by step: neighbours in the file are neighbours in memory
-    return sums.reshape(steps + 1, n)[:steps]
+        # month by month, as in `_monthly`: step by step would be all over the memory
+        key = (day - number(begin)) * length + phase.take(customer)
+        np.add.at(amount, cell.take(key) + customer, value)
+    return Stepwise(amount, first, max(size, 1))
 
 
 def _clock(days: np.ndarray, is_reached: bool = False) -> np.ndarray:
