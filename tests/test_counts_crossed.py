@@ -31,9 +31,7 @@ def test_tenure_is_always_crossed_with_its_own_bands_where_none_are_declared():
     data = canonical({"customers": CUSTOMERS, "contracts": []}, {**BARE, "as_of": "2025-01-12"})
     crossed = crossed_counts(data, "region")
     assert [s.name for s in crossed.segments] == ["region", "tenure"]
-    assert (
-        set(crossed.frame["tenure"]) <= {"0-6", "6-12", "12-24", "24+"} and crossed.segments[1].label.zh == "客龄"
-    )
+    assert set(crossed.frame["tenure"]) <= {"0-6", "6-12", "12-24", "24+"} and crossed.segments[1].label.zh == "客龄"
     assert crossed_counts(data).grain == ("period", "tenure")
 
 
