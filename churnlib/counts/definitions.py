@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -127,7 +128,7 @@ SELECT $definition, customer, spell, start_date, end_date, CASE
   WHEN customer IN (SELECT customer FROM spells_excluded) THEN 'excluded'
   WHEN end_date < entry_date THEN 'ended_before_observation'
   WHEN end_date < {begin} THEN 'early_loss' ELSE 'not_entered' END
-FROM candidates
+FROM {candidates} AS c
 WHERE customer IN (SELECT customer FROM spells_excluded) OR end_date < {begin} OR {begin} > $as_of OR entry_date IS NULL
 """
 
@@ -185,12 +186,14 @@ def spells(data: Any, definition: str | None = None) -> str:
     if _is_made(con, name):
         return name
     exclude(data)
-    _MAKERS[declared.kind](data, name, declared)
+    candidates = _own_dates(data, declared)
+    if not candidates:
+        _MAKERS[declared.kind](data, name, declared)
     values = {"definition": name, "as_of": data.as_of}
     con.run("DELETE FROM spells_left_out WHERE definition = ?", [name])
-    con.run(LEAVE_OUT.format(begin=_begin(data)), values)
-    con.run(f"INSERT INTO spells {_followed(data, 'candidates')}", values)  # noqa: S608
-    con.run("DROP TABLE candidates")
+    con.run(LEAVE_OUT.format(begin=_begin(data), candidates=candidates or "candidates"), values)
+    con.run(f"INSERT INTO spells {_followed(data, candidates or 'candidates')}", values)  # noqa: S608
+    con.run("DROP TABLE IF EXISTS candidates")
     if not _is_made(con, name):
         raise text.DataError("definitions.nobody", name=name)
     return name
@@ -213,12 +216,19 @@ def own_spells(data: Any, name: str, columns: Mapping[str, str]) -> str:
         With the columns of table `spells` and the further ones; parameters `definition` and `as_of`. "" where more than
         the customers' own dates makes the spells.
     """
-    if data.spec.definitions[name].kind != "contract_end" or data.has("contracts"):
+    candidates = _own_dates(data, data.spec.definitions[name], columns)
+    if not candidates:
         return ""
     exclude(data)
+    return f"({_followed(data, candidates, also=''.join(f', {column}' for column in columns))})"
+
+
+def _own_dates(data: Any, declared: Any, columns: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Give the candidates where the customers' own dates are all that makes them; else ""."""
+    if declared.kind != "contract_end" or data.has("contracts"):
+        return ""
     also = "".join(f", {expression} AS {column}" for column, expression in columns.items())
-    candidates = OWN_DATES.format(observed_from=data.observed_from, also=also)
-    return f"({_followed(data, f'({candidates})', also=''.join(f', {column}' for column in columns))})"
+    return f"({OWN_DATES.format(observed_from=data.observed_from, also=also)})"
 
 
 def _followed(data: Any, candidates: str, also: str = "") -> str:
@@ -272,10 +282,6 @@ def delay(data: Any, definition: str | None = None) -> tuple[int, int, int]:
 
 
 def _contract_end(data: Any, name: str, declared: Any) -> None:
-    if not data.has("contracts"):
-        made = OWN_DATES.format(observed_from=data.observed_from, also="")
-        data.con.run(f"CREATE OR REPLACE TEMP TABLE candidates AS {made}", {"as_of": data.as_of})
-        return
     data.con.run(CONTRACTS, {"as_of": data.as_of})
     _join(data, declared.grace_days)
 

@@ -53,8 +53,8 @@ class Monthly:
     amount : numpy.ndarray of int64, shape (n_months, n_customers)
         Minor units.
     row, first, last : numpy.ndarray, shape (n_spells,)
-        Of each spell: the column of its customer, its first and last day as numbers; the last one is far off while it
-        lasts.
+        Of each spell, one of every customer before all others: the column of its customer, its first and last day as
+        numbers; the last one is far off while it lasts.
     """
 
     customers: np.ndarray
@@ -71,8 +71,9 @@ class Monthly:
 
     def through(self, first: date, last: date) -> np.ndarray:
         """Tell who was a customer from the end of one day to the end of another, shape (n_customers,)."""
-        told = np.zeros(len(self.customers), bool)
-        told[self.row[(self.first <= number(first)) & (self.last > number(last))]] = True
+        is_through = (self.first <= number(first)) & (self.last > number(last))
+        told, more = np.split(is_through, [len(self.customers)])
+        told[self.row[len(told) :][more]] = True
         return told
 
     def here(self, day: date) -> np.ndarray:
@@ -175,8 +176,13 @@ def _monthly(data: Any, name: str, last: Period) -> Monthly | None:
     if len(bill) and bill[0].date() >= begin.first and last.last >= data.as_of and not data.spec.exclusions:
         dates = days.astype("datetime64[D]").astype("datetime64[s]")
         data.con.once("daily revenue", lambda: pd.DataFrame({"date": dates, "revenue": daily}))  # all of it was seen
-    row, first, last_day = (spells[column].to_numpy() for column in ("customer", "first", "last"))
-    customers = np.flatnonzero(np.bincount(row, minlength=size))
+    row, first, last_day = (spells[column].to_numpy(np.int32) for column in ("customer", "first", "last"))
+    one = np.full(size, -1)
+    one[row] = np.arange(len(row))  # a spell of each customer
+    customers = np.flatnonzero(one >= 0)
+    more = np.flatnonzero(one[row] != np.arange(len(row)))
+    order = np.concatenate([one[customers], more])
+    row, first, last_day = row[order], first[order], last_day[order]
     everybody = size - customers[0] == len(customers)
     amount = amount[:, customers[0] :] if everybody else amount[:, customers]
     return Monthly(customers, months, amount, np.searchsorted(customers, row), first, last_day)
