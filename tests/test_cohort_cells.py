@@ -181,6 +181,17 @@ def test_money_retention_by_hand():
     assert result.pooled.set_index("age").loc[4, ["gross", "net"]].tolist() == pytest.approx([90 / 150] * 2)
 
 
+def test_quantities_by_month_and_quarter_of_the_customer_by_hand():
+    # who joined on the 31st begins the second month on 29 February, the fourth (and second quarter) on 30 April
+    days = [("2024-02-28", 1.5), ("2024-02-29", 2.25), ("2024-04-29", None), ("2024-04-29", 4), ("2024-04-30", 8)]
+    bills = [(1, "2024-01-30", 1, "bill", 64), *((1, day, 1, "bill", quantity) for day, quantity in days)]
+    tables = {"customers": [(1, "2024-01-31", None)], "activity": bills}
+    data = canonical(tables, {**BARE, "as_of": "2024-06-30"})
+    for unit, thousandths in (("month", [1500, 2250, 4000, 8000]), ("quarter", [7750, 8000])):
+        cells = cohort_counts(data, unit=unit, measure="quantity").frame
+        assert cells["amount"].tolist()[: len(thousandths)] == thousandths  # nothing from before the start
+
+
 @pytest.mark.parametrize("name", ["toy", "bank", "dairy"])
 def test_gross_never_exceeds_net_nor_the_whole_and_every_word_is_there(name):
     import churnlib

@@ -19,7 +19,8 @@ SELECT s.customer, {level} AS level, CAST(date_trunc('{unit}', s.start_date) AS 
 FROM spells AS s {levels} WHERE s.definition = $definition AND s.spell = 1
 """
 
-MEASURES = {"customers": ("activity", "1"), "revenue": ("revenue", "amount"), "quantity": ("activity", "{thousandths}")}
+THOUSANDTHS = "CAST(round(1000 * coalesce(quantity, 0)) AS BIGINT)"
+MEASURES = {"customers": ("activity", "1"), "revenue": ("revenue", "amount"), "quantity": ("activity", THOUSANDTHS)}
 
 
 class Steps:
