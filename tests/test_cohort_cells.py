@@ -149,6 +149,7 @@ def test_brackets_hold_who_was_active_in_any_of_their_steps():
     assert single.equals(cohort_counts(cdnow(), mode="in").frame.set_index(["cohort", "age"])["n_active"][single.index])
     middle = whole.set_index(["cohort", "age"]).loc[("1997-02", 5)]
     assert single.loc["1997-02"][3:6].max() <= middle.n_active <= single.loc["1997-02"][3:6].sum()
+    assert cohort_counts(cdnow(), unit="year", mode="4-6, 7-9").frame.empty  # longer than the data
     for bad in ("3-1", "0-2", "monthly", "1-x"):
         with pytest.raises(text.UsageError):
             cohort_counts(toy(), mode=bad)

@@ -61,7 +61,7 @@ class Steps:
             frame = frame[frame["age"] < n_ages]
         elif brackets:
             ends = {last: first + 1 for first, last in brackets}
-            frame = frame[frame["age"].isin(ends)].assign(first_step=frame["age"].map(ends))
+            frame = frame[frame["age"].isin(ends)].assign(first_step=lambda kept: kept["age"].map(ends))
             active = [np.array([seen[first : last + 1].any(axis=0) for first, last in brackets]) for seen in active]
         step = frame["age"].map({last: i for i, (_, last) in enumerate(brackets)}) if brackets else frame["age"]
         is_money = self.measure != "customers"
