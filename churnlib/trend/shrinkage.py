@@ -120,7 +120,7 @@ def shrink(d: np.ndarray, n: np.ndarray, conf_level: float = 0.95) -> tuple[np.n
     likelihood = _evidence(d, n, mean, size).sum(axis=1) - SIZES
     weight = np.exp(likelihood - likelihood.max())
     after = (d + mean * size) / (n + size)
-    common = mean * (1 - mean) / (n * size / (n + size)).sum(axis=1, keepdims=True)
+    common = mean * (1 - mean) / np.maximum((n * size / (n + size)).sum(axis=1, keepdims=True), 1e-300)
     spread = after * (1 - after) / (n + size + 1) + (size / (n + size)) ** 2 * common + (after - shrunk) ** 2
     worth = shrunk * (1 - shrunk) / np.average(spread, axis=0, weights=weight) - 1
     tail, ends = (1 - conf_level) / 2, (shrunk * worth, (1 - shrunk) * worth)
