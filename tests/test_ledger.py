@@ -68,7 +68,16 @@ def test_money_is_lost_gross_and_net():
 def test_few_losses_among_new_customers_are_not_told():
     counts = booked([200] * 3)
     counts.frame["n_churned_new"] = 3
-    assert "n_churned_new" not in set(tracking_table(counts).table["figure"])
+    told = set(tracking_table(counts).table["figure"])
+    assert "churn_rate" in told and not told & {"n_churned_new", "n_churned", "n_new", "net_rate", "retention_rate"}
+
+
+def test_the_books_give_back_no_handful_of_churned_customers():
+    counts = booked([200, 3, 200])
+    shown = customer_ledger(counts).shown.iloc[1]
+    assert shown[["n_churned", "n_new", "churn_rate", "net_rate"]].isna().all()  # one of the first two gives the other
+    table = tracking_table(counts).table.set_index("figure")
+    assert table.loc[["n_churned", "n_new", "churn_rate", "net_rate", "retention_rate"], "previous"].isna().all()
 
 
 def test_figures_that_the_data_cannot_give_are_left_out():

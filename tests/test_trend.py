@@ -137,6 +137,7 @@ def test_every_sentence_can_be_said_in_both_languages(lost, opening):
 @given(st.lists(st.integers(0, 12), min_size=14, max_size=30))
 def test_no_hidden_count_can_be_told_from_another_period(lost):
     shown = churn_trend(period_counts(lost, 500)).shown
+    assert shown.loc[shown["flag"] == HIDDEN, ["n_churned_opening", "churn_rate", "net_rate"]].isna().all(axis=None)
     for steps, prefix in ((1, "previous"), (12, "year_ago")):
         hidden = (shown["flag"] == HIDDEN).shift(steps, fill_value=False)
         assert shown.loc[hidden, [prefix, f"{prefix}_change", f"{prefix}_lower"]].isna().all(axis=None)

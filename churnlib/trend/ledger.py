@@ -10,7 +10,7 @@ import pandas as pd
 
 from churnlib import text
 from churnlib.show.results import Column, Finding, Result, Statement
-from churnlib.trend.trend import SPARK, churn_rates
+from churnlib.trend.trend import SPARK, churn_rates, without_handfuls
 
 REGULAR_AFTER = 3  # months after which a new customer who stayed counts as a regular one
 _REGULAR = {"conversion": "n_new_regular", "conversion_again": "n_new_again"}  # figure -> its count
@@ -67,11 +67,11 @@ class Ledger(Result):
     @property
     def shown(self) -> pd.DataFrame:
         """The last periods up to the report's own and the incomplete one after it."""
-        return self.table.tail(SPARK + 1).reset_index(drop=True)
+        return without_handfuls(self.table.tail(SPARK + 1).reset_index(drop=True), self.about)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        now = self.table.set_index("period").loc[str(self.about.period)]
+        now = without_handfuls(self.table, self.about).set_index("period").loc[str(self.about.period)]
         if not now.n_opening:
             return (Finding("ledger.no_opening", {"period": self.about.period}),)
         values = {
@@ -86,7 +86,7 @@ class Ledger(Result):
         moved = {"opening": now.n_opening, "closing": now.n_closing, "change": abs(growth)}
         tone = {"grew": "better", "shrank": "worse"}.get(word, "steady")
         base = Finding(f"ledger.base_{word}", moved | {"period": self.about.period}, tone=tone, weight=abs(growth))
-        return (base, Finding("ledger.reconciled", values))
+        return (base,) if np.isnan(now.net_rate) else (base, Finding("ledger.reconciled", values))
 
     @property
     def notes(self) -> tuple[Statement, ...]:
@@ -172,12 +172,10 @@ def tracking_table(counts, tracked=None) -> TrackingTable:
         One row per figure; figures that the data set cannot give are left out.
     """
     about = counts.about
-    frame = churn_rates(counts.frame)
+    frame = without_handfuls(churn_rates(counts.frame), about)
     if tracked is not None:
         frame = frame.merge(tracked.frame, on="period", how="left", validate="one_to_one")
     figures = _figures(frame).set_index("period")
-    few = figures["n_churned_new"].between(1, about.privacy_k - 1)
-    figures["n_churned_new"] = figures["n_churned_new"].mask(few)
     now, before = str(about.period), str(about.period.shift(-1))
     year = str(about.period.year_before())
     rows = []

@@ -44,6 +44,33 @@ def churn_rates(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def without_handfuls(rates: pd.DataFrame, about) -> pd.DataFrame:
+    """Blank what tells the churned of periods in which they are a handful; new customers too, as the books would give
+    the churned back: opening + new + reactivated - churned = closing.
+
+    Parameters
+    ----------
+    rates : pandas.DataFrame
+        From `churn_rates`: one row per period.
+    about : About
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same rows. Where only the losses among new customers are few, the rate of the opening base stays.
+    """
+    of_opening, of_all = (
+        disclosure.is_risky(*(rates[c].to_numpy(float) for c in ("n_opening", d)), about.privacy_k)
+        for d in ("n_churned_opening", "n_churned")
+    )
+    of_new = rates["n_churned_new"].between(1, about.privacy_k - 1) | of_opening | of_all
+    hidden = dict.fromkeys(
+        ("n_churned_opening", "churn_rate", "ci_lower", "ci_upper", "fee_churned_opening"), of_opening
+    )
+    hidden |= dict.fromkeys(("n_churned", "n_churned_new", "n_new", "net_rate", "fee_churned"), of_new)
+    return rates.assign(**{c: rates[c].astype(float).mask(few) for c, few in hidden.items() if c in rates})
+
+
 def compare(rates: pd.DataFrame, steps: int, prefix: str) -> pd.DataFrame:
     """Compare each period with the one `steps` rows earlier.
 
@@ -116,7 +143,8 @@ class ChurnTrend(Result):
 
     @property
     def shown(self) -> pd.DataFrame:
-        hides = ("n_churned_opening", "churn_rate", "ci_lower", "ci_upper", "net_rate", *comparisons(self.table))
+        hides = ("n_churned_opening", "churn_rate", "ci_lower", "ci_upper", "net_rate", "fee_churned_opening")
+        hides += comparisons(self.table)
         return disclosure.protect(self.table, self.about, hides=hides)
 
     @property
