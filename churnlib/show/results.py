@@ -114,6 +114,29 @@ class Column:
         return text.label(own if text.known(own) else f"results.column.{self.name}")
 
 
+def table_columns(*columns: str | Column) -> tuple[Column, ...]:
+    """Declare a table's columns, several in one text, each as the catalogue writes its fields: name:kind.digits.
+
+    The kind need not be said of a column whose name tells it: `n_...` counts, `..._rate` and bounds are shares.
+
+    Examples
+    --------
+    >>> [(c.name, c.kind, c.digits) for c in table_columns("period n_opening churn_rate", "gap:points.3")]
+    [('period', 'period', None), ('n_opening', 'whole', None), ('churn_rate', 'pct', None), ('gap', 'points', 3)]
+    """
+    found = [[c] if isinstance(c, Column) else [_column(*c.partition(":")[::2]) for c in c.split()] for c in columns]
+    return tuple(column for several in found for column in several)
+
+
+def _column(name: str, how: str) -> Column:
+    kind, _, digits = how.partition(".")
+    terms = {"flag": "results.flag", "is_complete": "results.complete"}
+    kinds = {"period": "period", "level": "level", "p_value": "p"} | dict.fromkeys(terms, "term")
+    ends = {"n": "whole", "change": "points", "rate": "pct", "lower": "pct", "upper": "pct"}
+    usual = kinds.get(name) or ends["n" if name.startswith("n_") else name.rpartition("_")[2]] if not kind else kind
+    return Column(name, usual, int(digits) if digits else None, terms.get(name, ""))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """The members that every result has.
@@ -218,11 +241,10 @@ class Result:
             digits = 2 if column.digits is None else column.digits
             cells = [text.show(None if pd.isna(v) else 100 * v, "signed", language, digits) for v in values]
             return (f"{heading} (pp)" if language == "en" else f"{heading}（个百分点）"), cells
-        return heading, [self._cell_text(column, value, language) for value in values]
+        said = {value: self._cell_text(column, value, language) for value in values.dropna().unique().tolist()}
+        return heading, [said.get(value, text.MISSING) for value in values.tolist()]
 
     def _cell_text(self, column: Column, value: Any, language: str) -> str:
-        if value is None or (not isinstance(value, str | Label | tuple) and pd.isna(value)):
-            return text.MISSING
         if column.kind == "level":
             return self.about.segment.label_of(value).to(language)
         if column.kind == "term":

@@ -10,7 +10,7 @@ import pandas as pd
 
 from churnlib.about import YEAR, Period
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Result, Statement, period_values
+from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
 from churnlib.trend.season import YEARS, lengths, season_terms
 from churnlib.trend.segmentation import SINGLE, Segmentation, segment
 
@@ -51,14 +51,10 @@ class ChangePoints(Result):
     drawn: bool = True
     module: ClassVar[str] = "changepoint"
     folded: ClassVar[bool] = False
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("period", "period"),
-        Column("lower", "period"),
-        Column("upper", "period"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "period lower:period upper:period",
         Column("shape", "term", prefix="changepoint.shape"),
-        Column("before", "pct"),
-        Column("after", "pct"),
-        Column("change", "points"),
+        "before:pct after:pct change",
     )
 
     @property

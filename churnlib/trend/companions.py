@@ -14,7 +14,7 @@ from churnlib import text
 from churnlib.about import YEAR, Period
 from churnlib.intervals import wilson
 from churnlib.show import plots
-from churnlib.show.results import Column, Finding, Result, Statement, period_values
+from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
 from churnlib.trend.changepoint import complete_periods
 from churnlib.trend.pchart import SHORTEST
 from churnlib.trend.season import YEARS, lengths, season_terms
@@ -46,13 +46,9 @@ class CompanionSignals(Result):
     course: pd.DataFrame
     module: ClassVar[str] = "companions"
     folded: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = (
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
         Column("signal", "term", prefix="companions.signal"),
-        Column("lag", "signed"),
-        Column("correlation", "signed", 2),
-        Column("ci_lower", "signed", 2),
-        Column("ci_upper", "signed", 2),
-        Column("n_pairs", "whole"),
+        "lag:signed correlation:signed.2 ci_lower:signed.2 ci_upper:signed.2 n_pairs",
     )
 
     @property

@@ -12,7 +12,7 @@ import pandas as pd
 from churnlib import text
 from churnlib.about import Baseline, Event, Period, Segment
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Result, Statement, period_values
+from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
 from churnlib.trend.changepoint import ChangePoints, change_points, complete_periods
 from churnlib.trend.groups import HIDES, GroupCharts, group_charts, run_of_signals
 from churnlib.trend.pchart import SHORTEST, Usual, control_limits
@@ -55,15 +55,8 @@ class ControlChart(Result):
     faded: bool = False
     declared: Baseline | None = None
     module: ClassVar[str] = "control"
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("period", "period"),
-        Column("n_opening", "whole"),
-        Column("n_churned_opening", "whole"),
-        Column("churn_rate", "pct"),
-        Column("expected", "pct"),
-        Column("lower", "pct"),
-        Column("upper", "pct"),
-        Column("deviation", "signed", 1),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "period n_opening n_churned_opening churn_rate expected:pct lower upper deviation:signed.1",
         Column("beyond", "term", prefix="control.beyond"),
         Column("in_baseline", "term", prefix="results.complete"),
     )

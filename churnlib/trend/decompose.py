@@ -14,7 +14,7 @@ from churnlib import text
 from churnlib.about import Period, Segment
 from churnlib.intervals import difference, overdispersion
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 from churnlib.text import Label
 from churnlib.trend.comparison import compared_period, level_sigma, two_periods
 from churnlib.trend.standardise import Cells, decompose, variance
@@ -52,16 +52,9 @@ class ChangeExplained(Result):
     segments: tuple[Segment, ...]
     module: ClassVar[str] = "decompose"
     folded: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("part", "label"),
-        Column("contribution", "points", 3),
-        Column("ci_lower", "points", 3),
-        Column("ci_upper", "points", 3),
-        Column("n_lost", "signed"),
-        Column("churn_rate", "pct"),
-        Column("rate_before", "pct"),
-        Column("share", "pct", 1),
-        Column("share_before", "pct", 1),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "part:label contribution:points.3 ci_lower:points.3 ci_upper:points.3 n_lost:signed churn_rate",
+        "rate_before:pct share:pct.1 share_before:pct.1",
     )
 
     @property

@@ -10,7 +10,7 @@ import pandas as pd
 
 from churnlib.about import Period
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Result, Statement, period_values
+from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
 from churnlib.trend.ahead import (
     AHEAD,
     METHODS,
@@ -48,14 +48,8 @@ class ChurnForecast(Result):
     backtest: pd.DataFrame
     method: str = ""
     module: ClassVar[str] = "forecast"
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("period", "period"),
-        Column("churn_rate", "pct"),
-        Column("ci_lower", "pct"),
-        Column("ci_upper", "pct"),
-        Column("n_churned_opening", "whole"),
-        Column("n_lower", "whole"),
-        Column("n_upper", "whole"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "period churn_rate ci_lower ci_upper n_churned_opening n_lower n_upper"
     )
 
     @property

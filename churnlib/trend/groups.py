@@ -12,7 +12,7 @@ import pandas as pd
 from churnlib import text
 from churnlib.about import About, Event, Period, Segment
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Result, Statement, period_values
+from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
 from churnlib.text import Label
 from churnlib.trend.changepoint import complete_periods
 from churnlib.trend.pchart import SHORTEST, Usual, control_limits, screened
@@ -49,18 +49,10 @@ class GroupCharts(Result):
     loyal: tuple[tuple[str, str], ...] = ()
     events: dict[tuple[str, str], tuple[Event, ...]] = field(default_factory=dict)
     module: ClassVar[str] = "control"
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("group", "text"),
-        Column("n_opening", "whole"),
-        Column("n_churned_opening", "whole"),
-        Column("churn_rate", "pct"),
-        Column("lower", "pct"),
-        Column("upper", "pct"),
-        Column("deviation", "signed", 1),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "group:text n_opening n_churned_opening churn_rate lower upper deviation:signed.1",
         Column("beyond", "term", prefix="control.beyond"),
-        Column("excess", "signed"),
-        Column("since", "period"),
-        Column("flag", "term", prefix="results.flag"),
+        "excess:signed since:period flag",
     )
 
     @property

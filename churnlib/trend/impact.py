@@ -17,7 +17,7 @@ import pandas as pd
 from churnlib import text
 from churnlib.about import YEAR, Event, Period, Segment
 from churnlib.show import plots
-from churnlib.show.results import Column, Finding, Result, Statement, period_values
+from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
 from churnlib.text import Label
 from churnlib.trend.changepoint import complete_periods
 from churnlib.trend.interrupted import BEFORE, DRIFT, PLACEBOS, Effect, Series, effect_of, pooled
@@ -48,16 +48,9 @@ class EventEffects(Result):
     """
 
     module: ClassVar[str] = "impact"
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("event", "text"),
-        Column("touched", "text"),
-        Column("first", "period"),
-        Column("last", "period"),
-        Column("excess", "signed"),
-        Column("ci_lower", "signed"),
-        Column("ci_upper", "signed"),
-        Column("rate_ratio", "ratio"),
-        Column("p_value", "p"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "event:text touched:text first:period last:period excess:signed ci_lower:signed ci_upper:signed",
+        "rate_ratio:ratio p_value",
         Column("state", "term", prefix="impact.state"),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from churnlib import text
-from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 from churnlib.trend.trend import SPARK, churn_rates, without_handfuls
 
 REGULAR_AFTER = 3  # months after which a new customer who stayed counts as a regular one
@@ -52,16 +52,8 @@ class Ledger(Result):
 
     module: ClassVar[str] = "ledger"
     tucked: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("period", "period"),
-        Column("n_opening", "whole"),
-        Column("n_new", "whole"),
-        Column("n_reactivated", "whole"),
-        Column("n_churned", "whole"),
-        Column("n_closing", "whole"),
-        Column("churn_rate", "pct"),
-        Column("net_rate", "pct"),
-        Column("is_complete", "term", prefix="results.complete"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "period n_opening n_new n_reactivated n_churned n_closing churn_rate net_rate is_complete"
     )
 
     @property
@@ -132,13 +124,9 @@ class TrackingTable(Result):
     """
 
     module: ClassVar[str] = "ledger"
-    columns: ClassVar[tuple[Column, ...]] = (
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
         Column("figure", "term", prefix="ledger.figure"),
-        Column("value", "by_row"),
-        Column("previous", "by_row"),
-        Column("change", "change_by_row"),
-        Column("year_ago", "by_row"),
-        Column("year_change", "change_by_row"),
+        "value:by_row previous:by_row change:change_by_row year_ago:by_row year_change:change_by_row",
         Column("figure_note", "term", prefix="ledger.figure_note"),
     )
 

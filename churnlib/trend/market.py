@@ -12,7 +12,7 @@ from churnlib import text
 from churnlib.about import UNITS, YEAR, Period
 from churnlib.intervals import overdispersion, wilson
 from churnlib.show import plots
-from churnlib.show.results import Column, Finding, Result, Statement, period_values
+from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
 from churnlib.trend.changepoint import complete_periods
 from churnlib.trend.trend import PLOTTED
 from churnlib.trend.usual import usual_and_beyond
@@ -37,15 +37,8 @@ class MarketComparison(Result):
     course: pd.DataFrame
     module: ClassVar[str] = "market"
     folded: ClassVar[bool] = False
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("industry", "label"),
-        Column("stretch", "text"),
-        Column("benchmark", "pct"),
-        Column("churn_rate", "pct"),
-        Column("ci_lower", "pct"),
-        Column("ci_upper", "pct"),
-        Column("gap", "points"),
-        Column("source", "label"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "industry:label stretch:text benchmark:pct churn_rate ci_lower ci_upper gap:points source:label"
     )
 
     @property

@@ -11,7 +11,7 @@ import pandas as pd
 from churnlib import text
 from churnlib.intervals import difference
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 from churnlib.trend.trend import comparisons, series
 
 
@@ -28,18 +28,9 @@ class SegmentRates(Result):
     """
 
     module: ClassVar[str] = "trend"
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("level", "level"),
-        Column("n_opening", "whole"),
-        Column("n_churned_opening", "whole"),
-        Column("share_base", "pct", 1),
-        Column("share_lost", "pct", 1),
-        Column("churn_rate", "pct"),
-        Column("ci_lower", "pct"),
-        Column("ci_upper", "pct"),
-        Column("previous_change", "points"),
-        Column("year_ago_change", "points"),
-        Column("flag", "term", prefix="results.flag"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "level n_opening n_churned_opening share_base:pct.1 share_lost:pct.1 churn_rate ci_lower ci_upper",
+        "previous_change year_ago_change flag",
     )
     tucked: ClassVar[bool] = True
 

@@ -11,7 +11,7 @@ import pandas as pd
 from churnlib import text
 from churnlib.about import YEAR, Period, Segment
 from churnlib.show import plots
-from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 from churnlib.text import Label
 from churnlib.trend.comparison import own_noise
 from churnlib.trend.search import Cells, Found, all_slices, pick, search
@@ -48,17 +48,9 @@ class SlicesFound(Result):
     before_last: Period | None = None
     module: ClassVar[str] = "slices"
     folded: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("item", "label"),
-        Column("churn_rate", "pct"),
-        Column("rate_before", "pct"),
-        Column("rate_expected", "pct"),
-        Column("n_excess", "signed"),
-        Column("contribution", "points", 3),
-        Column("excess", "points", 3),
-        Column("ci_lower", "points", 3),
-        Column("ci_upper", "points", 3),
-        Column("score", "signed", 1),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "item:label churn_rate rate_before:pct rate_expected:pct n_excess:signed contribution:points.3",
+        "excess:points.3 ci_lower:points.3 ci_upper:points.3 score:signed.1",
     )
 
     @property

@@ -11,7 +11,7 @@ import pandas as pd
 from churnlib.about import YEAR, Period
 from churnlib.intervals import difference, overdispersion, wilson
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Kpi, Result, Statement, period_values
+from churnlib.show.results import Column, Finding, Kpi, Result, Statement, period_values, table_columns
 from churnlib.text import Label
 from churnlib.trend.usual import usual_and_beyond
 
@@ -123,17 +123,9 @@ class ChurnTrend(Result):
 
     has_usual: bool = True
     module: ClassVar[str] = "trend"
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("period", "period"),
-        Column("n_opening", "whole"),
-        Column("n_churned_opening", "whole"),
-        Column("churn_rate", "pct"),
-        Column("ci_lower", "pct"),
-        Column("ci_upper", "pct"),
-        Column("previous_change", "points"),
-        Column("year_ago_change", "points"),
-        Column("rolling_rate", "pct"),
-        Column("is_complete", "term", prefix="results.complete"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "period n_opening n_churned_opening churn_rate ci_lower ci_upper previous_change year_ago_change",
+        "rolling_rate is_complete",
     )
 
     @property

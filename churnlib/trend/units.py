@@ -16,7 +16,7 @@ from scipy.special import ndtri
 from churnlib import text
 from churnlib.about import YEAR, Period
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 from churnlib.trend.shrinkage import shrink
 
 FEWEST = 10  # units below which bars say more than a funnel
@@ -50,18 +50,10 @@ class UnitFunnel(Result):
     first: Period
     module: ClassVar[str] = "units"
     folded: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("level", "level"),
-        Column("n_opening", "whole"),
-        Column("n_churned_opening", "whole"),
-        Column("churn_rate", "pct"),
-        Column("lower", "pct"),
-        Column("upper", "pct"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "level n_opening n_churned_opening churn_rate lower upper",
         Column("beyond", "term", prefix="units.beyond"),
-        Column("shrunk", "pct"),
-        Column("shrunk_lower", "pct"),
-        Column("shrunk_upper", "pct"),
-        Column("flag", "term", prefix="results.flag"),
+        "shrunk:pct shrunk_lower shrunk_upper flag",
     )
 
     @property
