@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from churnlib import text
 from churnlib.about import Period
-from churnlib.trend.comparison import own_sigma, two_periods
+from churnlib.trend.comparison import Cells, own_sigma, two_periods
 from churnlib.trend.decompose import decompose_change, whole
-from churnlib.trend.standardise import Cells, decompose, shapley
+from churnlib.trend.standardise import decompose, shapley
 
 ORACLES = Path(__file__).parent / "oracles"
 TWO = {name: SEGMENTS[name] for name in ("region", "tenure")}
@@ -245,7 +245,7 @@ def coverage(replicates, seed, **options):
         made, frame = simulate(rng, segments=TWO, **options)
         expected = frame.assign(n_churned_opening=frame["expected"]).drop(columns="expected")
         period = made.about.period
-        parts = decompose(two_periods(counts(expected, TWO), period, period.shift(-1))[0]).effects
+        parts = decompose(two_periods(counts(expected, TWO), period, period.shift(-1))).effects
         found = decompose_change(made, "previous").table.query("kind != 'size'")
         truth = np.append(parts, parts.sum())
         inside = (found["ci_lower"] <= truth) & (truth <= found["ci_upper"])

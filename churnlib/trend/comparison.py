@@ -1,15 +1,71 @@
-"""Two periods side by side: which one to compare with, their cells, and how much groups vary anyway."""
+"""Two stretches of time side by side: which one to compare with, their cells, and how much levels vary anyway."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
 from churnlib.about import Period
-from churnlib.trend.standardise import Cells
 
 PEAK_WITHIN = 24  # periods among which the highest rate is looked for
+COUNTS = ["n_opening", "n_churned_opening"]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Customers by combination of levels, in two stretches of time.
+
+    Attributes
+    ----------
+    levels : numpy.ndarray of int, shape (n_cells, n_segments)
+        Level codes of each cell.
+    n1, d1, n0, d0 : numpy.ndarray of float, shape (n_cells,)
+        Opening customers and their losses, now (1) and before (0), summed over the periods of each stretch; a cell may
+        be empty in one of them.
+    days1, days0 : float
+        Lengths of the two: a longer month has more days to leave in.
+    periods : int
+        Of each stretch.
+    names : tuple of sequence of str
+        Each segment's levels, in the order of their codes.
+    """
+
+    levels: np.ndarray
+    n1: np.ndarray
+    d1: np.ndarray
+    n0: np.ndarray
+    d0: np.ndarray
+    days1: float = 1.0
+    days0: float = 1.0
+    periods: int = 1
+    names: tuple[Sequence[str], ...] = ()
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """The rate of all customers, now and before."""
+        return self.d1.sum() / self.n1.sum(), self.d0.sum() / self.n0.sum()
+
+
+def side_by_side(frame: pd.DataFrame, segments: Sequence[str], now: set[str], before: set[str]) -> Cells:
+    """Lay two stretches of periods side by side, cell by cell, in the order of their levels."""
+    used = frame[frame["period"].isin(now | before)]
+    codes, names = zip(*(pd.factorize(used[segment], sort=True) for segment in segments), strict=True)
+    _, first, cell = np.unique(
+        np.ravel_multi_index(codes, [len(levels) for levels in names]), return_index=True, return_inverse=True
+    )
+    is_now = used["period"].isin(now).to_numpy()
+    n1, d1, n0, d0 = (np.bincount(cell, used[c] * inside) for inside in (is_now, ~is_now) for c in COUNTS)
+    return Cells(np.column_stack(codes)[first], n1, d1, n0, d0, periods=len(now), names=names)
+
+
+def two_periods(counts, now: Period, before: Period) -> Cells:
+    """Lay two periods side by side; data that only know months have months of equal length."""
+    cells = side_by_side(counts.frame, [segment.name for segment in counts.segments], {str(now)}, {str(before)})
+    return cells if counts.about.time_unit == "month" else replace(cells, days1=now.days, days0=before.days)
 
 
 def compared_period(totals: pd.DataFrame, now: Period, against: str) -> Period | None:
@@ -24,41 +80,18 @@ def compared_period(totals: pd.DataFrame, now: Period, against: str) -> Period |
     return before if str(before) in usable.index and before != now else None
 
 
-def two_periods(counts, now: Period, before: Period) -> tuple[Cells, tuple[str, ...]]:
-    """Lay the cells of two periods side by side; the codes of the first segment's levels are given too."""
-    keys = [segment.name for segment in counts.segments]
-    frame = counts.frame[counts.frame["period"].isin([str(now), str(before)])]
-    wide = frame.pivot_table(
-        index=keys, columns="period", values=["n_opening", "n_churned_opening"], aggfunc="sum", fill_value=0, sort=True
-    )
-    columns = [(c, str(p)) for p in (now, before) for c in ("n_opening", "n_churned_opening")]
-    n1, d1, n0, d0 = (wide[c].to_numpy(float) if c in wide else np.zeros(len(wide)) for c in columns)
-    codes, levels = zip(*(pd.factorize(wide.index.get_level_values(key), sort=True) for key in keys), strict=True)
-    is_daily = counts.about.time_unit == "day"  # data that only know months have months of equal length
-    days = (now.days, before.days) if is_daily else (1, 1)
-    return Cells(np.column_stack(codes), n1, d1, n0, d0, *days), tuple(levels[0])
-
-
-def level_sigma(counts, usual: pd.Series, levels: tuple[str, ...]) -> list[float]:
-    """Measure how much more each level varies than by chance, beyond what all levels do at once.
-
-    Returns
-    -------
-    list of float
-        One a level, at least 1; 1 where fewer than 6 periods are there to tell.
-    """
-    frame = counts.frame[counts.frame["period"].isin(set(usual))]
-    key = counts.segments[0].name
-    n, d = (
-        frame.pivot_table(index=key, columns="period", values=c, aggfunc="sum", fill_value=0).reindex(levels).fillna(0)
-        for c in ("n_opening", "n_churned_opening")
-    )
-    n, d = n.to_numpy(float), d.to_numpy(float)
-    return list(own_sigma(n, d))
+def by_period(frame: pd.DataFrame, segment: str, periods: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give the opening customers, and their losses: one row per level, one column per period."""
+    rows = frame[frame["period"].isin(periods)]
+    (level, levels), (at, when) = (pd.factorize(rows[c], sort=True) for c in (segment, "period"))
+    shape = len(levels), len(when)
+    sums = (np.bincount(level * len(when) + at, rows[c], shape[0] * shape[1]).reshape(shape) for c in COUNTS)
+    n, d = (pd.DataFrame(x, levels, when) for x in sums)
+    return n, d
 
 
 def own_sigma(n: np.ndarray, d: np.ndarray) -> np.ndarray:
-    """Give the overdispersion of each row (level) of counts by period beyond what all rows share, at least 1."""
+    """Give the overdispersion of each row (level) of counts by period beyond what all rows do at once, at least 1."""
     return np.sqrt(np.fmax(_dispersion(n, d)[0], 1.0))
 
 
@@ -78,7 +111,7 @@ def own_noise(n: np.ndarray, d: np.ndarray) -> np.ndarray:
 
 
 def _dispersion(n: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Each row's variance over that of chance, its mean losses a period, and the periods less one."""
+    """Each row's variance over that of chance (1 where fewer than 6 periods tell), its mean losses, the periods - 1."""
     freedom = max(n.shape[1] - 1, 1)
     if n.shape[1] < 6 or n.shape[0] < 2:
         return np.ones(len(n)), d.mean(axis=1), freedom
@@ -90,8 +123,5 @@ def _dispersion(n: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray, i
         free = expected * (1 - rate[:, None]) * (1 - expected / np.nansum(expected, axis=0))
         z2 = np.where(free > 0, (d - expected) ** 2 / free, np.nan)
         used = np.isfinite(z2).sum(axis=1)
-        return (
-            np.nansum(z2, axis=1) / np.where(used > 0, used, np.nan) * n.shape[1] / freedom,
-            expected.mean(axis=1),
-            freedom,
-        )
+        dispersion = np.nansum(z2, axis=1) / np.where(used > 0, used, np.nan) * n.shape[1] / freedom
+    return dispersion, expected.mean(axis=1), freedom

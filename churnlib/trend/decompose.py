@@ -16,12 +16,13 @@ from churnlib.intervals import difference, overdispersion
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 from churnlib.text import Label
-from churnlib.trend.comparison import compared_period, level_sigma, two_periods
-from churnlib.trend.standardise import Cells, decompose, variance
+from churnlib.trend.comparison import Cells, by_period, compared_period, own_sigma, two_periods
+from churnlib.trend.standardise import decompose, variance
 from churnlib.trend.usual import usual_and_beyond
 
 LISTED = 10  # levels with a bar of their own; the others together
 AGAINST = ("previous", "year_ago", "peak")
+COUNTED = ("n_opening", "n_churned_opening", "n_before", "n_churned_before")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,12 +248,14 @@ def decompose_change(counts, against: str = "year_ago") -> ChangeExplained:
     told = {"about": about, "name": name, "before": before, "against": against, "segments": counts.segments}
     if before is None or not totals["n_opening"].get(str(about.period), 0):
         return ChangeExplained(table=pd.DataFrame(), clear=False, **told | {"before": None})
-    cells, levels = two_periods(counts, about.period, before)
+    cells = two_periods(counts, about.period, before)
     usual, beyond = usual_and_beyond(totals.reset_index(), about)
     common = overdispersion(usual["n_churned_opening"], usual["n_opening"])
-    parts, sigma = decompose(cells), level_sigma(counts, usual["period"], levels)
+    varied = by_period(counts.frame, counts.segments[0].name, set(usual["period"]))
+    sigma = own_sigma(*(x.reindex(cells.names[0], fill_value=0.0).to_numpy() for x in varied))
+    parts = decompose(cells)
     half = _quantile(about.conf_level, len(usual)) * np.sqrt(variance(parts, cells, sigma, common))
-    table = _table(cells, levels, parts.effects, half, counts.segments)
+    table = _table(cells, parts.effects, half, counts.segments)
     table = _with_customers(pd.concat([table, _totals(cells, common, about)], ignore_index=True), cells)
     low, high = table[["ci_lower", "ci_upper"]].iloc[-1]
     # what the chart calls usual twice has not changed
@@ -265,33 +268,34 @@ def _quantile(conf_level: float, n: int) -> float:
     return float(t.ppf((1 + conf_level) / 2, n - 1) if n >= 6 else ndtri((1 + conf_level) / 2))
 
 
-def _table(cells: Cells, levels, effects: np.ndarray, half: np.ndarray, segments) -> pd.DataFrame:
+def _table(cells: Cells, effects: np.ndarray, half: np.ndarray, segments) -> pd.DataFrame:
     """The parts, levels in their order of listing, with intervals of these half-widths."""
-    first = cells.levels[:, 0]
-    n1, d1, n0, d0 = (np.bincount(first, x, len(levels)) for x in (cells.n1, cells.d1, cells.n0, cells.d0))
-    kinds = ["rate"] * len(levels) + ["mix"] * len(segments) + ["days"]
-    items = [*levels, *(segment.name for segment in segments), ""]
-    table = pd.DataFrame({"kind": kinds, "item": items, "contribution": effects})
-    table["ci_lower"], table["ci_upper"] = effects - half, effects + half
-    counted = pd.DataFrame({"n_opening": n1, "n_churned_opening": d1, "n_before": n0, "n_churned_before": d0})
-    table = table.join(counted)
+    levels, names = list(cells.names[0]), [segment.name for segment in segments]
+    table = pd.DataFrame(
+        {
+            "kind": ["rate"] * len(levels) + ["mix"] * len(names) + ["days"],
+            "item": [*levels, *names, ""],
+            "contribution": effects,
+            "ci_lower": effects - half,
+            "ci_upper": effects + half,
+        }
+    )
+    for column, x in zip(COUNTED, (cells.n1, cells.d1, cells.n0, cells.d0), strict=True):
+        table[column] = pd.Series(np.bincount(cells.levels[:, 0], x))
     place = {level: i for i, level in enumerate(segments[0].levels)}
-    order = [
-        *sorted(range(len(levels)), key=lambda i: place.get(levels[i], len(place))),
-        *range(len(levels), len(table)),
+    table = table.iloc[
+        [*sorted(range(len(levels)), key=lambda i: place.get(levels[i], len(place))), *range(len(levels), len(table))]
     ]
-    table = table.iloc[order]
     return table[(table["kind"] != "days") | (cells.days1 != cells.days0)]
 
 
 def _totals(cells: Cells, common: float, about) -> pd.DataFrame:
     """The rows of the number of customers and of the total; the total's interval is that of the trend's comparison."""
-    sums = [x.sum() for x in (cells.d1, cells.n1, cells.d0, cells.n0)]
-    lower, upper = difference(*sums, sigma=common, conf_level=about.conf_level)
-    named = dict(zip(("n_churned_opening", "n_opening", "n_churned_before", "n_before"), sums, strict=True))
+    n1, d1, n0, d0 = sums = [x.sum() for x in (cells.n1, cells.d1, cells.n0, cells.d0)]
+    lower, upper = difference(d1, n1, d0, n0, sigma=common, conf_level=about.conf_level)
     change = cells.rates[0] - cells.rates[1]
     total = {"kind": "total", "item": "", "contribution": change, "ci_lower": float(lower), "ci_upper": float(upper)}
-    return pd.DataFrame([{"kind": "size", "item": ""}, total | named])
+    return pd.DataFrame([{"kind": "size", "item": ""}, total | dict(zip(COUNTED, sums, strict=True))])
 
 
 def _with_customers(table: pd.DataFrame, cells: Cells) -> pd.DataFrame:

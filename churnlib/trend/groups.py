@@ -211,8 +211,7 @@ def _levels(counts, baseline: Sequence[Period], screen: bool) -> Iterator[_Level
         inside = series["period"].map(usual).to_numpy(bool)
         if screen and inside.sum() >= SHORTEST:
             inside = screened(series, inside, unit)
-        name, within = segment.label_of(level), segment.label
-        label = Label(f"{within.zh}：{name.zh}", f"{within.en}: {name.en}")
+        label = Label.joined((segment.label, segment.label_of(level)), ": ", "：")
         yield _Level(segment.name, level, label, series, inside, unit, control_limits(series, inside, unit)[1])
 
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import pandas as pd
 from scipy.special import ndtri
 from scipy.stats import binom
+
+from churnlib.trend.comparison import Cells
 
 SEARCHES = 999  # through data in which nobody stands out
 DRAWS = 4_000_000  # random numbers at most: fewer searches when very many combinations occur
@@ -22,28 +23,6 @@ MOST_FOUND = 4
 LEAST = 10  # lost customers of both periods together in a slice that is looked at
 ERROR = 0.05
 CLEAR = 1.96  # standard errors by which a pair of levels must differ from the rest of either
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Customers by combination of levels, in two stretches of time.
-
-    Attributes
-    ----------
-    levels : pandas.DataFrame
-        One row per cell, one column of level codes per segment.
-    n1, d1, n0, d0 : numpy.ndarray of float, shape (n_cells,)
-        Opening customers and losses, now and before, summed over the periods of each stretch.
-    periods : int
-        Periods in each stretch.
-    """
-
-    levels: pd.DataFrame
-    n1: np.ndarray
-    d1: np.ndarray
-    n0: np.ndarray
-    d0: np.ndarray
-    periods: int = 1
 
 
 @dataclass(frozen=True)
@@ -76,30 +55,24 @@ class Slices:
         return member @ values
 
 
-def all_slices(levels: pd.DataFrame, noise: dict[tuple[str, str], float]) -> Slices:
+def all_slices(segments: Sequence[str], cells: Cells, noise: dict[tuple[str, str], float]) -> Slices:
     """List the slices of some cells.
 
     Parameters
     ----------
-    levels : pandas.DataFrame
-        One row per cell, one column per segment.
+    segments : sequence of str
+        What the cells' levels are of.
+    cells : Cells
     noise : dict
         (segment, level) -> variance of its own factor; a pair has that of both its levels.
     """
-    keys, families = [], []
-    codes = {name: pd.factorize(levels[name], sort=True) for name in levels}
-    for names in [(name,) for name in codes] + list(combinations(codes, 2)):
-        joint = np.zeros(len(levels), np.int64)
-        for name in names:
-            joint = joint * len(codes[name][1]) + codes[name][0]
-        found, family = np.unique(joint, return_inverse=True)
+    keys, families, singles = [], [], [(j,) for j in range(len(segments))]
+    for taken in [*singles, *combinations(range(len(segments)), 2)]:
+        shape = [len(cells.names[j]) for j in taken]
+        found, family = np.unique(np.ravel_multi_index(cells.levels[:, taken].T, shape), return_inverse=True)
         families.append(family + len(keys))
-        for code in found:
-            parts = []
-            for name in reversed(names):
-                code, place = divmod(code, len(codes[name][1]))
-                parts.append((name, codes[name][1][place]))
-            keys.append(tuple(reversed(parts)))
+        for codes in zip(*np.unravel_index(found, shape), strict=True):
+            keys.append(tuple((segments[j], cells.names[j][code]) for j, code in zip(taken, codes, strict=True)))
     return Slices(keys, families, np.array([sum(noise.get(part, 0.0) for part in key) for key in keys]))
 
 
@@ -277,17 +250,3 @@ def _real(y2: np.ndarray, v: np.ndarray, part: float, real: float) -> np.ndarray
     """The probability that a departure is not of chance alone."""
     log_odds = np.log(part / (1 - part)) + np.log(v / (v + real)) / 2 + y2 / 2 * (1 / v - 1 / (v + real))
     return 1 / (1 + np.exp(-np.clip(log_odds, -500, 500)))
-
-
-def pick(names: Sequence[str], frame: pd.DataFrame, now: set[str], before: set[str]) -> Cells:
-    """Lay two stretches of periods side by side, cell by cell."""
-    used = frame[frame["period"].isin(now | before)]
-    codes = [pd.factorize(used[name], sort=True) for name in names]
-    joint = np.zeros(len(used), np.int64)
-    for code, found in codes:
-        joint = joint * len(found) + code
-    _, first, cell = np.unique(joint, return_index=True, return_inverse=True)
-    is_now = used["period"].isin(now).to_numpy()
-    counted = (used[c].to_numpy(float) for c in ("n_opening", "n_churned_opening"))
-    n, d = ((np.bincount(cell, x * is_now), np.bincount(cell, x * ~is_now)) for x in counted)
-    return Cells(used.iloc[first][list(names)].reset_index(drop=True), n[0], d[0], n[1], d[1], len(now))

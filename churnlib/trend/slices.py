@@ -13,8 +13,8 @@ from churnlib.about import YEAR, Period, Segment
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 from churnlib.text import Label
-from churnlib.trend.comparison import own_noise
-from churnlib.trend.search import Cells, Found, all_slices, pick, search
+from churnlib.trend.comparison import Cells, by_period, own_noise, side_by_side
+from churnlib.trend.search import Found, all_slices, search
 from churnlib.trend.usual import usual_and_beyond
 
 STRETCH = {"week": 8, "month": 3, "quarter": 1, "year": 1}  # periods taken together: one month alone tells little
@@ -139,7 +139,7 @@ def _arrow(before: float, now: float) -> str:
     return "" if pd.isna(now) else f"{text.show(before, 'pct')} → {text.show(now, 'pct')}"
 
 
-def find_slices(counts, against: str = "year_ago", stretch: int | None = None) -> SlicesFound:
+def find_slices(counts, against: str = "year_ago") -> SlicesFound:
     """Search levels of all segments, and pairs of them, for those that changed more than all other customers.
 
     Parameters
@@ -148,8 +148,6 @@ def find_slices(counts, against: str = "year_ago", stretch: int | None = None) -
         From `slice_counts(data)`.
     against : {"year_ago", "previous"}
         Compare with the same periods a year before, or with those right before.
-    stretch : int, optional
-        Periods taken together; for months 3.
 
     Returns
     -------
@@ -161,17 +159,17 @@ def find_slices(counts, against: str = "year_ago", stretch: int | None = None) -
     names = [segment.name for segment in counts.segments]
     frame = counts.frame[counts.frame["period"] <= str(about.period)]
     complete = frame.loc[frame["is_complete"], "period"].unique()
-    n = stretch or STRETCH[unit]
+    n = STRETCH[unit]
     now, before = stretches(set(complete), about.period, n, YEAR[unit] if against == "year_ago" else n)
     empty = {"about": about, "name": f"slices_{against}", "table": pd.DataFrame(), "n_looked": 0, "limit": np.inf}
     if not before:
         return SlicesFound(**empty)
-    cells = pick(names, frame, {str(p) for p in now}, {str(p) for p in before})
+    cells = side_by_side(frame, names, {str(p) for p in now}, {str(p) for p in before})
     totals = frame[frame["is_complete"]].groupby("period")[["n_opening", "n_churned_opening"]].sum().reset_index()
     usual, _ = usual_and_beyond(totals.assign(is_complete=True), about)
-    slices = all_slices(cells.levels, _noise(frame, names, set(usual["period"])))
+    slices = all_slices(names, cells, _noise(frame, names, set(usual["period"])))
     found, n_looked, limit = search(cells, slices, about.min_denominator * len(now), about.privacy_k)
-    table = _table(cells, found, limit, counts.segments, len(now))
+    table = _table(cells, found, limit, counts.segments)
     ends = {"first": now[0], "before_first": before[0], "before_last": before[-1]}
     return SlicesFound(**empty | {"table": table, "n_looked": n_looked, "limit": limit} | ends)
 
@@ -188,24 +186,18 @@ def stretches(complete: set[str], period: Period, n: int, back: int) -> tuple[li
 
 def _noise(frame: pd.DataFrame, names: list[str], usual: set[str]) -> dict[tuple[str, str], float]:
     """How much each level of each segment differs from period to period by itself, in the baseline."""
-    rows = frame[frame["period"].isin(usual)]
-    at, periods = pd.factorize(rows["period"], sort=True)
     out = {}
     for name in names:
-        code, levels = pd.factorize(rows[name], sort=True)
-        shape = (len(levels), len(periods))
-        n, d = (
-            np.bincount(code * len(periods) + at, rows[c].to_numpy(float), shape[0] * shape[1]).reshape(shape)
-            for c in ("n_opening", "n_churned_opening")
-        )
-        out |= {(name, level): float(v) for level, v in zip(levels, own_noise(n, d), strict=True)}
+        n, d = by_period(frame, name, usual)
+        noise = own_noise(n.to_numpy(), d.to_numpy())
+        out |= {(name, level): float(v) for level, v in zip(n.index, noise, strict=True)}
     return out
 
 
-def _table(cells: Cells, found: list[Found], limit: float, segments: tuple[Segment, ...], periods: int) -> pd.DataFrame:
+def _table(cells: Cells, found: list[Found], limit: float, segments: tuple[Segment, ...]) -> pd.DataFrame:
     """The slices found, what is left, and the total; contributions add up."""
     rate1, rate0 = (d.sum() / max(n.sum(), 1) for d, n in ((cells.d1, cells.n1), (cells.d0, cells.n0)))
-    base = (cells.n1.sum() + cells.n0.sum()) / 2 / periods
+    base = (cells.n1.sum() + cells.n0.sum()) / 2 / cells.periods
     rows = [_row(cells, slice_, limit, segments, base) for slice_ in found]
     rest = rate1 - rate0 - sum(row["contribution"] for row in rows)
     rows.append({"kind": "others", "item": text.label("slices.others"), "contribution": rest})
@@ -241,8 +233,5 @@ def _row(cells: Cells, it: Found, limit: float, segments, base: float) -> dict:
 def name_of(key: tuple[tuple[str, str], ...], segments: tuple[Segment, ...]) -> Label:
     """Name a slice by its levels, each with its segment where the level alone says little."""
     by_name = {segment.name: segment for segment in segments}
-    parts = [(by_name[name].label, by_name[name].label_of(level)) for name, level in key]
-    return Label(
-        " × ".join(f"{segment.zh}：{level.zh}" for segment, level in parts),
-        " × ".join(f"{segment.en}: {level.en}" for segment, level in parts),
-    )
+    levels = [(by_name[name].label, by_name[name].label_of(level)) for name, level in key]
+    return Label.joined((Label.joined(level, ": ", "：") for level in levels), " × ")

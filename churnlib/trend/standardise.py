@@ -13,6 +13,8 @@ from math import factorial
 
 import numpy as np
 
+from churnlib.trend.comparison import Cells
+
 
 def shapley(worth: Callable[[frozenset[int]], np.ndarray | float], n: int) -> list[np.ndarray | float]:
     """Share the change between two situations fairly among its factors.
@@ -83,33 +85,6 @@ def _reweighted(levels: np.ndarray, segments: frozenset[int], to: np.ndarray, so
     with np.errstate(divide="ignore", invalid="ignore"):
         # where the source has nobody to tell the others' distribution by, it is that of `to` itself
         return np.where(there[group] > 0, source / there[group] * wanted[group], to)
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Two periods' customers by cell.
-
-    Attributes
-    ----------
-    levels : numpy.ndarray of int, shape (n_cells, n_segments)
-    n1, d1, n0, d0 : numpy.ndarray, shape (n_cells,)
-        Opening customers and their losses, now (1) and before (0); a cell may be empty in one of the periods.
-    days1, days0 : float
-        Lengths of the two periods: a longer month has more days to leave in.
-    """
-
-    levels: np.ndarray
-    n1: np.ndarray
-    d1: np.ndarray
-    n0: np.ndarray
-    d0: np.ndarray
-    days1: float = 1.0
-    days0: float = 1.0
-
-    @property
-    def rates(self) -> tuple[float, float]:
-        """The rate of all customers, now and before."""
-        return self.d1.sum() / self.n1.sum(), self.d0.sum() / self.n0.sum()
 
 
 @dataclass(frozen=True)
