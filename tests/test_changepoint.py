@@ -65,6 +65,15 @@ def test_a_steady_drift_is_no_change():
     assert not len(result.table) and result.findings[0].key == "changepoint.drift.rise"
 
 
+def test_a_rise_of_years_that_has_ended_is_no_drift():
+    # three years up, a step, then half a year down: a line through it all gains much, and misses the end
+    course = np.concatenate([np.linspace(0.010, 0.012, 39), np.full(15, 0.016), np.full(6, 0.0125)])
+    result = found(np.random.default_rng(3).binomial(12_000, course), 12_000)
+    assert not result.drift and result.table["shape"].tolist() == ["step.fall", "step.rise"]
+    fewer = (result.table["before"].iloc[0] - result.series["fitted"].tail(6)) * 12_000  # since July, in customers
+    assert result.findings[0].weight == pytest.approx(fewer.sum()) and result.findings[1].weight == 0
+
+
 def test_a_season_of_four_years_is_no_change():
     rng = np.random.default_rng(5)
     wave = 1 + 0.25 * np.sin(2 * np.pi * np.arange(60) / 12)

@@ -83,7 +83,7 @@ class ChangePoints(Result):
         values = {"first": Period.parse(self.series["period"].iloc[0]), "n": len(self.series), "slope": self.drift}
         values |= {"before": before, "after": after}
         key, tone = ("rise", "worse") if self.drift > 0 else ("fall", "better")
-        weight = abs(after - before) * float(self.series["n_opening"].iloc[-1])
+        weight = self._customers(0, before)
         return Finding(f"changepoint.drift.{key}", values, grade="moderate", tone=tone, weight=weight)
 
     def _finding(self, row) -> Finding:
@@ -93,9 +93,15 @@ class ChangePoints(Result):
         values["peak"] = values["period"].shift(-1)
         tone = {"rise": "worse", "level": "steady"}.get(row.shape.partition(".")[2], "better")
         is_last = row.Index == 0  # what came before it is history, however large it was
-        weight = abs(row.change) * float(self.series["n_opening"].iloc[-1]) if is_last else 0.0
+        since = int((self.series["period"] < row.period).sum())
+        weight = self._customers(since, row.before) if is_last else 0.0
         dated = "" if row.lower != row.upper else ".exact"
         return Finding(f"changepoint.{row.shape}{dated}", values, grade="moderate", tone=tone, weight=weight)
+
+    def _customers(self, since: int, before: float) -> float:
+        """How many more, or fewer, the last year has lost from a period on than at the level before it."""
+        rows = self.series.iloc[max(since, len(self.series) - YEAR[self.about.period.unit]) :]
+        return abs(float(((rows["fitted"] - before) * rows["n_opening"]).sum()))
 
     def detectable(self, periods: int = 6) -> float:
         """Give the lasting step of the last periods that would just be found, in shares."""

@@ -161,6 +161,10 @@ class _Work:
         q, _ = np.linalg.qr(self.design(chosen))
         return self.y - q @ (q.T @ self.y)
 
+    def rest(self, chosen: list[int]) -> float:
+        """The residual sum of squares."""
+        return float((self.residual(chosen) ** 2).sum())
+
     def gain(self, chosen: list[int]) -> np.ndarray:
         """What each further column would take from the residual sum of squares."""
         r, z = self.project(chosen)
@@ -195,13 +199,18 @@ class _Work:
 
 
 def _simplest(work: _Work, names) -> list[int]:
-    """Search from a level start and, where a straight line gains enough, from that: the fewer terms win."""
+    """Search from a level start and, where a straight line gains enough, from that: the fewer terms win.
+
+    Not where they fit worse than the terms that they spare: what a line misses must not pass for its noise.
+    """
     line = names.index(("slope", 0))
     level = _prune(work, _grow(work, []))
     if work.gain([])[line] <= SINGLE * work.noise([line]):
         return level
     straight = _prune(work, _grow(work, [line]))
-    return straight if line in straight and len(straight) < len(level) else level
+    spared, missed = len(level) - len(straight), work.rest(straight) - work.rest(level)
+    is_as_good = missed <= SINGLE * spared * work.noise(level)
+    return straight if line in straight and spared > 0 and is_as_good else level
 
 
 def _grow(work: _Work, chosen: list[int]) -> list[int]:
