@@ -55,6 +55,30 @@ def test_a_published_cell_never_changes_when_as_of_moves_on(lives, day, more, un
     pd.testing.assert_frame_equal(after.loc[told.index, columns], told[columns])
 
 
+@pytest.mark.parametrize(("unit", "grace"), [("week", 0), ("month", 9)])
+def test_nor_day_by_day_when_customers_come_back_and_contracts_follow_each_other(unit, grace):
+    # 300 customers with and without a contract in turn; a new one within the grace days undoes the end of the last
+    rng, contracts = np.random.default_rng(5), []
+    for i in range(300):
+        days = np.cumsum([rng.integers(0, 45), *rng.integers(1, 25, 8)])
+        spans = zip(days[::2], days[1::2], strict=False)
+        contracts += [(i, FIRST + timedelta(days=int(a)), FIRST + timedelta(days=int(b) - 1)) for a, b in spans]
+
+    def cells(as_of):
+        known = [(i, f"{i}-{a}", "line", str(a), str(b) if b <= as_of else None) for i, a, b in contracts if a <= as_of]
+        customers = [(i, str(min(a for who, a, _ in contracts if who == i))) for i in {row[0] for row in known}]
+        rule = {"kind": "contract_end", "grace_days": grace}
+        spec = {**BARE, "as_of": str(as_of), "definition": "end", "definitions": {"end": rule}}
+        return retention(canonical({"customers": customers, "contracts": known}, spec), unit=unit)
+
+    last, columns = cells(date(2024, 5, 31)), ["n_start", "n_retained", "n_returned", "retention"]
+    for day in range(8):
+        before = cells(date(2024, 3, 26) + timedelta(days=day))
+        told = before[before["state"] == COMPLETE]
+        assert len(told) and told["n_returned"].any()
+        pd.testing.assert_frame_equal(last.loc[told.index, columns], told[columns])
+
+
 def test_a_partly_observed_cell_is_estimated_from_the_days_of_all_members():
     # 4 started on January 1, 4 on January 31; on February 20 the first four have completed a month. Complete: age 0.
     # days 5 and 10 saw one of 8 leave each; day 25 one of the three early ones: 7/8 x 6/7 x 2/3 (late ones at day 20)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from churnlib import text
 from churnlib.about import Period
+from churnlib.counts import definitions
 from churnlib.counts.base import EVERYBODY, fee_of
 
 STEP = {"week": 1, "month": 1, "quarter": 3, "year": 12}  # of an age: weeks, else months
@@ -63,12 +64,12 @@ ORDER BY level NULLS LAST, cohort NULLS LAST, block NULLS LAST, first_age NULLS 
 """
 
 # One row per level, cohort, last age completed and day after it on which members left or were last observed, from the
-# last age on that every member has completed. Adds over all of them.
+# last age on that every member has completed for good. Adds over all of them.
 LATE = """
 SELECT m.level, m.cohort, m.kept AS age, m.days AS day, sum(CASE WHEN m.end_date IS NULL THEN 0 ELSE m.n END) AS n_lost,
   sum(CASE WHEN m.end_date IS NULL THEN m.n ELSE 0 END) AS n_censored
 FROM members AS m
-JOIN (SELECT level, cohort, min(seen) - 1 AS age FROM members GROUP BY level, cohort) AS o
+JOIN (SELECT level, cohort, min(seen) - {later} AS age FROM members GROUP BY level, cohort) AS o
   ON o.level = m.level AND o.cohort = m.cohort AND m.kept >= o.age
 GROUP BY m.level, m.cohort, m.kept, m.days
 ORDER BY level NULLS LAST, cohort NULLS LAST, age NULLS LAST, day NULLS LAST
@@ -144,10 +145,11 @@ def _counted(data: Any, name: str, source: str, unit: str, blocks: int) -> Staye
     words |= {"block": f"s.customer % {blocks}", **(fee_of(data) if blocks > 1 else {"fee": "0", "fees": ""})}
     window = {"definition": name, "as_of": data.as_of}
     ages = {"seen": completed("start_date", day_after, unit), "kept": completed("start_date", "end_date", unit)}
-    back = {"back": "CAST(r.start_date - INTERVAL '1' DAY AS DATE)", "left": "r.end_date", "seen": day_after}
+    back = {"back": "r.start_date", "left": "r.end_date", "seen": day_after}  # back before the age is completed
     back = {name: completed("s.start_date", day, unit) for name, day in back.items()}
     data.con.run(MEMBERS.format(**words, **ages), window)
-    members, late = data.con.frame(COHORTS), data.con.frame(LATE)
+    later = 1 + definitions.settling(data, name) // 7  # steps of which the last ends may be undone
+    members, late = data.con.frame(COHORTS), data.con.frame(LATE.format(later=later))
     data.con.run("DROP TABLE members")
     if members.empty:
         raise text.DataError("counts.no_cohorts")

@@ -112,7 +112,8 @@ def cohort_counts(
         frame, sums, is_regular = *steps.joined(frame, mode, brackets, follow_up), steps.is_regular
     if sums is not None:
         frame = frame.assign(**dict(zip(("amount_base", "amount_kept", "amount"), sums.sum(axis=0).T, strict=True)))
-    frame = _dated(frame, data, unit, int(is_activity), follow_up if mode == "after" else None)
+    undone = 0 if is_activity else definitions.settling(data, name)
+    frame = _dated(frame, data, unit, int(is_activity), follow_up if mode == "after" else None, undone)
     told = replace(about(data, division, unit, name), revenue_note=revenue_note(data))
     how = {"measure": measure, "mode": mode, "follow_up": follow_up, "is_regular": is_regular, "blocks": sums}
     return CohortCounts(frame, told, ("level", "cohort", "age"), ("level",), stayed.late, **how)
@@ -151,14 +152,16 @@ def _brackets(mode: str) -> list[tuple[int, int]]:
     return brackets
 
 
-def _dated(frame: pd.DataFrame, data: Any, unit: str, later: int, follow_up: int | None) -> pd.DataFrame:
-    """Name the cohorts, and say on which days the first and the last member have been watched for what a cell needs."""
+def _dated(frame: pd.DataFrame, data: Any, unit: str, later: int, follow_up: int | None, undone: int) -> pd.DataFrame:
+    """Name the cohorts, and say on which days the first and the last member have been watched for what a cell needs,
+    and so many days longer as an end may be undone."""
     periods = {day: Period(day.date(), unit) for day in frame["cohort"].unique()}
     age = (frame["age"] if follow_up is None else frame["age"].clip(lower=follow_up)) + later
     last_day = pd.to_datetime(frame["cohort"].map({day: period.last for day, period in periods.items()}))
     first, last = (anniversary(frame[c], age, unit) - pd.Timedelta(days=1) for c in ("first_start", "last_start"))
     frame["first_completes"] = first
-    frame["last_completes"] = last.where(last > last_day, last_day)  # until its last day somebody may still join
+    last = last.where(last > last_day, last_day)  # until its last day somebody may still join
+    frame["last_completes"] = last + pd.Timedelta(days=undone)
     frame["is_complete"] = frame["last_completes"] <= pd.Timestamp(data.as_of)
     frame["is_truncated"] = frame["cohort"] < pd.Timestamp(data.observed_from)
     frame["cohort"] = frame["cohort"].map({day: str(period) for day, period in periods.items()})

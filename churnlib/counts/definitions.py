@@ -281,6 +281,13 @@ def delay(data: Any, definition: str | None = None) -> tuple[int, int, int]:
     return 0, 0, 0
 
 
+def settling(data: Any, definition: str | None = None) -> int:
+    """Give the days after an end in which a new contract may still undo it; 0 where nothing can."""
+    _, declared = declared_definition(data, definition)
+    is_joined = declared.kind == "partial" or (declared.kind == "contract_end" and data.has("contracts"))
+    return getattr(declared, "grace_days", 0) + 1 if is_joined else 0
+
+
 def _contract_end(data: Any, name: str, declared: Any) -> None:
     data.con.run(CONTRACTS, {"as_of": data.as_of})
     _join(data, declared.grace_days)
