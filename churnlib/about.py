@@ -253,7 +253,9 @@ class About:
     min_denominator, privacy_k : int
         Customers under which a rate is not shown; count under which a cell is hidden.
     withheld : frozenset of (str, str, str)
-        Segment, level and period of cells hidden here because other reports of the same release would give them back.
+        Segment, level and period of cells hidden because other tables of this report, or of other reports of the same
+        release, would give them back. Of all customers (segment "") the level names what is hidden: "" the churned of
+        the opening base, "churned" all the churned, "new" who came new (see `churnlib.handfuls`).
     """
 
     dataset: str
@@ -284,6 +286,11 @@ class About:
     privacy_k: int = 5
     conf_level: float = 0.95
     withheld: frozenset[tuple[str, str, str]] = frozenset()
+
+    @property
+    def years(self) -> float:
+        """Years that the records span up to the end of the report's period, one at least."""
+        return max((self.period.last - self.observed_from).days / 365.25, 1.0)
 
     def by(self, segment: Segment) -> About:
         """Give the same with another segment."""

@@ -42,7 +42,7 @@ def kpi(name="churn_rate", value=0.0231, previous=0.0180, clear=True, **other):
     return {"id": name, **words, **numbers, **rest, "target": None, "flag": "", **other}
 
 
-def finding(key="trend.segment.highest", text=None, grade="moderate", tone="worse", weight=10.0):
+def finding(key="trend.segment.highest", text=None, grade="moderate", tone="worse", weight=10.0, asks=None):
     """Give a finding as a block holds it."""
     return {
         "key": key,
@@ -50,6 +50,7 @@ def finding(key="trend.segment.highest", text=None, grade="moderate", tone="wors
         "grade": grade,
         "tone": tone,
         "weight": weight,
+        "asks": asks,
     }
 
 

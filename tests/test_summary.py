@@ -13,7 +13,7 @@ from churnlib.about import Period
 from churnlib.reporting import summary
 from churnlib.reporting.collect import Chapter
 from churnlib.reporting.notes import Decision, Notes
-from churnlib.show import results
+from churnlib.show import display, results
 from churnlib.text import LANGUAGES, Label
 
 DECEMBER = Period.parse("2025-12")
@@ -97,16 +97,18 @@ def test_signal_or_not_is_the_control_charts_answer():
     high = finding("control.patterned.high", both("需要调查。", "To be investigated."), tone="worse")
     where = finding("control.where", both("在华南。", "In South."), "descriptive", "steady")
     back = finding("control.back", both("5 月起恢复。", "Back since May."), "descriptive", "steady")
-    rate, south = of("trend.rate.rise", weight=99.0), finding(weight=5.0)
-    for findings, tone, answer, before, n_asked in (
-        ((even, back), "steady", "Even churn.", "Back since May. ", 1),
-        ((high, where), "worse", "To be investigated. In South.", "", 2),
+    high["asks"] = both("批准调查。", "Approve an investigation.")
+    rate, south = of("trend.rate.rise", weight=99.0, asks=both("查明。", "Find out.")), finding(weight=5.0)
+    for findings, tone, answer, before, asked in (
+        ((even, back), "steady", "Even churn.", "Back since May. ", []),
+        ((high, where), "worse", "To be investigated. In South.", "", ["Approve an investigation."]),
     ):
         blocks = block("churn_rate", [rate, south], [kpi()]), block("control", list(findings))
         made = summary.summarise([chapter("trend", *blocks)], DECEMBER)
         assert (made.tone, made.verdict["en"]) == (tone, answer)
         assert made.beside["en"] == f"{before}The previous period: 1.80%."
-        assert [f.key for f in made.findings] == ["trend.segment.highest"] and len(made.decisions) == n_asked
+        assert [f.key for f in made.findings] == ["trend.segment.highest"]
+        assert [words["en"] for words, _ in made.decisions] == asked  # a rise that is no signal asks for nothing
         assert ("investigat" in made.verdict["en"]) == (tone == "worse")
 
 
@@ -123,20 +125,36 @@ def test_a_snapshot_is_judged_by_its_share_churned():
     assert made.tone == "none"
 
 
-def of(key, grade="moderate", weight=10.0, tone="worse"):
-    return finding(key, both(key, key), grade, tone, weight)
+def of(key, grade="moderate", weight=10.0, tone="worse", asks=None):
+    return finding(key, both(key, key), grade, tone, weight, asks)
 
 
-def test_findings_are_ranked_by_evidence_then_by_customers_and_come_from_different_chapters():
+def test_what_is_beyond_chance_is_ranked_by_customers_and_answers_different_questions():
     chapters = [
-        chapter("trend", block("a", [of("trend.rate.rise", weight=999), of("impact.consistent.more", weight=20)])),
+        chapter("trend", block("a", [of("trend.rate.rise", weight=999), of("slices.found", weight=20)])),
         chapter("reasons", block("b", [of("reasons.top", "weak", 500), of("reasons.rise", "weak", 30)])),
         chapter("survival", block("c", [of("survival.rank.clear", weight=80), of("survival.early.high", weight=70)])),
         chapter("cohort", block("d", [of("cohort.newest.fall", "strong", 5)])),
     ]
     told = summary.summarise(chapters, DECEMBER).findings
-    assert [f.key for f in told] == ["cohort.newest.fall", "survival.rank.clear", "impact.consistent.more"]
-    assert [(f.chapter, f.block) for f in told] == [("cohort", "d"), ("survival", "c"), ("trend", "a")]
+    assert [f.key for f in told] == ["survival.rank.clear", "slices.found", "cohort.newest.fall"]
+    assert [(f.chapter, f.block) for f in told] == [("survival", "c"), ("trend", "a"), ("cohort", "d")]
+
+
+def test_each_event_is_a_story_of_its_own_and_the_course_is_told_once():
+    outage, offer = (
+        finding("impact.consistent.more", both(name, name), weight=w) for name, w in (("A", 60), ("B", 50))
+    )
+    bend = of("changepoint.slope.peak", weight=500, tone="better")
+    even, back = (finding(k, both(k, k), "descriptive", "steady", 0.0) for k in ("control.even", "control.back"))
+    reasons = chapter("reasons", block("b", [of("attributable.more", weight=55)]))
+    course, events = block("control", [even, back]), block("events", [outage, offer])
+    told = [
+        summary.summarise([chapter("trend", first, block("changes", [bend]), events), reasons], DECEMBER).findings
+        for first in (course, block("control", [even]))
+    ]
+    assert [f.text["en"] for f in told[0]] == ["A", "attributable.more", "B"]  # the verdict says when it was back
+    assert [f.text["en"] for f in told[1]] == ["changepoint.slope.peak", "A", "attributable.more"]
 
 
 def test_a_long_chapter_begins_with_its_answer():
@@ -191,27 +209,38 @@ def test_a_rate_that_may_not_be_shown_keeps_its_tile():
 
 
 def test_decisions_follow_from_the_keys_of_findings():
-    chapters = [chapter("trend", block("t", [of("trend.rate.rise", weight=99.0), of("trend.segment.highest")]))]
-    asked = summary.summarise(chapters, DECEMBER).decisions
-    rules = ["summary.decision.trend.rate.rise", "summary.decision.trend.segment.highest"]
-    assert [words["en"] for words, _ in asked] == [text.say(rule, "en") for rule in rules]
+    rise, south, even = (both(word, word) for word in ("Find out.", "Name an owner.", "Nothing."))
+    findings = [of("trend.rate.rise", weight=99.0, asks=rise), of("trend.segment.highest", asks=south)]
+    late = chapter("cohort", block("d", [of("cohort.newest.fall", weight=1.0, asks=south), of("x", "weak", asks=even)]))
+    asked = summary.summarise([chapter("trend", block("t", findings)), late], DECEMBER).decisions
+    assert [words["en"] for words, _ in asked] == ["Find out.", "Name an owner."]  # once, and of what the page tells
     assert all(d.owner == d.due == "" for _, d in asked)
 
 
-def test_nothing_is_asked_for_when_things_got_better():
-    chapters = [chapter("trend", block("t", [of("trend.segment.highest", tone="better")]))]
-    assert summary.summarise(chapters, DECEMBER).decisions == []
+def test_a_decision_names_what_its_finding_is_about():
+    values = {"event": Label("故障", "Outage"), "touched": Label("华南", "South")}
+    asked = display._asked(results.Finding("impact.coincides.more", values))
+    assert asked["zh"].startswith("**故障**") and "华南" in asked["zh"] and "South" in asked["en"]
+    assert display._asked(results.Finding("impact.coincides.less", values)) is None  # nothing to make amends for
+    assert display._asked(results.Finding("changepoint.step.rise.exact", {"period": DECEMBER}))  # of its family
 
 
 def test_the_decisions_of_the_notes_come_first_with_owner_and_date():
     notes = Notes(sections={"决定": "- 华南续约专项 | 王五 | 2026-02-15\n- 复核口径"})
     assert notes.decisions == [Decision("华南续约专项", "王五", "2026-02-15"), Decision("复核口径")]
     decided = [(both(d.text, d.text), d) for d in notes.decisions]
-    chapters = [chapter("trend", block("t", [of("trend.segment.highest")]))]
+    chapters = [chapter("trend", block("t", [of("trend.segment.highest", asks=both("问", "ask"))]))]
     asked = summary.summarise(chapters, DECEMBER, decided).decisions
     assert [d.owner for _, d in asked] == ["王五", "", ""]
 
 
-def test_every_rule_for_decisions_speaks_both_languages():
-    rules = [key for key in text.catalogue() if key.startswith("summary.decision.")]
-    assert rules and all(text.say(rule, language) for rule in rules for language in LANGUAGES)
+def test_every_decision_can_be_asked_with_what_its_findings_say():
+    def fields(key):
+        return set(re.findall(r"{(\w+)", words[key]["zh"] + words[key]["en"]))
+
+    words, beginning = text.catalogue(), "summary.decision."
+    rules = [key.removeprefix(beginning) for key in words if key.startswith(beginning)]
+    assert rules
+    for rule in rules:
+        findings = [key for key in words if key == rule or key.startswith(f"{rule}.")]
+        assert findings and all(fields(beginning + rule) <= fields(key) for key in findings), rule

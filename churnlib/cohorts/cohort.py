@@ -12,7 +12,7 @@ from churnlib import text
 from churnlib.about import YEAR, Period
 from churnlib.cohorts.cohortcells import COMPLETE, OPEN, PARTLY, SMALL, cell_states, late_retention, pooled_retention
 from churnlib.intervals import difference, wilson
-from churnlib.show import plots
+from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
 
 PLOTTED_AGES, PLOTTED_COHORTS = 12, 24  # what fits a page and is still readable
@@ -55,15 +55,18 @@ class CohortRetention(Result):
 
     @property
     def shown(self) -> pd.DataFrame:
-        """Cells with enough customers; the lost, the retained or the returned of a cohort are hidden if a handful."""
+        """Cells with enough customers; the lost, the retained or the returned of a cohort are hidden if a handful, and
+        a cohort whose size would give back the losses of its period.
+        """
         k, table = self.about.privacy_k, self.table
         lost = table["n_start"] - table["n_retained"]
         out = table if self.about.segment.name else table.drop(columns="level")
         told = ~lost.between(1, k - 1) & ~table["n_retained"].between(1, k - 1)
         out = out.assign(n_returned=table["n_returned"].astype(float).mask(table["n_returned"].between(1, k - 1)))
+        held = disclosure.held_back(self.about, table["cohort"], "new")
         for column in ("n_retained", "retention", "ci_lower", "ci_upper"):
             out[column] = out[column].astype(float).where(told)
-        return out
+        return out.assign(**{c: out[c].astype(float).mask(held) for c in out if c.startswith(("n_", "ret", "ci_"))})
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -78,7 +81,8 @@ class CohortRetention(Result):
         if told.empty or self.about.segment.name:
             return None
         row = told.iloc[-1]
-        values = {"age": int(row.age), "retention": row.retention, "n": int(row.n_start), "cohorts": int(row.n_cohorts)}
+        n = int(disclosure.in_tens(row.n_start, self.about))
+        values = {"age": int(row.age), "retention": row.retention, "n": n, "cohorts": int(row.n_cohorts)}
         return Finding(f"cohort.pooled.{self._said}", values | self._words)
 
     @property
@@ -114,9 +118,8 @@ class CohortRetention(Result):
         values |= {"high": row[best], "low": row[worst], "gap": row[best] - row[worst]}
         word = "apart" if lower > 0 else "alike"
         grade = "moderate" if lower > 0 else "descriptive"
-        return Finding(
-            f"cohort.levels.{word}", values | self._words, grade=grade, weight=float(n[worst] * values["gap"])
-        )
+        weight = float(n[worst] * values["gap"]) / self.about.years
+        return Finding(f"cohort.levels.{word}", values | self._words, grade=grade, weight=weight)
 
     def _newest_against_year_before(self) -> Finding | None:
         """Compare the newest complete cohorts at the longest common age with the same ones a year before."""
@@ -126,7 +129,8 @@ class CohortRetention(Result):
             newest = cells.tail(COMPARED)
             twins = {str(Period.parse(c).shift(-year)) for c in newest["cohort"]}
             before = cells[cells["cohort"].isin(twins)]
-            if len(newest) == len(before) == COMPARED:
+            held = disclosure.held_back(self.about, [*newest["cohort"], *before["cohort"]], "new").any()
+            if len(newest) == len(before) == COMPARED and not held:
                 return self._compared(age, newest, before)
         return None
 

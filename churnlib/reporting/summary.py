@@ -27,8 +27,11 @@ COURSE = ("control.since", "control.back", "control.where")  # since when, until
 BEFORE = ("control.back",)  # of these, what is past: beside the verdict
 TOLD = ("trend.rate", "trend.year", *SIGNALS, *COURSE)  # what the verdict and its tile say themselves
 WHERE = ("trend.segment.highest", "trend.segment.alike")  # says where, when there is no control chart
+CHANGES = ("changepoint",)  # the same course once more, where the control chart has told it
+EVENTS = ("impact",)
 TESTS = ("survival.gray", "survival.logrank")  # that there is a difference; other findings say how large
 GRADES = ("strong", "moderate", "weak", "descriptive")  # the order of churnlib.show.results.GRADES, without its imports
+PROVEN = GRADES.index("moderate")  # up to here a finding is beyond chance, and its customers decide
 N_FINDINGS, N_DECISIONS, FEWEST_TILES, MOST_TILES = 3, 3, 4, 6
 N_ANSWERS, FEWEST_BLOCKS = 3, 4  # sentences that a chapter begins with, unless it is as short as they are
 LAST_TILES = ("response_rate", "rows_set_aside")  # about the data: tiles only where others are few
@@ -46,6 +49,8 @@ class Told:
         As in `churnlib.show.results.Finding`; `text` in both languages.
     chapter, block : str
         Ids of the chapter and of the block that proves it.
+    asks : dict or None
+        The decision that it calls for, in both languages.
     """
 
     key: str
@@ -55,6 +60,12 @@ class Told:
     weight: float
     chapter: str
     block: str
+    asks: Words | None = None
+
+    @property
+    def story(self) -> str:
+        """What it is about: each event is a story of its own, all else in a chapter answers its one question."""
+        return self.text["zh"] if _below(self.key, EVENTS) else self.chapter
 
 
 @dataclass(frozen=True)
@@ -99,8 +110,9 @@ def summarise(chapters: list[Chapter], period: Period, decided: Iterable[tuple[W
     kpis, told = all_kpis(chapters), all_findings(chapters)
     judged = _judgement(told)
     verdict, beside, tone = _verdict(kpis, period, judged)
-    ranked = ranking([f for f in told if f not in judged and not _below(f.key, (*TOLD, *TESTS))])
-    findings = one_of_each("chapter", ranked)[:N_FINDINGS]
+    known = (*TOLD, *TESTS, *(CHANGES if any(_below(f.key, COURSE) for f in judged) else ()))
+    ranked = ranking([f for f in told if f not in judged and not _below(f.key, known)])
+    findings = one_of_each("story", ranked)[:N_FINDINGS]
     # a change that the control chart does not call a signal asks for nothing
     grounds = judged if _has_signal(judged) else [f for f in told if _below(f.key, TOLD)] + judged
     return Summary(verdict, beside, tone, tiles(kpis), findings, [*decided, *decisions([*grounds, *findings])])
@@ -119,7 +131,7 @@ def all_kpis(chapters: Iterable[Chapter]) -> list[dict[str, Any]]:
 def all_findings(chapters: Iterable[Chapter]) -> list[Told]:
     """Give every finding in the report's order."""
     return [
-        Told(f["key"], f["text"], f["grade"], f["tone"], _number(f["weight"]), chapter.id, block["id"])
+        Told(f["key"], f["text"], f["grade"], f["tone"], _number(f["weight"]), chapter.id, block["id"], f.get("asks"))
         for chapter in chapters
         for block in chapter.blocks
         for f in block["findings"]
@@ -127,16 +139,16 @@ def all_findings(chapters: Iterable[Chapter]) -> list[Told]:
 
 
 def ranking(findings: Iterable[Told]) -> list[Told]:
-    """Order findings: the better evidence, what got better or worse, more customers; a count about nobody is none."""
+    """Order findings: beyond chance first, what got better or worse, by customers; a count about nobody is none."""
     said = [f for f in findings if f.weight > 0 or f.grade != "descriptive"]
-    return sorted(said, key=lambda f: (GRADES.index(f.grade), f.tone == "steady", -f.weight))  # stable
+    return sorted(said, key=lambda f: (max(PROVEN, GRADES.index(f.grade)), f.tone == "steady", -f.weight))  # stable
 
 
-def one_of_each(place: str, findings: Iterable[Told]) -> list[Told]:
-    """Keep the first finding of each chapter or block."""
+def one_of_each(what: str, findings: Iterable[Told]) -> list[Told]:
+    """Keep the first finding of each story or block."""
     first: dict[str, Told] = {}
     for finding in findings:
-        first.setdefault(getattr(finding, place), finding)
+        first.setdefault(getattr(finding, what), finding)
     return list(first.values())
 
 
@@ -274,16 +286,8 @@ def decisions(grounds: Iterable[Told]) -> list[tuple[Words, Decision]]:
 
     Owner and due date are blank: somebody has to fill them in.
     """
-    rules = dict.fromkeys(rule for f in grounds if f.tone != "better" and (rule := _rule(f.key)))
-    asked = {text.say(rule, "zh"): {lang: text.say(rule, lang) for lang in LANGUAGES} for rule in rules}  # once
+    asked = {f.asks["zh"]: f.asks for f in grounds if f.asks}  # once
     return [(words, Decision(said)) for said, words in list(asked.items())[:N_DECISIONS]]
-
-
-def _rule(key: str) -> str | None:
-    """Give the rule for a finding: its own, or that of the family of keys that it belongs to."""
-    parts = key.split(".")
-    names = (".".join(["summary.decision", *parts[:n]]) for n in range(len(parts), 0, -1))
-    return next((name for name in names if text.known(name)), None)
 
 
 def _below(key: str, families: Iterable[str]) -> bool:

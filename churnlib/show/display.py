@@ -48,9 +48,10 @@ def block(result: results.Result) -> dict[str, Any]:
     Returns
     -------
     dict
-        `id`, `module`; `findings` (key, text, grade, tone, weight, and the numbers that the text may hold); `subtitle`
-        and `notes`: texts as {zh, en}, with their key and numbers; `alt`: {zh, en};
-        `svg`, `png`: drawings as {zh, en} or null (a picture only where the drawing would be larger than `svg.LIMIT`);
+        `id`, `module`; `findings` (key, text, grade, tone, weight, `asks`, the decision that it calls for, if any, and
+        the numbers that the text may hold); `subtitle` and `notes`: texts as {zh, en}, with their key and numbers;
+        `alt`: {zh, en}; `svg`, `png`: drawings as {zh, en} or null (a picture only where the drawing would be larger
+        than `svg.LIMIT`);
         `table`: columns (name, label, kind), rows of text by language, `folded`, and `more`, the rows left out;
         `data`: name and text of the CSV, columns (name, label, unit); `sheet`: the same for Excel, see
         `excel_out.sheet`; `kpis`; `names`, what the data call things. Missing numbers are null.
@@ -97,7 +98,15 @@ def _source(statement: results.Statement) -> dict[str, Any]:
 
 def _finding(finding: results.Finding) -> dict[str, Any]:
     said = {"text": _both(finding), "grade": finding.grade, "tone": finding.tone, "weight": _number(finding.weight)}
-    return said | _source(finding)
+    return said | {"asks": _asked(finding)} | _source(finding)
+
+
+def _asked(finding: results.Finding) -> Words | None:
+    """The decision that a finding calls for: its own in the catalogue, or that of the family of keys it belongs to."""
+    parts = finding.key.split(".")
+    rules = (".".join(["summary.decision", *parts[:n]]) for n in range(len(parts), 0, -1))
+    rule = next(filter(text.known, rules), None)
+    return rule and _both(results.Statement(rule, finding.values))
 
 
 _UNITS = {"%": 0.01, "万": 1e4, "亿": 1e8, "K": 1e3, "M": 1e6, "B": 1e9}

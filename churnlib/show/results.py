@@ -45,7 +45,8 @@ class Finding(Statement):
     tone : {"better", "worse", "steady"}
         What it means for the company.
     weight : float
-        Customers that it concerns (or the equivalent in customers): the executive summary ranks by it.
+        Customers lost more, or fewer, than otherwise, in the periods that it tells of, in an average year where it
+        tells of all records (or the equivalent in customers): the executive summary ranks by it.
     """
 
     grade: str = "descriptive"

@@ -151,7 +151,7 @@ class HazardRatios(FeatureResult):
         values = {"level": far.named, "ratio": far.hazard_ratio, "lower": far.ci_lower, "upper": far.ci_upper}
         values |= {"reference": self._reference(far.covariate)}
         tone, key = ("worse", "higher") if far.log_ratio > 0 else ("better", "lower")
-        weight = float(far.n_events * abs(1 - 1 / far.hazard_ratio))
+        weight = float(far.n_events * abs(1 - 1 / far.hazard_ratio)) / self.about.years
         main = Finding(f"survival.ratio.{key}", values, grade="weak", tone=tone, weight=weight)
         return (main, *self._others(clear.drop(far.name), len(told)), *self._left_out())
 

@@ -84,7 +84,7 @@ class MoneySurvival(SurvivalResult):
         values |= {"lower": row.gap_lower, "upper": row.gap_upper}
         key = "longer" if row.gap_lower > 0 else "shorter" if row.gap_upper < 0 else "alike"
         tone = {"longer": "better", "shorter": "worse", "alike": "steady"}[key]
-        weight = abs(row.gap) * float(row.n_at_risk)
+        weight = abs(row.gap) * float(row.n_at_risk) / self.about.years
         grade = "descriptive" if key == "alike" else "moderate"
         return (Finding(f"survival.money.{key}", values, grade=grade, tone=tone, weight=weight),)
 

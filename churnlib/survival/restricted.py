@@ -96,7 +96,7 @@ class RestrictedMean(SurvivalResult):
         values |= {"upper": max(abs(far.lower), abs(far.upper))}
         tone, key = ("worse", "shorter") if far.difference < 0 else ("better", "longer")
         customers = float(stayed.set_index("level")["n_customers"][far.level])
-        weight = customers * abs(far.difference) / self.horizon
+        weight = customers * abs(far.difference) / self.horizon / self.about.years
         return Finding(f"survival.mean.{key}", values, grade="moderate", tone=tone, weight=weight)
 
     @property

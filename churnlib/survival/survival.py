@@ -243,11 +243,10 @@ class SurvivalCurve(SurvivalResult):
         share = (1 - early["survival"]) / (1 - year["survival"])
         values = {"share": float(share), "early": float(1 - np.exp(-rate0)), "later": float(1 - np.exp(-rate1))}
         values |= {"months": EARLY, "year": FIRST_YEAR}
-        lost = share * self.life.n_events.sum() if key == "high" else 0.0
-        tone = "worse" if key == "high" else "steady"
-        return Finding(
-            f"survival.early.{key}", values, grade="moderate" if clear else "descriptive", tone=tone, weight=lost
-        )
+        tone, grade = "worse" if key == "high" else "steady", "moderate" if clear else "descriptive"
+        lost = self.life.at(self.life.n_events.cumsum(axis=1), anniversary([EARLY], self.life.unit)).sum()
+        weight = float(lost * (1 - rate1 / rate0) / self.about.years) if key == "high" else 0.0
+        return Finding(f"survival.early.{key}", values, grade=grade, tone=tone, weight=weight)
 
     def _rank_finding(self, told: list[LevelCurve]) -> Finding:
         """Who stays longest and shortest, at the main reading or the latest before it that two levels reach."""
@@ -266,7 +265,7 @@ class SurvivalCurve(SurvivalResult):
         values |= {"best_rate": s1, "worst_rate": s0, "gap": gap, "lower": lower, "upper": upper, "n": len(read)}
         if lower <= 0:
             return Finding("survival.rank.alike", values)
-        weight = gap * self.life.n_customers[self.life.levels.index(low.level)]
+        weight = gap * self.life.n_customers[self.life.levels.index(low.level)] / self.about.years
         return Finding("survival.rank.clear", values, grade="moderate", tone="worse", weight=weight)
 
     @property

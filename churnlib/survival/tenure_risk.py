@@ -144,7 +144,7 @@ class TenureHazard(SurvivalResult):
         values |= {"usual": usual, "times": peak.hazard / usual if usual else np.nan}
         if not lower[best] > usual:
             return Finding("survival.hazard.even", values)
-        weight = float(peak.n_events - usual * peak.exposure)
+        weight = float(peak.n_events - usual * peak.exposure) / self.about.years
         # the first month that a rule can count holds all whose silence began at the start: the time is the rule's
         is_first = 0 < self.about.earliest_churn and peak.months < self.about.earliest_churn + 2
         key = "survival.hazard.first" if is_first else "survival.hazard.peak"
@@ -161,7 +161,8 @@ class TenureHazard(SurvivalResult):
         excess = float(lost - expected)
         values = {"months": [int(m) for m in rows["months"]], "hazard": lost / time, "usual": expected / time}
         values |= {"excess": excess}
-        return Finding("survival.hazard.spikes", values, grade="moderate", tone="worse", weight=excess)
+        weight = excess / self.about.years
+        return Finding("survival.hazard.spikes", values, grade="moderate", tone="worse", weight=weight)
 
     @property
     def subtitle(self) -> Statement:

@@ -13,10 +13,11 @@ from churnlib import text
 from churnlib.about import Baseline, Event, Period, Segment
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
-from churnlib.trend.changepoint import ChangePoints, change_points, complete_periods
+from churnlib.trend.changepoint import ChangePoints, change_points
 from churnlib.trend.groups import HIDES, GroupCharts, group_charts, run_of_signals
 from churnlib.trend.pchart import SHORTEST, Usual, control_limits
 from churnlib.trend.season import YEARS
+from churnlib.trend.series import complete_periods, covered
 from churnlib.trend.usual import declared_periods, usual_periods
 
 PLOTTED = 48
@@ -133,6 +134,10 @@ class ControlChart(Result):
             return None
         start, last = run_of_signals(judged["beyond"].iloc[: past[-1] + 1]), past[-1]
         values = {"first": periods[start], "last": periods[last], "back": periods[last].shift(1), "n": int(past.size)}
+        rows = judged.iloc[past]
+        away = (rows["churn_rate"] - rows["expected"]) * rows["n_opening"]
+        top = int(away.abs().to_numpy().argmax())
+        values |= {"excess": away.sum(), "top": periods[past[top]], "top_rate": rows["churn_rate"].iloc[top]}
         if past.size == 1:
             return Finding("control.back.only", values)
         return Finding("control.back.one" if start == last else "control.back", values)
@@ -147,10 +152,7 @@ class ControlChart(Result):
 
     @property
     def subtitle(self) -> Statement | None:
-        if not len(self.table):
-            return None
-        first, last = self.table["period"].iloc[[0, -1]]
-        return Statement("control.subtitle", {"segment": self.about.segment.label, "first": first, "last": last})
+        return Statement("control.subtitle", covered(self.table, self.about)) if len(self.table) else None
 
     @property
     def notes(self) -> tuple[Statement, ...]:

@@ -19,9 +19,9 @@ from churnlib.about import YEAR, Event, Period, Segment
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
 from churnlib.text import Label
-from churnlib.trend.changepoint import complete_periods
 from churnlib.trend.interrupted import BEFORE, DRIFT, PLACEBOS, Effect, Series, effect_of, pooled
 from churnlib.trend.season import YEARS, lengths, season_terms
+from churnlib.trend.series import complete_periods
 from churnlib.trend.touched import AFTER, JOINT, Case, earlier_cases, event_cases, other_cases, window
 
 RECENT = 24  # periods back to which an event is told of
@@ -75,7 +75,8 @@ class EventEffects(Result):
         values |= {"first": Period.parse(row.first), "last": Period.parse(row.last)}
         values |= {"excess": abs(row.excess), "lower": low, "upper": high}
         side, tone = ("more", "worse") if more else ("less", "better")
-        grade = "moderate" if row.state == "consistent" else "weak"
+        # that more were lost is beyond chance either way: of what is due to the event, the words say how much
+        grade = "moderate" if row.n_placebos >= PLACEBOS else "weak"
         return Finding(f"impact.{row.state}.{side}", values, grade=grade, tone=tone, weight=abs(row.excess))
 
     @property
