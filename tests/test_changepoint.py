@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from noise import LIKENESS, SIZES, losses
 
 from churnlib import text
-from churnlib.trend.changepoint import change_points, complete_periods, fit
+from churnlib.trend.changepoint import change_points, fit
 from churnlib.trend.segmentation import segment
+from churnlib.trend.series import complete_periods
 
 ORACLES = Path(__file__).parent / "oracles"
 RISE = np.log(1.25)

@@ -9,8 +9,8 @@ from counted import months, period_counts
 from noise import LIKENESS, SIZES, losses
 
 from churnlib.intervals import overdispersion
-from churnlib.trend.changepoint import complete_periods
 from churnlib.trend.pchart import control_limits, laney_limits, screened
+from churnlib.trend.series import complete_periods
 
 ORACLES = Path(__file__).parent / "oracles"
 

@@ -16,7 +16,8 @@ from churnlib.intervals import difference
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values
 from churnlib.text import Label
-from churnlib.trend.trend import PLOTTED, churn_trend
+from churnlib.trend.series import PLOTTED
+from churnlib.trend.trend import churn_trend
 
 RISE, FALL, FLAT, UNKNOWN = "rise", "fall", "flat", "unknown"
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import median_filter
 from scipy.stats import t
 
 from churnlib.about import YEAR, Period
@@ -57,7 +58,7 @@ def usual_roots(lost: np.ndarray, opening: np.ndarray, calendar: Calendar, origi
     return np.stack([_clean(row, calendar.year, doubted) for row in flat]).reshape(y.shape)
 
 
-def forecast(y: np.ndarray, calendar: Calendar, method: str, conf_level: float = 0.95) -> np.ndarray:
+def forecast(y: np.ndarray, calendar: Calendar, method: str) -> np.ndarray:
     """Forecast from roots of the rate per day.
 
     Parameters
@@ -77,7 +78,7 @@ def forecast(y: np.ndarray, calendar: Calendar, method: str, conf_level: float =
     for way in (days, np.ones(len(days))):
         own = y * np.sqrt(days[:origin] / way[:origin])
         centre, spread, freedom = (_year_ago if method == "year_ago" else _level)(own, calendar)
-        half = t.ppf((1 + conf_level) / 2, freedom) * spread
+        half = t.ppf(0.975, freedom) * spread
         edges = np.stack([centre, centre - half, centre + half], -1).clip(0)
         made.append((spread[..., 0], (edges**2 * way[origin : origin + AHEAD, None]).clip(0, 1)))
     (by_days, rates), (by_period, others) = made
@@ -166,7 +167,7 @@ def _clean(y: np.ndarray, year: int, doubted: np.ndarray) -> np.ndarray:
     seasonal = year > 1 and len(y) > 2 * year
     if not (seasonal or doubted.any()):
         return y
-    course = sum(decomposed(y, year)) if seasonal else _running_median(y)
+    course = sum(decomposed(y, year)) if seasonal else median_filter(y, 7, mode="mirror")
     # of what a season from three values leaves over too much is nought: the scale is that of differences over a year
     scale = (y[year:] - y[:-year]) / np.sqrt(2) if seasonal else y - course
     reach = np.where(doubted, NEAR_FENCE, FENCE if seasonal else np.inf) * np.ptp(np.quantile(scale, [0.25, 0.75]))
@@ -186,8 +187,3 @@ def decomposed(y: np.ndarray, year: int) -> tuple[np.ndarray, np.ndarray]:
 
     found = STL(y, period=year, seasonal=10 * len(y) + 1, seasonal_deg=0, robust=True).fit(inner_iter=1, outer_iter=15)
     return found.seasonal, found.trend
-
-
-def _running_median(y: np.ndarray, width: int = 7) -> np.ndarray:
-    padded = np.pad(y, width // 2, mode="reflect")
-    return np.median(np.lib.stride_tricks.sliding_window_view(padded, width), -1)

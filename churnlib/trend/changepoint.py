@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 
 from churnlib.about import YEAR, Period
-from churnlib.show import disclosure, plots
+from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
 from churnlib.trend.season import YEARS, lengths, season_terms
 from churnlib.trend.segmentation import SINGLE, Segmentation, segment
+from churnlib.trend.series import PLOTTED, complete_periods, covered, shown_series
 
 SHORTEST = 12  # complete periods needed
 LONGEST = 160  # periods looked at: three years of weeks
 FEWEST = 5.0  # customers lost in a period, on average: below, the series is made of chance
 TOLD = 3  # changes told as findings, the latest first
-PLOTTED = 37
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +60,6 @@ class ChangePoints(Result):
     @property
     def tucked(self) -> bool:
         return not self.drawn and not len(self.table)
-
-    @property
-    def shown_series(self) -> pd.DataFrame:
-        """The series after the disclosure rules."""
-        return disclosure.protect(self.series, self.about, hides=("n_churned_opening", "churn_rate"))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -114,8 +109,7 @@ class ChangePoints(Result):
     def subtitle(self) -> Statement | None:
         if not len(self.series) or not self.drawn:
             return None
-        first, last = self.series["period"].iloc[[0, -1]]
-        return Statement("changepoint.subtitle", {"segment": self.about.segment.label, "first": first, "last": last})
+        return Statement("changepoint.subtitle", covered(self.series, self.about))
 
     @property
     def notes(self) -> tuple[Statement, ...]:
@@ -132,7 +126,7 @@ class ChangePoints(Result):
         return [(place.get(row.lower, 0), place[row.upper]) for row in self.table.itertuples() if row.upper in place]
 
     def plot(self, ax=None):
-        shown = self.shown_series.tail(PLOTTED)
+        shown = shown_series(self.series, self.about).tail(PLOTTED)
         if not self.drawn or np.isnan(self.noise) or shown["churn_rate"].isna().all():
             return None
         periods = shown["period"].tolist()
@@ -168,29 +162,19 @@ def change_points(counts) -> ChangePoints:
     """
     about = counts.about
     series = complete_periods(counts.frame, about).tail(LONGEST).reset_index(drop=True)
-    table, noise, drift = pd.DataFrame(columns=_COLUMNS), float("nan"), 0.0
-    fitted = np.full(len(series), np.nan)
     seasonal = len(series) >= (YEARS + 1) * YEAR[about.period.unit]
+    found = Segmentation((), *[np.full(len(series), np.nan)] * 3, noise=float("nan"), drift=0.0)
     if len(series) >= SHORTEST and series["n_churned_opening"].mean() >= FEWEST:
         found = fit(series, about, seasonal)
-        table, noise, fitted = _table(found, series["period"].tolist()), found.noise, found.level
-        drift = found.drift
     return ChangePoints(
         about=about,
-        table=table,
+        table=_table(found, series["period"].tolist()),
         name="change_points",
-        series=series.assign(fitted=fitted),
-        noise=noise,
-        drift=drift,
+        series=series.assign(fitted=found.level),
+        noise=found.noise,
+        drift=found.drift,
         seasonal=seasonal,
     )
-
-
-def complete_periods(frame: pd.DataFrame, about) -> pd.DataFrame:
-    """Give the complete periods of one level up to the report's own, in order, with their `churn_rate`."""
-    usable = frame["is_complete"].astype(bool) & (frame["n_opening"] > 0) & (frame["period"] <= str(about.period))
-    rows = frame[usable].sort_values("period", kind="stable").reset_index(drop=True)
-    return rows.assign(churn_rate=rows["n_churned_opening"] / rows["n_opening"])
 
 
 def fit(series: pd.DataFrame, about, seasonal: bool) -> Segmentation:
@@ -230,19 +214,9 @@ def _table(found: Segmentation, periods: list[str]) -> pd.DataFrame:
         start, slope = found.level[change.at], found.slope[change.at]
         before = start - (change.size if change.kind == "step" else slope)  # where it would be without the change
         after = start if change.kind == "step" else found.level[end]
-        rows.append(
-            {
-                "period": periods[change.at],
-                "lower": periods[change.lower],
-                "upper": periods[change.upper],
-                "kind": change.kind,
-                "shape": _shape(change, found.slope[change.at - 1], slope, found.slope_error[change.at]),
-                "before": before,
-                "after": after,
-                "change": after - before,
-                "slope": slope,
-            }
-        )
+        shape = _shape(change, found.slope[change.at - 1], slope, found.slope_error[change.at])
+        dates = (periods[place] for place in (change.at, change.lower, change.upper))
+        rows.append((*dates, change.kind, shape, before, after, after - before, slope))
     return pd.DataFrame(rows[::-1], columns=_COLUMNS)
 
 

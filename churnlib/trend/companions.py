@@ -15,10 +15,10 @@ from churnlib.about import YEAR, Period
 from churnlib.intervals import wilson
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
-from churnlib.trend.changepoint import complete_periods
 from churnlib.trend.pchart import SHORTEST
 from churnlib.trend.season import YEARS, lengths, season_terms
-from churnlib.trend.trend import BASELINE, PLOTTED
+from churnlib.trend.series import PLOTTED, complete_periods
+from churnlib.trend.trend import BASELINE
 
 LAGS = range(-3, 7)  # periods by which the signal moves before churn
 ENOUGH = 24  # periods without which nothing is said about leads and lags

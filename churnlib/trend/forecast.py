@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from churnlib.about import Period
-from churnlib.show import disclosure, plots
+from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
 from churnlib.trend.ahead import (
     AHEAD,
@@ -21,10 +21,8 @@ from churnlib.trend.ahead import (
     tried,
     usual_roots,
 )
-from churnlib.trend.changepoint import complete_periods
+from churnlib.trend.series import PLOTTED, complete_periods, covered, shown_series
 from churnlib.trend.touched import after_events
-
-PLOTTED = 37
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +51,6 @@ class ChurnForecast(Result):
     )
 
     @property
-    def shown_series(self) -> pd.DataFrame:
-        """The series after the disclosure rules."""
-        return disclosure.protect(self.series, self.about, hides=("n_churned_opening", "churn_rate"))
-
-    @property
     def errors(self) -> dict[str, float]:
         """Mean absolute error of each method in the backtest, in shares."""
         gap = (self.backtest["forecast"] - self.backtest["actual"]).abs()
@@ -73,7 +66,7 @@ class ChurnForecast(Result):
     def findings(self) -> tuple[Finding, ...]:
         if not self.method:
             return (Finding("forecast.short", {"n": len(self.series), "least": SHORTEST}),)
-        now, row = self.shown_series["churn_rate"].iloc[-1], self.table.iloc[0]
+        now, row = shown_series(self.series, self.about)["churn_rate"].iloc[-1], self.table.iloc[0]
         if np.isnan(now):
             return (Finding("forecast.not_shown"),)
         values = {"period": Period.parse(row.period), "rate": row.churn_rate, "now": now, "n": row.n_churned_opening}
@@ -88,10 +81,7 @@ class ChurnForecast(Result):
 
     @property
     def subtitle(self) -> Statement | None:
-        if not self.method:
-            return None
-        first, last = self.table["period"].iloc[[0, -1]]
-        return Statement("forecast.subtitle", {"segment": self.about.segment.label, "first": first, "last": last})
+        return Statement("forecast.subtitle", covered(self.table, self.about)) if self.method else None
 
     @property
     def notes(self) -> tuple[Statement, ...]:
@@ -105,7 +95,7 @@ class ChurnForecast(Result):
         return (method, Statement("forecast.note.backtest", values), assumed)
 
     def plot(self, ax=None):
-        shown = self.shown_series.tail(PLOTTED)
+        shown = shown_series(self.series, self.about).tail(PLOTTED)
         if not self.method or shown["churn_rate"].isna().all():
             return None
         blank = [None] * len(shown)
@@ -147,9 +137,10 @@ def churn_forecast(counts) -> ChurnForecast:
     about = counts.about
     series = complete_periods(counts.frame, about)
     if len(series) < SHORTEST:
-        return ChurnForecast(
-            about=about, table=_empty(), name="churn_forecast", series=series, backtest=pd.DataFrame(columns=_BACKTEST)
+        empty, untried = (
+            pd.DataFrame(columns=c) for c in (["period", "churn_rate", "ci_lower", "ci_upper"], _BACKTEST)
         )
+        return ChurnForecast(about=about, table=empty, name="churn_forecast", series=series, backtest=untried)
     periods = period_values(series["period"])
     calendar = Calendar.of(periods, about.time_unit, after_events(series["period"].tolist(), about))
     lost, n = (series[c].to_numpy(float) for c in ("n_churned_opening", "n_opening"))
@@ -178,10 +169,6 @@ def _backtest(trials: list[tuple[int, dict[str, np.ndarray]]], rate: np.ndarray)
 
 
 _BACKTEST = ["origin", "ahead", "method", "actual", "forecast", "lower", "upper"]
-
-
-def _empty() -> pd.DataFrame:
-    return pd.DataFrame(columns=["period", "churn_rate", "ci_lower", "ci_upper"])
 
 
 def _table(rates: np.ndarray, series: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:

@@ -14,8 +14,8 @@ from churnlib.about import About, Event, Period, Segment
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
 from churnlib.text import Label
-from churnlib.trend.changepoint import complete_periods
 from churnlib.trend.pchart import SHORTEST, Usual, control_limits, screened
+from churnlib.trend.series import complete_periods
 from churnlib.trend.shrinkage import beta_posterior, count_tails, shrunk_departures, shrunk_variation
 
 FALSE_DISCOVERY = 0.01  # of the reports without a cause: as rare as the alarms of the whole

@@ -13,8 +13,7 @@ from churnlib.about import UNITS, YEAR, Period
 from churnlib.intervals import overdispersion, wilson
 from churnlib.show import plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
-from churnlib.trend.changepoint import complete_periods
-from churnlib.trend.trend import PLOTTED
+from churnlib.trend.series import PLOTTED, complete_periods
 from churnlib.trend.usual import usual_and_beyond
 
 DOUBTFUL = 5  # times our rate: more likely another unit of time than another market

@@ -8,15 +8,15 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from churnlib import text
 from churnlib.about import YEAR, Period
 from churnlib.intervals import difference, overdispersion, wilson
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Kpi, Result, Statement, period_values, table_columns
-from churnlib.text import Label
+from churnlib.trend.series import PLOTTED, covered
 from churnlib.trend.usual import usual_and_beyond
 
 BASELINE = 24  # periods among which one is ranked
-PLOTTED = 37  # periods of the chart: three years of months and the incomplete one
 SPARK = 13  # periods of a spark line: the period, its year-ago twin and all between
 
 
@@ -187,9 +187,8 @@ class ChurnTrend(Result):
 
     @property
     def subtitle(self) -> Statement:
-        done = self.table["period"]
-        values = {"unit": Label(*_UNIT[self.about.period.unit]), "segment": self.about.segment.label}
-        return Statement("trend.subtitle", values | {"first": done.iloc[0], "last": done.iloc[-1]})
+        unit = text.label(f"trend.unit.{self.about.period.unit}")
+        return Statement("trend.subtitle", covered(self.table, self.about) | {"unit": unit})
 
     @property
     def notes(self) -> tuple[Statement, ...]:
@@ -321,6 +320,3 @@ def comparisons(table: pd.DataFrame) -> tuple[str, ...]:
 
 def _known(earlier: float, clear: bool) -> bool | None:
     return None if pd.isna(earlier) else bool(clear)
-
-
-_UNIT = {"week": ("周", "weekly"), "month": ("月", "monthly"), "quarter": ("季", "quarterly"), "year": ("年", "yearly")}

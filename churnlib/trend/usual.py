@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 
 from churnlib.about import YEAR, Baseline
 from churnlib.show.results import period_values
-from churnlib.trend.changepoint import change_points, complete_periods
+from churnlib.trend.changepoint import change_points
 from churnlib.trend.pchart import LONGEST, SHORTEST, control_limits, screened
+from churnlib.trend.series import complete_periods
 from churnlib.trend.touched import after_events
 
 ENOUGH = 12  # periods of a stretch that is preferred to an older one, or two years of them where those are fewer
@@ -67,7 +68,8 @@ def _found(series: pd.DataFrame, about) -> np.ndarray:
     Of stretches shorter than 12 periods the longest is taken: what an event of the year before last has changed is not
     usual yet.
     """
-    n, year, doubted = len(series), YEAR[about.period.unit], _doubted(series, about)
+    n, year = len(series), YEAR[about.period.unit]
+    doubted = after_events(series["period"].tolist(), about, lambda event: not event.scope)  # of those for everybody
     enough = max(min(ENOUGH, 2 * year), SHORTEST)
     end = n - year if n - year >= enough else min(ENOUGH, n - 1)
     start, place = max(0, end - LONGEST), np.arange(n)
@@ -75,22 +77,9 @@ def _found(series: pd.DataFrame, about) -> np.ndarray:
         # a crisis of a few periods is no lasting change: without it the series has none
         before = series.iloc[:end]
         kept = screened(before, place[:end] >= start, about.time_unit, doubted[:end])
-        changes = change_points(_Part(before[kept], about)).table["period"]
+        changes = change_points(SimpleNamespace(frame=before[kept], about=about)).table["period"]
         starts = [start, *(p for p in sorted(series.index[series["period"].isin(changes)]) if p > start)]
         stretches = list(zip(starts, [*starts[1:], end], strict=True))
         long = [s for s in stretches if s[1] - s[0] >= ENOUGH]
         start, end = long[-1] if long else max(stretches, key=lambda s: s[1] - s[0])
     return screened(series, (place >= start) & (place < end), about.time_unit, doubted)
-
-
-def _doubted(series: pd.DataFrame, about) -> np.ndarray:
-    """The periods of the year after each event that was to touch all customers."""
-    return after_events(series["period"].tolist(), about, lambda event: not event.scope)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Counts of some periods only."""
-
-    frame: pd.DataFrame
-    about: object
