@@ -24,6 +24,8 @@ Params = Sequence[Any] | Mapping[str, Any] | None
 
 MEMORY_LIMIT = "3GB"  # of one engine; larger statements spill to its temporary directory
 
+BATCH = 122_880  # rows at a time: a sum over batches of a million takes a quarter longer
+
 _NARROW = {"TINYINT", "SMALLINT", "INTEGER", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"}
 
 
@@ -106,10 +108,10 @@ class Engine:
             return rows.df()
 
     def batches(self, sql: str, params: Params = None) -> Iterator[list[np.ndarray]]:
-        """Run a query of many rows of numbers and give its columns, about a million rows at a time, without the cost of
-        a frame: days count from 1970-01-01, a number that is missing is 0. All have to be taken."""
+        """Run a query of many rows of numbers and give its columns, as many rows at a time as stay in a core's cache,
+        without the cost of a frame: days count from 1970-01-01, a number that is missing is 0. All have to be taken."""
         with _told(self):
-            for batch in pa.RecordBatchReader.from_stream(self.con.sql(sql, params=params)):
+            for batch in self.con.sql(sql, params=params).to_arrow_reader(BATCH):
                 columns = [c.view(pa.int32()) if pa.types.is_date32(c.type) else c for c in batch.columns]
                 yield [(c.fill_null(0) if c.null_count else c).to_numpy(zero_copy_only=False) for c in columns]
 

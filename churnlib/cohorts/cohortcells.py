@@ -70,24 +70,27 @@ def late_retention(frame: pd.DataFrame, late: pd.DataFrame, state: np.ndarray, a
         if done.empty or partly.empty or key not in days:
             continue
         last = done.iloc[-1]
-        retention, n = last.n_retained / last.n_start, last.n_retained
-        variance = (1 - retention) / (retention * last.n_start) if retention else np.nan
-        steps = days[key][["age", "n_lost", "n_censored"]].to_numpy()
-        steps = steps[steps[:, 0] >= last.age]
-        for index, age in partly["age"].items():
-            reached = np.searchsorted(steps[:, 0], age)
-            inside, steps = steps[:reached], steps[reached:]
-            for _, n_lost, n_censored in inside.tolist():
-                n -= n_censored  # last observed on the eve: not watched on this day
-                if n_lost:
-                    variance += n_lost / (n * (n - n_lost)) if n > n_lost else np.nan
-                    retention, n = retention * (1 - n_lost / n), n - n_lost
-            if n < about.min_denominator or not 0 < retention:
-                break
-            half = z * np.sqrt(variance) / -np.log(retention) if retention < 1 else 0.0
-            bounds = [retention ** np.exp(side * half) for side in (1, -1)]
-            out.loc[index] = (retention, *bounds)
+        steps = days[key][days[key]["age"] >= last.age]
+        reached = np.searchsorted(steps["age"], partly["age"])
+        kept, variance, n = (values[reached] for values in _carried_on(last.n_start, last.n_retained, steps))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            half = np.where(kept < 1, z * np.sqrt(variance) / -np.log(kept), 0.0)
+            told = np.column_stack([kept, kept ** np.exp(half), kept ** np.exp(-half)])
+        told[(n < about.min_denominator) | (kept <= 0)] = np.nan
+        out.loc[partly.index] = told
     return out
+
+
+def _carried_on(n_start: int, n_retained: int, steps: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give retention, its variance / retention^2 and those still watched, at the start and after each of the days."""
+    n_lost, n_censored = (steps[column].to_numpy() for column in ("n_lost", "n_censored"))
+    # last observed on the eve: not watched on this day
+    n = n_retained - n_censored.cumsum() - n_lost.cumsum() + n_lost
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kept = np.append(np.divide(n_retained, n_start), np.where(n_lost, 1 - n_lost / n, 1.0)).cumprod()
+        added = np.where(n_lost, n_lost / (n * (n - n_lost)), 0.0)
+        variance = np.append((1 - kept[0]) / (kept[0] * n_start), added).cumsum()
+    return kept, variance, np.append(n_retained, n - n_lost)
 
 
 def pooled_retention(frame: pd.DataFrame, state: np.ndarray, *, is_chained: bool = True) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -44,9 +45,7 @@ def bridge_counts(data: Any, unit: str | None = None, *, definition: str | None 
     told = about(data, everybody, None, name)
     if monthly is None:
         return Counts(pd.DataFrame(columns=["period"]), told, ("period",), ())
-    tried = [(u, *_periods(monthly, u)) for u in ((unit,) if unit else UNITS)]
-    tried = [one for one in tried if len(one[1]) > 1] or tried[:1]
-    unit, periods, sums = next((one for one in tried if is_regular(one[2] != 0)), tried[-1])
+    unit, periods, sums = _regular(monthly, (unit,) if unit else UNITS)
     told = about(data, everybody, unit, name)
     ever = _billed_earlier(monthly)
     rows = []
@@ -56,6 +55,18 @@ def bridge_counts(data: Any, unit: str | None = None, *, definition: str | None 
         rows.append({"period": str(periods[k]), **_flows(sums[k - 1], sums[k], ever, here)})
     frame = pd.DataFrame(rows, columns=None if rows else ["period"])
     return Counts(frame, replace(told, revenue_note=revenue_note(data)), ("period",), ())
+
+
+def _regular(monthly: Monthly, units: Iterable[str]) -> tuple[str, list[Period], np.ndarray]:
+    """Sum months to the shortest unit of regular bills; the longest that the data hold twice if there is none."""
+    found = None
+    for unit in units:
+        periods, sums = _periods(monthly, unit)
+        if found is None or len(periods) > 1:
+            found = unit, periods, sums
+        if len(periods) > 1 and is_regular(sums != 0):
+            break
+    return found
 
 
 def _periods(monthly: Monthly, unit: str) -> tuple[list[Period], np.ndarray]:

@@ -124,13 +124,13 @@ class Stayed:
         start, kept, back = (self.money[name][:, *self.cells] for name in ("start", "retained", "returned"))
         return np.stack([start, kept, kept + back], axis=-1)
 
-    def places(self, rows: pd.DataFrame) -> np.ndarray:
-        """Give the place of each row's cohort among `keys`, by `level` and `cohort`."""
+    def places(self, level: pd.Series, day: pd.Series) -> np.ndarray:
+        """Give the places among `keys` of members' cohorts, by their levels and any day of their cohorts."""
         levels, cohorts = self.keys.levels
         place = np.full((len(levels), len(cohorts)), -1)
         place[self.keys.codes[0], self.keys.codes[1]] = np.arange(len(self.keys))
-        level = pd.Categorical(rows["level"], categories=levels).codes if len(levels) > 1 else 0
-        return place[level, np.searchsorted(cohorts, rows["cohort"])]
+        level = pd.Categorical(level, categories=levels).codes if len(levels) > 1 else 0
+        return place[level, np.searchsorted(cohorts, day, side="right") - 1]
 
 
 def stayed(data: Any, name: str, source: str, unit: str, blocks: int) -> Stayed:
@@ -173,7 +173,7 @@ def _by_age(members: pd.DataFrame, returns: pd.DataFrame, late: pd.DataFrame, bl
     ages = cohorts["seen"].max().to_numpy() + 1
     made = Stayed(starts.index, ages, {}, {}, starts, late)
     for rows in (members, returns):
-        rows["place"] = made.places(rows)
+        rows["place"] = made.places(rows["level"], rows["cohort"])
 
     def table(rows: pd.DataFrame, age: str, numbers: str, later: int = 0) -> np.ndarray:
         out = np.zeros((blocks, len(ages), ages.max() + 1), np.int64)

@@ -131,11 +131,8 @@ def cohort_unit(data: Any, definition: str | None = None) -> str:
     name, least = definitions.spells(data, definition), data.about.min_denominator
     starts = data.con.frame(STARTS, {"definition": name, "observed_from": data.observed_from})
     units = list(STEP)[list(STEP).index(data.about.period.unit) :]
-    sizes = {
-        unit: starts.groupby([str(Period.containing(day.date(), unit)) for day in starts["day"]])["n"].sum()
-        for unit in units
-    }
-    return next((unit for unit in units if len(sizes[unit]) and sizes[unit].median() >= least), units[-1])
+    sizes = {unit: starts["n"].groupby(starts["day"].dt.to_period(unit[0].upper())).sum() for unit in units}
+    return next((unit for unit in units if sizes[unit].median() >= least), units[-1])
 
 
 def _brackets(mode: str) -> list[tuple[int, int]]:

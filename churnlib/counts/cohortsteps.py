@@ -15,7 +15,7 @@ from churnlib.counts.tenure import BLOCKS
 
 # One row per member.
 EVERY_MEMBER = """
-SELECT s.customer, {level} AS level, CAST(date_trunc('{unit}', s.start_date) AS DATE) AS cohort, s.start_date
+SELECT s.customer, {level} AS level, s.start_date
 FROM spells AS s {levels} WHERE s.definition = $definition AND s.spell = 1
 """
 
@@ -37,9 +37,9 @@ class Steps:
         kinds = f"AND ({among(kinds)})" if kinds else ""  # what the definition calls activity
         where = placed(source)
         where["level"] = where["level"] if where["levels"] else "0"  # a word for every member would take time
-        sql = EVERY_MEMBER.format(unit=unit, **where)
-        members = data.con.frame(sql, {"definition": name})
-        group = stayed.places(members) * BLOCKS + members["customer"].to_numpy() % BLOCKS
+        members = data.con.frame(EVERY_MEMBER.format(**where), {"definition": name})
+        block = members["customer"].to_numpy() % BLOCKS
+        group = stayed.places(members["level"], members["start_date"]) * BLOCKS + block
         self.sizes = np.bincount(group, minlength=len(stayed.ages) * BLOCKS).reshape(-1, BLOCKS)
         small = group.astype(np.min_scalar_type(self.sizes.size))  # sorted in one pass
         order = np.argsort(small, kind="stable")  # cohort by cohort, and in it block by block

@@ -15,7 +15,7 @@ from churnlib import text
 from churnlib.about import BETWEEN, Segment
 from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, make_calendar, segment, unit_of
-from churnlib.counts.periods import ARRIVALS, DEPARTURES, first_countable, make_pieces, period_counts
+from churnlib.counts.periods import first_countable, make_pieces, moves, period_counts
 from churnlib.engine import quote
 from churnlib.model.schema import SegmentSpec
 from churnlib.model.segments import describe, make_levels
@@ -74,11 +74,10 @@ def crossed_counts(
         found.append(tenure_bands(data))
     periods = make_calendar(data, unit, first_countable(data, definition, unit))
     make_pieces(data, definition, crossing([source for source, _ in found]))
-    values = {"next_day": periods["next_day"].max().date()}
-    moves = [data.con.frame(sql, values) for sql in (ARRIVALS, DEPARTURES)]
+    moved = moves(data, periods)
     data.con.run("DROP TABLE pieces")
     segments = tuple(division for _, division in found)
-    frame = _openings(*moves, periods, [division.name for division in segments])
+    frame = _openings(*moved, periods, [division.name for division in segments])
     told = about(data, segments[0], unit, definition)
     keys = tuple(division.name for division in segments)
     return CrossedCounts(frame, told, ("period", *keys), keys, segments)

@@ -97,16 +97,21 @@ class Stepwise:
         Where each customer's first month lies.
     size : int
         Rows of a step.
+    silent : int
+        Rows before the first activity of all.
     """
 
     amount: np.ndarray
     first: np.ndarray
     size: int
+    silent: int
 
     def of(self, customers: np.ndarray, steps: int) -> np.ndarray:
         """Give the sums of some customers, shape (steps, n_customers)."""
-        rows = np.arange(steps * self.size)[:, None] * len(self.first)
-        found = self.amount.take(rows + self.first[customers])
+        first, n = self.first[customers], len(self.first)
+        found = np.zeros((steps * self.size, len(first)), self.amount.dtype)
+        for row in range(max(self.silent - first.max() // n, 0), len(found)):  # records may begin after the customers
+            self.amount[row * n :].take(first, out=found[row], mode="clip")
         return found if self.size == 1 else found.reshape(steps, self.size, -1).sum(axis=1)
 
 
@@ -217,12 +222,13 @@ def stepwise(data: Any, members: pd.DataFrame, size: int, **source: str) -> Step
     row = (of_day[:, None] - np.arange(length)) // length - before  # where a step falls, by day and phase of the start
     cell = row.reshape(-1) * n
     amount = np.zeros((row.max() + 1 + 2 * max(size, 1)) * n, np.int64)  # the last steps end after the last day
-    begin = days[0].item()
+    begin, earliest = days[0].item(), len(days)
     for customer, day, value in _activity(data, begin, data.as_of, **source):
         # month by month, as in `_monthly`: step by step would be all over the memory
-        key = (day - number(begin)) * length + phase.take(customer)
-        np.add.at(amount, cell.take(key) + customer, value)
-    return Stepwise(amount, first, max(size, 1))
+        day = day - number(begin)
+        earliest = min(earliest, day.min(initial=earliest))
+        np.add.at(amount, cell.take(day * length + phase.take(customer)) + customer, value)
+    return Stepwise(amount, first, max(size, 1), row[earliest:].min(initial=row.max()))
 
 
 def _clock(days: np.ndarray, is_reached: bool = False) -> np.ndarray:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -67,19 +69,18 @@ FROM placed
 WHERE (end_date IS NULL OR from_date <= end_date) AND (replaced_on IS NULL OR from_date < replaced_on)
 """
 
-# The same where nobody is divided: one row per spell.
-SPELLS = """
-CREATE OR REPLACE TEMP TABLE pieces AS
-WITH present AS (
-  SELECT s.customer, s.spell, s.end_date, s.outcome, s.provisional, {fee} AS fee,
-    CASE WHEN s.entry_date <= $countable_from THEN s.start_date ELSE s.entry_date END AS joined
-  FROM spells AS s {fees}
-  WHERE s.definition = $definition
-)
-SELECT customer, spell, '' AS level, joined, joined AS from_date, fee, outcome, provisional, FALSE AS moved_in,
-  FALSE AS moved_out, end_date AS to_date
-FROM present WHERE end_date IS NULL OR joined <= end_date
-"""
+# The same where nobody is divided: one row per spell. Read as it is, because to write it costs more than two readings.
+SPELLS = """(
+  SELECT customer, spell, '' AS level, joined, joined AS from_date, fee, outcome, provisional, FALSE AS moved_in,
+    FALSE AS moved_out, end_date AS to_date
+  FROM (
+    SELECT s.customer, s.spell, s.end_date, s.outcome, s.provisional, {fee} AS fee,
+      CASE WHEN s.entry_date <= $countable_from THEN s.start_date ELSE s.entry_date END AS joined
+    FROM spells AS s {fees}
+    WHERE s.definition = $definition
+  ) AS present
+  WHERE end_date IS NULL OR joined <= end_date
+)"""
 
 # One row per level and period in which somebody came (number 0: before the first period). Adds over both.
 ARRIVALS = """
@@ -92,7 +93,7 @@ SELECT p.level, coalesce(d.number, 0) AS number, count(*) AS n_arrived,
   sum(CASE WHEN NOT p.moved_in AND p.spell > 1 THEN p.fee ELSE 0 END) AS fee_reactivated,
   sum(CASE WHEN p.moved_in THEN p.fee ELSE 0 END) AS fee_moved_in,
   sum(date_diff('day', DATE '2000-01-01', least(p.from_date, $next_day))) AS day_arrived
-FROM pieces AS p
+FROM {pieces} AS p
 LEFT JOIN days AS d ON d.day = CASE WHEN p.moved_in THEN CAST(p.from_date - INTERVAL '1' DAY AS DATE) ELSE p.from_date
 END GROUP BY p.level, coalesce(d.number, 0)
 ORDER BY level NULLS LAST, number NULLS LAST
@@ -114,7 +115,7 @@ SELECT p.level, coalesce(d.number, 0) AS number, count(*) AS n_departed,
   sum(CASE WHEN NOT p.moved_out AND coalesce(j.number, 0) < d.number THEN p.fee ELSE 0 END) AS fee_churned_opening,
   sum(CASE WHEN p.moved_out THEN p.fee ELSE 0 END) AS fee_moved_out,
   sum(date_diff('day', DATE '2000-01-01', least(CAST(p.to_date + INTERVAL '1' DAY AS DATE), $next_day))) AS day_departed
-FROM pieces AS p
+FROM {pieces} AS p
 LEFT JOIN days AS d ON d.day = p.to_date
 LEFT JOIN days AS j ON j.day = p.joined
 WHERE p.to_date IS NOT NULL
@@ -175,12 +176,16 @@ def period_counts(
 def counted(data: Any, source: str, division: Segment, unit: str, name: str, with_revenue: bool = False) -> Counts:
     """Keep the ledger by the levels of a table (see `base.segment`)."""
     periods = make_calendar(data, unit, first_countable(data, name, unit))
-    make_pieces(data, name, source)
-    flows = _flows(data, periods, division.levels or (ALL,))
+    if source == EVERYBODY:
+        moved = moves(data, periods, SPELLS.format(**fee_of(data)), _spells_of(data, name))
+    else:
+        make_pieces(data, name, source)
+        moved = moves(data, periods)
+        data.con.run("DROP TABLE pieces")
+    flows = _flows(data, moved, periods, division.levels or (ALL,))
     if with_revenue and data.has("activity.amount"):
         sums = _revenue(data, source, periods)
         flows["revenue"] = sums["revenue"].reindex(flows.index, fill_value=0)
-    data.con.run("DROP TABLE pieces")
     told = replace(about(data, division, unit, name), delay=definitions.delay(data, name))
     told = replace(told, revenue_note=revenue_note(data)) if "revenue" in flows else told
     if unit == data.about.period.unit and told.period.first < periods["first_day"].min().date():
@@ -209,19 +214,29 @@ def first_countable(data: Any, name: str, unit: str) -> date:
 
 def make_pieces(data: Any, name: str, source: str) -> None:
     """Make the table `pieces` of one definition and division (see PIECES)."""
-    values = {"definition": name, "countable_from": definitions.countable_from(data, name)}
+    values, fee = _spells_of(data, name), fee_of(data)
     if source == EVERYBODY:
-        data.con.run(SPELLS.format(**fee_of(data)), values)
+        data.con.run(f"CREATE OR REPLACE TEMP TABLE pieces AS SELECT * FROM {SPELLS.format(**fee)} AS p", values)  # noqa: S608
     else:
-        data.con.run(PIECES.format(segment=source, **fee_of(data)), values | {"as_of": data.as_of})
+        data.con.run(PIECES.format(segment=source, **fee), values | {"as_of": data.as_of})
 
 
-def _flows(data: Any, periods: pd.DataFrame, levels: tuple[str, ...]) -> pd.DataFrame:
+def _spells_of(data: Any, name: str) -> dict[str, Any]:
+    return {"definition": name, "countable_from": definitions.countable_from(data, name)}
+
+
+def moves(
+    data: Any, periods: pd.DataFrame, pieces: str = "pieces", values: Mapping[str, Any] = MappingProxyType({})
+) -> list[pd.DataFrame]:
+    """Give arrivals and departures (see ARRIVALS, DEPARTURES) of a table of pieces."""
+    values = {"next_day": periods["next_day"].max().date(), **values}
+    return [data.con.frame(sql.format(pieces=pieces), values) for sql in (ARRIVALS, DEPARTURES)]
+
+
+def _flows(data: Any, moved: list[pd.DataFrame], periods: pd.DataFrame, levels: tuple[str, ...]) -> pd.DataFrame:
     """Arrivals and departures by (level, number of the period), zeros included; number 0 is all that came before."""
-    values = {"next_day": periods["next_day"].max().date()}
     grid = pd.MultiIndex.from_product([sorted(levels), range(len(periods) + 1)], names=["level", "number"])
-    frames = [data.con.frame(sql, values).set_index(["level", "number"]) for sql in (ARRIVALS, DEPARTURES)]
-    flows = pd.concat([frame.reindex(grid, fill_value=0) for frame in frames], axis=1)
+    flows = pd.concat([f.set_index(["level", "number"]).reindex(grid, fill_value=0) for f in moved], axis=1)
     return flows if has_fee(data) else flows[[c for c in flows if not c.startswith("fee_")]]
 
 

@@ -247,7 +247,7 @@ class Result:
 
     def _cell_text(self, column: Column, value: Any, language: str) -> str:
         if column.kind == "level":
-            return self.about.segment.label_of(value).to(language)
+            return self.level(value).to(language)
         if column.kind == "term":
             return text.say(f"{column.prefix}.{value}", language)
         if column.kind == "period":
