@@ -121,7 +121,7 @@ def moves(path: Path, names: tuple[str, ...]):
     return duckdb.connect().sql(MOVES.format(by=", ".join(names), path=path, sums=sums)).df()
 
 
-TENURE = [f"churnlib.survival.{m}" for m in ("milestones", "tenure_risk", "incidence", "restricted", "gray")]
+TENURE = [f"churnlib.survival.{m}" for m in ("milestones", "hazard", "incidence", "restricted", "gray")]
 # what a step imports is not timed: at this size it would be most of the scan's and of the curves' time
 LOADED = {
     "scan": ("duckdb",),

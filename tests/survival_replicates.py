@@ -8,18 +8,20 @@ import pandas as pd
 from scipy.stats import norm
 from survival_cases import OUTCOMES, counts, simulate
 
-from churnlib.survival.competing import aalen_johansen, incidence_interval, restricted_mean, time_lost
+from churnlib.survival.competing import aalen_johansen, incidence_interval, time_lost
 from churnlib.survival.cox import proportionality_test
 from churnlib.survival.curves import gap_interval, level_curves, quantile_with_interval
 from churnlib.survival.discrete import discrete_hazard
 from churnlib.survival.efron import PartialLikelihood, RiskCounts, maximise
+from churnlib.survival.estimators import restricted_mean
 from churnlib.survival.gray import gray_scores, gray_statistic
+from churnlib.survival.hazard import hazard_by_tenure
 from churnlib.survival.lifetable import DAYS_PER_MONTH, anniversary, life_table
 from churnlib.survival.logrank import logrank_scores, pairwise_tests, stratified_scores
+from churnlib.survival.milestones import conditional_survival
 from churnlib.survival.moneysurvival import money_survival
 from churnlib.survival.restricted import months_stayed
 from churnlib.survival.survival import kaplan_meier
-from churnlib.survival.tenure_risk import conditional_survival, hazard_by_tenure
 
 CUSTOMERS, RISK, VOLUNTARY = 600, 0.04, 0.6
 FAMILIES = ("pairs", "peak", "spikes")  # corrected for many looks: at most 5 %

@@ -6,10 +6,12 @@ import pytest
 from survival_cases import OUTCOMES, case, counts, oracle, simulate
 
 from churnlib import text
-from churnlib.survival.curves import level_curves, merge_small_steps
+from churnlib.survival.curves import level_curves
 from churnlib.survival.lifetable import anniversary, life_table
 from churnlib.survival.logrank import logrank_test
-from churnlib.survival.milestones import survival_table, tenure_quantiles
+from churnlib.survival.milestones import survival_table
+from churnlib.survival.quantiles import tenure_quantiles
+from churnlib.survival.suppression import merge_small_steps
 from churnlib.survival.survival import kaplan_meier
 
 VERBS = (kaplan_meier, survival_table, tenure_quantiles, logrank_test)

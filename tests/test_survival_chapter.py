@@ -6,7 +6,8 @@ import pytest
 from survival_cases import OUTCOMES, counts, simulate
 
 from churnlib import text
-from churnlib.survival.hazard import proportional_hazards
+from churnlib.survival.hazard import hazard_by_tenure
+from churnlib.survival.hazardratios import proportional_hazards
 from churnlib.survival.incidence import cumulative_incidence
 from churnlib.survival.logrank import logrank_test
 from churnlib.survival.milestones import survival_table
@@ -15,7 +16,6 @@ from churnlib.survival.restricted import months_stayed
 from churnlib.survival.returns import survival_after_return
 from churnlib.survival.staying import length_of_stay, ways_of_leaving
 from churnlib.survival.survival import kaplan_meier
-from churnlib.survival.tenure_risk import hazard_by_tenure
 
 
 def said(result):
@@ -185,6 +185,11 @@ def test_returns_of_whom_nobody_left_again_are_told_without_an_interval():
     rows = pd.DataFrame({"entry": 0, "exit": 400, "outcome": "censored", "n": 1}, index=range(100))
     (finding,) = survival_after_return(in_blocks(rows)).findings
     assert finding.key == "survival.returned.all" and "nan" not in finding.say("en")
+
+
+def test_the_returned_of_several_groups_are_ranked_and_not_told_in_the_numbers_of_the_last_one():
+    (finding,) = survival_after_return(counts(three_groups())).findings
+    assert finding.key == "survival.rank.clear" and finding.values["worst"].en == "group c"
 
 
 def test_the_first_month_that_a_rule_can_count_is_told_as_the_start_of_the_silence():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from survival_cases import counts, oracle
 
-from churnlib.survival.competing import aalen_johansen, restricted_mean, time_lost
+from churnlib.survival.competing import aalen_johansen, time_lost
+from churnlib.survival.estimators import restricted_mean
 from churnlib.survival.gray import gray_scores, gray_statistic
 from churnlib.survival.lifetable import OUTCOMES, life_table
 

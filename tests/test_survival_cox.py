@@ -7,7 +7,7 @@ from survival_cases import counts, oracle, simulate
 
 from churnlib.survival.cox import proportionality_test
 from churnlib.survival.efron import PartialLikelihood, RiskCounts, maximise
-from churnlib.survival.hazard import proportional_hazards
+from churnlib.survival.hazardratios import proportional_hazards
 
 CASES = ["heart", "veteran", "lung", "colon", "pbc", "ties"]
 

@@ -7,7 +7,7 @@ from survival_cases import case, counts, oracle, simulate
 
 from churnlib import text
 from churnlib.survival.discrete import discrete_hazard, fit_cloglog, trials_by_month
-from churnlib.survival.hazard import proportional_hazards
+from churnlib.survival.hazardratios import proportional_hazards
 from churnlib.survival.lifetable import life_table
 
 

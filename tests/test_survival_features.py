@@ -17,7 +17,7 @@ from churnlib.about import Segment
 from churnlib.counts import tenure_counts
 from churnlib.counts.recent import features
 from churnlib.survival.cox import block_errors, fit_cox, number_patterns, proportionality_test
-from churnlib.survival.hazard import proportional_hazards
+from churnlib.survival.hazardratios import proportional_hazards
 from churnlib.survival.ratios import ratios_by_tenure
 from churnlib.text import Label
 

@@ -18,7 +18,7 @@ from churnlib.about import Event
 from churnlib.counts import tenure_counts
 from churnlib.counts.recent import recently
 from churnlib.survival.estimators import product_limit
-from churnlib.survival.hazard import proportional_hazards
+from churnlib.survival.hazardratios import proportional_hazards
 from churnlib.survival.lifetable import life_table
 from churnlib.survival.logrank import logrank_test
 from churnlib.survival.survival import kaplan_meier

@@ -7,17 +7,16 @@ import pandas as pd
 import pytest
 from survival_cases import about, case, counts, oracle
 
-from churnlib.survival.competing import restricted_mean
 from churnlib.survival.curves import level_curves, quantile_with_interval
 from churnlib.survival.efron import PartialLikelihood, RiskCounts, maximise
-from churnlib.survival.estimators import nelson_aalen, quantile_tenure, simultaneous_factor
+from churnlib.survival.estimators import nelson_aalen, quantile_tenure, restricted_mean, simultaneous_factor
 from churnlib.survival.gray import gray_scores, gray_statistic
 from churnlib.survival.incidence import level_incidences, outcomes_of
 from churnlib.survival.lifetable import life_table
 from churnlib.survival.logrank import logrank_test, pairwise_tests
+from churnlib.survival.milestones import conditional_survival
 from churnlib.survival.restricted import contrasts
 from churnlib.survival.survival import kaplan_meier
-from churnlib.survival.tenure_risk import conditional_survival
 
 CASES = ["veteran", "lung", "heart", "pbc", "colon", "mgus2", "ties", "untied", "months"]
 EXACT = {"rtol": 1e-8, "atol": 1e-10}

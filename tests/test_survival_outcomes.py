@@ -6,16 +6,18 @@ import pytest
 from survival_cases import OUTCOMES, case, counts, oracle, simulate
 
 from churnlib import text
-from churnlib.survival.competing import restricted_mean, time_lost
+from churnlib.survival.competing import time_lost
+from churnlib.survival.estimators import restricted_mean
 from churnlib.survival.gray import gray_test
-from churnlib.survival.hazard import proportional_hazards
+from churnlib.survival.hazard import exposure_months, hazard_by_tenure
+from churnlib.survival.hazardratios import proportional_hazards
 from churnlib.survival.incidence import cumulative_incidence
 from churnlib.survival.lifetable import life_table
 from churnlib.survival.logrank import logrank_test
-from churnlib.survival.milestones import survival_table, tenure_quantiles
+from churnlib.survival.milestones import conditional_survival, survival_table
+from churnlib.survival.quantiles import tenure_quantiles
 from churnlib.survival.restricted import months_stayed
 from churnlib.survival.survival import kaplan_meier
-from churnlib.survival.tenure_risk import conditional_survival, exposure_months, hazard_by_tenure
 
 VERBS = (cumulative_incidence, gray_test, months_stayed, hazard_by_tenure, conditional_survival)
 

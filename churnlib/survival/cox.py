@@ -63,7 +63,6 @@ def fit_cox(
     references: dict[str, str] | None = None,
     orders: dict[str, Sequence[str]] | None = None,
     strata: Sequence[str] = (),
-    ties: str = "efron",
 ) -> CoxModel:
     """Fit the model to one row of counts per pattern of levels and tenure.
 
@@ -80,25 +79,25 @@ def fit_cox(
         Covariate to its levels in the order of the coefficients; sorted if not given.
     strata : sequence of str
         Columns of `patterns` within which customers are compared, each combination with a hazard of its own.
-    ties : {"efron", "breslow"}
 
     Returns
     -------
     CoxModel
     """
-    names = [name for name in patterns if name not in strata]
     moves = frame.groupby("pattern")[["n_events", "n_entered"]].sum().reindex(patterns.index, fill_value=0)
-    sums = {name: moves.groupby(patterns[name].to_numpy()).sum() for name in names}
-    # against a level that nobody left, every ratio would be infinite
-    usable = {name: (sums[name]["n_events"] > 0) * (1 + sums[name]["n_entered"]) for name in names}
-    references = {name: usable[name].idxmax() for name in names} | (references or {})
-    order = {name: [v for v in (orders or {}).get(name, ()) if v in sums[name].index] for name in names}
-    order = {name: [*order[name], *sums[name].index.difference(order[name])] for name in names}
-    terms = [(name, level) for name in names for level in order[name] if level != references[name]]
+    chosen, terms = {}, []
+    for name in (name for name in patterns if name not in strata):
+        sums = moves.groupby(patterns[name].to_numpy()).sum()
+        # against a level that nobody left, every ratio would be infinite
+        usable = (sums["n_events"] > 0) * (1 + sums["n_entered"])
+        chosen[name] = (references or {}).get(name, usable.idxmax())
+        order = [level for level in (orders or {}).get(name, ()) if level in sums.index]
+        order += list(sums.index.difference(order))
+        terms += [(name, level) for level in order if level != chosen[name]]
     columns = [patterns[name].to_numpy() == level for name, level in terms]
     design = np.column_stack(columns).astype(float) if columns else np.zeros((len(patterns), 0))
-    likelihood = PartialLikelihood(risk_counts(frame, patterns, strata), design, ties)
-    return CoxModel(terms, references, likelihood, maximise(likelihood))
+    likelihood = PartialLikelihood(risk_counts(frame, patterns, strata), design)
+    return CoxModel(terms, chosen, likelihood, maximise(likelihood))
 
 
 def risk_counts(frame: pd.DataFrame, patterns: pd.DataFrame, strata: Sequence[str] = ()) -> RiskCounts:
@@ -111,7 +110,7 @@ def risk_counts(frame: pd.DataFrame, patterns: pd.DataFrame, strata: Sequence[st
 
 
 def block_errors(
-    frame: pd.DataFrame, patterns: pd.DataFrame, model: CoxModel, strata: Sequence[str] = (), ties: str = "efron"
+    frame: pd.DataFrame, patterns: pd.DataFrame, model: CoxModel, strata: Sequence[str] = ()
 ) -> np.ndarray:
     """Give standard errors (K,) that allow for several spells of a customer: the model without each block in turn.
 
@@ -120,7 +119,7 @@ def block_errors(
     fits = []
     for block in sorted(frame["block"].unique()):
         part = risk_counts(frame[frame["block"] != block], patterns, strata)
-        fits.append(maximise_near(PartialLikelihood(part, model.likelihood.design, ties), model.fit))
+        fits.append(maximise_near(PartialLikelihood(part, model.likelihood.design), model.fit))
     return np.sqrt(jackknife_variance(np.array(fits)))
 
 
@@ -137,7 +136,7 @@ def estimate(model: CoxModel, k: int | None, std_error: np.ndarray, conf_level: 
     return dict(zip(names, (beta, se, np.exp(beta), *ends, chi2.sf((beta / se) ** 2, 1), *gone), strict=True))
 
 
-def ratios_by_window(model: CoxModel, about, ties: str) -> pd.DataFrame:
+def ratios_by_window(model: CoxModel, about) -> pd.DataFrame:
     """Estimate the hazard ratios of each window of tenure: the same model, on the events of the window only."""
     bounds, rows = [*anniversary(WINDOWS, about.time_unit).tolist(), np.inf], []
     bounds[0] = -1.0
@@ -146,7 +145,7 @@ def ratios_by_window(model: CoxModel, about, ties: str) -> pd.DataFrame:
         part = risk.within(first, last)
         if part.dead.sum() < about.min_denominator:
             continue
-        fitted = model._replace(fit=maximise(PartialLikelihood(part, design, ties)))
+        fitted = model._replace(fit=maximise(PartialLikelihood(part, design)))
         lost = part.dead.sum(axis=0) @ design
         for k, (covariate, level) in enumerate(model.terms):
             row = {"covariate": covariate, "level": level, "months": months, "n_events": lost[k]}

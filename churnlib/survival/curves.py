@@ -1,14 +1,15 @@
-"""One level's survival curve: where it can be trusted, what it reads, when a share has left, how much may be shown."""
+"""One survival curve a level: where it can be trusted, what it reads, when a share has left, how far two lie apart."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
 
 from churnlib.survival.estimators import StepCurve, product_limit, quantile_tenure, survival_interval
-from churnlib.survival.lifetable import LifeTable, reliable_run
+from churnlib.survival.lifetable import LifeTable, read_curve
 
 
 class LevelCurve(NamedTuple):
@@ -39,16 +40,9 @@ class LevelCurve(NamedTuple):
 
     def read(self, tenure) -> dict[str, np.ndarray]:
         """Read survival, log variance and interval just after given tenures; NaN beyond the curve's ends."""
-        tenure = np.asarray(tenure, float)
-        at = np.searchsorted(self.tenure, tenure, side="right") - 1
-        known = (tenure >= self.start) & (tenure <= (self.tenure[-1] if len(self.tenure) else -1.0))
-        values = {
-            "survival": (self.steps.survival, 1.0),
-            "log_variance": (self.steps.log_variance, 0.0),
-            "ci_lower": (self.lower, np.nan),
-            "ci_upper": (self.upper, np.nan),
-        }
-        return {name: np.where(known, np.r_[v, before][at], np.nan) for name, (v, before) in values.items()}
+        values, before = np.stack([*self.steps, self.lower, self.upper]), [[1.0], [0.0], [np.nan], [np.nan]]
+        read = read_curve(self.start, self.tenure, values, tenure, before)
+        return dict(zip(("survival", "log_variance", "ci_lower", "ci_upper"), read, strict=True))
 
 
 def level_curves(
@@ -71,21 +65,23 @@ def level_curves(
     list of LevelCurve
         In the order of the levels; an empty curve where a level is too small throughout.
     """
-    given = log_variance if log_variance is not None else [None] * len(life.levels)
-    return [_level_curve(life, g, minimum, conf_level, kind, given[g]) for g in range(len(life.levels))]
+    curves = []
+    for g, level in enumerate(life.levels):
+        start, run = life.trusted(g, minimum)
+        d, n = life.n_events[g, run], life.n_at_risk[g, run]
+        steps = product_limit(d, n)
+        # blocks cannot tell what a curve that begins later would do: it keeps Greenwood's variance
+        if log_variance is not None and not run.start:
+            steps = steps._replace(log_variance=log_variance[g, run])
+        interval = survival_interval(*steps, conf_level, kind)
+        curves.append(LevelCurve(level, start, life.tenure[run], n, d, life.n_censored[g, run], steps, *interval))
+    return curves
 
 
-def _level_curve(life: LifeTable, g: int, minimum: int, conf_level: float, kind: str, log_variance) -> LevelCurve:
-    first, stop = reliable_run(life.n_at_risk[g], life.n_events[g], minimum) if minimum else (0, len(life.tenure))
-    run = slice(first, stop)
-    d, n = life.n_events[g, run], life.n_at_risk[g, run]
-    steps = product_limit(d, n)
-    # blocks cannot tell what a curve that begins later would do: it keeps Greenwood's variance
-    if log_variance is not None and first == 0:
-        steps = steps._replace(log_variance=log_variance[run])
-    lower, upper = survival_interval(*steps, conf_level, kind)
-    start = life.tenure[first - 1] if first else 0.0
-    return LevelCurve(life.levels[g], start, life.tenure[run], n, d, life.n_censored[g, run], steps, lower, upper)
+def read_levels(curves: Sequence[LevelCurve], tenure, unconditional: bool = False) -> dict[str, np.ndarray]:
+    """Read every level's curve, shape (G, M); unconditional: not those that begin later, which are no share of all."""
+    reads = [curve.read(np.where(unconditional and curve.start > 0, np.nan, tenure)) for curve in curves]
+    return {name: np.stack([read[name] for read in reads]) for name in reads[0]}
 
 
 def quantile_with_interval(curve: LevelCurve, p: float = 0.5) -> tuple[float, float, float]:
@@ -120,77 +116,3 @@ def gap_interval(low: dict, high: dict, n_compared: int, conf_level: float = 0.9
     variance = sum(float(r["survival"]) ** 2 * float(r["log_variance"]) for r in (low, high))
     gap = float(high["survival"] - low["survival"])
     return gap - z * variance**0.5, gap + z * variance**0.5
-
-
-def merge_small_steps(lost: np.ndarray, k: int, together: bool = False, anchors=None) -> np.ndarray:
-    """Choose the readings that may be shown: none may tell of 1 to k - 1 churned customers since the one before.
-
-    Where just one level would be withheld at a reading, the next smallest is withheld with it: all customers together
-    are shown too, and the one would follow by subtraction. Readings that are also shown by themselves (the anchors) are
-    chosen first and among themselves; the others have to fit between them.
-
-    Parameters
-    ----------
-    lost : numpy.ndarray, shape (G, M)
-        Churned up to each reading; NaN where a level's curve is not shown at all.
-    k : int
-    together : bool
-        Whether a reading is shown for all or for none: the outcomes of one curve, which add up to it.
-    anchors : numpy.ndarray of bool, shape (M,), optional
-
-    Returns
-    -------
-    numpy.ndarray of bool, shape (G, M)
-    """
-    chosen, ahead = np.zeros(lost.shape[1], bool), np.full(lost.shape, np.nan)
-    keep = np.zeros(lost.shape, bool)
-    if anchors is not None and anchors.any():
-        chosen = anchors
-        keep[:, chosen] = merge_small_steps(lost[:, chosen], k, together)
-        ahead = _next_shown(np.where(keep, lost, np.nan))
-    last = np.zeros(len(lost))
-    for m in range(lost.shape[1]):
-        known, since, left = ~np.isnan(lost[:, m]), lost[:, m] - last, ahead[:, m] - lost[:, m]
-        if not chosen[m]:
-            risky = known & (((since > 0) & (since < k)) | ((left > 0) & (left < k)))
-            others = np.flatnonzero(known & ~risky & (since > 0))
-            if together and risky.any():
-                risky[:] = True
-            elif risky.sum() == 1 and len(others):
-                risky[others[np.argmin(since[others])]] = True
-            keep[:, m] = known & ~risky
-        last = np.where(keep[:, m], lost[:, m], last)
-    return keep
-
-
-def hide_partners(lost: np.ndarray, hidden: np.ndarray, read: np.ndarray) -> np.ndarray:
-    """Hide a second number wherever just one is hidden between two readings of the running total: the next smallest.
-
-    Parameters
-    ----------
-    lost : numpy.ndarray, shape (G, M)
-        What was lost in each step; NaN where nothing is shown.
-    hidden : numpy.ndarray of bool, shape (G, M)
-        Steps that may not be shown.
-    read : numpy.ndarray of bool, shape (G, M)
-        Whether the total is shown after the step (see `merge_small_steps`).
-
-    Returns
-    -------
-    numpy.ndarray of bool, shape (G, M)
-    """
-    out = hidden.copy()
-    for g, row in enumerate(lost):
-        span = np.r_[0, read[g].cumsum()[:-1]]  # a reading ends its span
-        for each in np.unique(span[hidden[g]]):
-            others = np.flatnonzero((span == each) & ~hidden[g] & (row > 0))
-            if hidden[g][span == each].sum() == 1 and len(others):
-                out[g, others[np.argmin(row[others])]] = True
-    return out
-
-
-def _next_shown(shown: np.ndarray) -> np.ndarray:
-    """Give for every position the next value along the last axis that is not NaN."""
-    at = np.where(np.isnan(shown), shown.shape[1], np.arange(shown.shape[1]))
-    following = np.minimum.accumulate(at[:, ::-1], axis=1)[:, ::-1]
-    return np.take_along_axis(np.c_[shown, np.full(len(shown), np.nan)], following, axis=1)

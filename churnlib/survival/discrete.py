@@ -16,11 +16,11 @@ from scipy.special import ndtri
 from scipy.stats import chi2
 
 from churnlib import text
-from churnlib.show.results import Column, Finding, Statement
+from churnlib.show.results import Column, Finding, Statement, table_columns
+from churnlib.survival.base import SurvivalResult, with_intervals
 from churnlib.survival.cox import WINDOWS
 from churnlib.survival.lifetable import LifeTable, anniversary, life_table, risk_set
 from churnlib.survival.ratios import stretches
-from churnlib.survival.survival import SurvivalResult
 
 
 def trials_by_month(life: LifeTable) -> tuple[np.ndarray, np.ndarray]:
@@ -110,9 +110,8 @@ def fit_cloglog(trials: np.ndarray, events: np.ndarray, reference: int) -> Clogl
     constant = [rows[0] == g for g in others if any(t[0] == g for t in terms)]
     y, n = events.ravel()[usable], trials.ravel()[usable]
     full, plain = _glm(y, n, rows[1], varying), _glm(y, n, rows[1], constant)
-    table = _ratio_table(
-        free, lost, dict(zip(terms, zip(full.params, full.bse, strict=False), strict=False)) if full else {}
-    )
+    estimates = dict(zip(terms, zip(full.params, full.bse, strict=True), strict=False)) if full else {}  # ratios first
+    table = _ratio_table(free, lost, estimates)
     df = len(varying) - len(constant)
     statistic = 2 * (full.llf - plain.llf) if full and df > 0 else np.nan
     converged = bool(full is None or (full.converged and plain.converged))
@@ -156,21 +155,16 @@ class DiscreteHazard(SurvivalResult):
 
     fit: CloglogFit
 
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("level", "level"),
-        Column("stretch", "text"),
-        Column("hazard_ratio", "ratio"),
-        Column("ci_lower", "ratio"),
-        Column("ci_upper", "ratio"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "level stretch:text hazard_ratio:ratio ci_lower:ratio ci_upper:ratio"
     )
 
     @property
     def shown(self) -> pd.DataFrame:
         keep = self.table["n_events"] >= max(self.about.privacy_k, 1)
         hides = ("n_events", "hazard_ratio", "ci_lower", "ci_upper", "log_ratio", "std_error")
-        return self.table.assign(
-            stretch=stretches(self.table["months"]), **{c: self.table[c].where(keep) for c in hides}
-        )
+        shown = {name: self.table[name].where(keep) for name in hides}
+        return self.table.assign(stretch=stretches(self.table["months"]), **shown)
 
     def read_columns(self) -> list[Column]:
         return [Column("level", "level"), *(Column(s, "ratio") for s in dict.fromkeys(self.shown["stretch"]))]
@@ -178,14 +172,14 @@ class DiscreteHazard(SurvivalResult):
     def summary(self, language: str | None = None) -> pd.DataFrame:
         """One row per level, a column per stretch of tenure."""
         language = language or text.language()
-        heading, rows = Column("level", "level").label(self.module).to(language), []
-        for level, part in self.shown.groupby("level", sort=False):
-            cells = {
-                text.say("survival.in_months", language, stretch=r.stretch): _ratio(r, language)
-                for r in part.itertuples()
-            }
-            rows.append({heading: self.level(level).to(language)} | cells)
-        return pd.DataFrame(rows)
+        shown = self.shown
+        estimates = shown[["hazard_ratio", "ci_lower", "ci_upper"]]
+        shown = shown.assign(cell=with_intervals(estimates, language, "ratio", digits=2))
+        heading = Column("level", "level").label(self.module).to(language)
+        table = {heading: [self.level(v).to(language) for v in shown["level"].unique()]}
+        for stretch, rows in shown.groupby("stretch", sort=False):
+            table[text.say("survival.in_months", language, stretch=stretch)] = rows["cell"].tolist()
+        return pd.DataFrame(table)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -203,14 +197,6 @@ class DiscreteHazard(SurvivalResult):
         test = (Statement("survival.note.discrete_test", values),) if not np.isnan(self.fit.p_value) else ()
         gone = (Statement("survival.note.separated"),) if self.table["is_separated"].any() else ()
         return (Statement("survival.note.discrete"), *test, *gone)
-
-
-def _ratio(row, language: str) -> str:
-    """Write a ratio with its interval: "1.16 (1.10–1.23)"."""
-    if pd.isna(row.hazard_ratio):
-        return text.MISSING
-    said, lower, upper = (text.show(v, "ratio", language) for v in (row.hazard_ratio, row.ci_lower, row.ci_upper))
-    return f"{said}（{lower}–{upper}）" if language == "zh" else f"{said} ({lower}–{upper})"
 
 
 def discrete_hazard(counts) -> DiscreteHazard:

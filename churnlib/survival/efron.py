@@ -89,7 +89,6 @@ class Fit(NamedTuple):
     covariance : numpy.ndarray, shape (K, K)
     loglik, loglik_null : float
         At `beta` and at 0.
-    n_iterations : int
     separated : numpy.ndarray of bool, shape (K,)
         Coefficients that grow without end: no (or every) customer with the covariate left before the others.
     aliased : numpy.ndarray of bool, shape (K,)
@@ -104,7 +103,6 @@ class Fit(NamedTuple):
     covariance: np.ndarray
     loglik: float
     loglik_null: float
-    n_iterations: int
     separated: np.ndarray
     aliased: np.ndarray
     converged: bool
@@ -227,7 +225,7 @@ def maximise(likelihood: PartialLikelihood, tolerance: float = 1e-9, most: int =
     covariance = _inverse(information, separated | gone)
     std_error = np.sqrt(np.diag(covariance))
     converged = bool(n < most or separated.any())
-    return Fit(beta, std_error, covariance, loglik, null, n, separated, gone, converged)
+    return Fit(beta, std_error, covariance, loglik, null, separated, gone, converged)
 
 
 def maximise_near(likelihood: PartialLikelihood, fit: Fit, tolerance: float = 1e-7, most: int = 25) -> np.ndarray:
@@ -247,7 +245,7 @@ def maximise_near(likelihood: PartialLikelihood, fit: Fit, tolerance: float = 1e
     return np.where(np.abs(step) > STILL * fit.std_error, np.nan, beta)
 
 
-def aliased(information: np.ndarray) -> np.ndarray:
+def aliased(information: np.ndarray, tolerance: float = ALIASED) -> np.ndarray:
     """Find the covariates that are sums of those before them: Cholesky's decomposition leaves nothing of them.
 
     References
@@ -256,7 +254,7 @@ def aliased(information: np.ndarray) -> np.ndarray:
     """
     left, out = information.copy(), np.zeros(len(information), bool)
     for j, own in enumerate(np.diag(information)):
-        out[j] = not left[j, j] > ALIASED * max(own, 0.0)
+        out[j] = not left[j, j] > tolerance * max(own, 0.0)
         if not out[j]:
             left -= np.outer(left[:, j], left[j]) / left[j, j]
     return out

@@ -170,3 +170,34 @@ def quantile_tenure(tenure: np.ndarray, lost: np.ndarray, p: float, start: float
     if known[-1] and abs(p - y[-1]) < TOLERANCE:
         return float(begins[reached] + x[-1]) / 2
     return float(begins[reached] + begins[passed]) / 2 if passed < len(levels) else np.nan
+
+
+def restricted_mean(tenure: np.ndarray, d: np.ndarray, n: np.ndarray, horizon: float, start: float = 0.0):
+    """Give the mean time as a customer up to a horizon: the area under the survival curve.
+
+    Parameters
+    ----------
+    tenure, d, n : numpy.ndarray, shape (T,)
+        Tenures, customers who left at them and at risk.
+    horizon : float
+        In the unit of `tenure`; not beyond the last tenure observed.
+    start : float
+        Tenure from which the time is counted.
+
+    Returns
+    -------
+    mean, variance : float
+
+    References
+    ----------
+    Klein, J. P. and Moeschberger, M. L. (2003). Survival Analysis, 2nd ed., section 4.5.
+    """
+    used = tenure <= horizon
+    t, d, n = tenure[used], np.asarray(d, float)[used], np.asarray(n, float)[used]
+    survival = product_limit(d, n).survival
+    steps = np.r_[1.0, survival] * np.diff(np.r_[start, t, horizon])
+    left_over = steps[::-1].cumsum()[::-1][1:]  # the area from each tenure to the horizon
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # who are all gone leave no area and no uncertainty behind
+        greenwood = np.where((d > 0) & (n > d), d / (n * (n - d)), 0.0)
+    return float(steps.sum()), float((left_over**2 * greenwood).sum())

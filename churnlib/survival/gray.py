@@ -10,12 +10,12 @@ import pandas as pd
 from scipy.stats import chi2
 
 from churnlib import text
-from churnlib.show.results import Column, Finding, Statement
+from churnlib.show.results import Column, Finding, Statement, table_columns
+from churnlib.survival.base import SurvivalResult
 from churnlib.survival.competing import aalen_johansen
 from churnlib.survival.incidence import level_incidences, outcomes_of
-from churnlib.survival.lifetable import LifeTable, life_table
+from churnlib.survival.lifetable import life_table
 from churnlib.survival.logrank import holm
-from churnlib.survival.survival import SurvivalResult
 
 
 def gray_scores(d: np.ndarray, other: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -45,8 +45,9 @@ def gray_scores(d: np.ndarray, other: np.ndarray, n: np.ndarray) -> tuple[np.nda
     """
     used = (d + other).sum(axis=0) > 0
     d, other, n = d[:, used].astype(float), other[:, used].astype(float), n[:, used].astype(float)
-    after, own = _curves(d, other, n)
-    before, own_before = _lagged(after, 1.0), _lagged(own, 0.0)
+    curves = [aalen_johansen(np.stack(left), at_risk) for *left, at_risk in zip(d, other, n, strict=True)]
+    after, own = np.stack([c.survival for c in curves]), np.stack([c.incidence[0] for c in curves])
+    before, own_before = np.c_[np.ones(len(n)), after[:, :-1]], np.c_[np.zeros(len(n)), own[:, :-1]]
     there = n > 0
     size = np.where(there, n / np.where(before > 0, before, 1.0), 0.0)  # as if nobody had left before
     all_d, all_size = d.sum(axis=0), size.sum(axis=0)
@@ -56,16 +57,6 @@ def gray_scores(d: np.ndarray, other: np.ndarray, n: np.ndarray) -> tuple[np.nda
     expected = all_d * waiting / np.where(waiting.sum(axis=0) > 0, waiting.sum(axis=0), 1.0)
     scores = np.where(there, d - expected, 0.0).sum(axis=1)
     return scores, _gray_covariance(d, other, n, before, after, size, pooled, pooled_before)
-
-
-def _curves(d, other, n) -> tuple[np.ndarray, np.ndarray]:
-    """Survival and incidence of the outcome, level by level, just after each tenure."""
-    curves = [aalen_johansen(np.stack([d[g], other[g]]), n[g]) for g in range(len(d))]
-    return np.stack([c.survival for c in curves]), np.stack([c.incidence[0] for c in curves])
-
-
-def _lagged(values: np.ndarray, first: float) -> np.ndarray:
-    return np.concatenate([np.full((len(values), 1), first), values[:, :-1]], axis=1)
 
 
 def _gray_covariance(d, other, n, before, after, size, pooled, pooled_before) -> np.ndarray:
@@ -119,12 +110,8 @@ class GrayTest(SurvivalResult):
 
     start: float
 
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("outcome", "term", prefix="results.outcome"),
-        Column("n_events", "whole"),
-        Column("statistic", "ratio"),
-        Column("df", "whole"),
-        Column("p_holm", "p"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        Column("outcome", "term", prefix="results.outcome"), "n_events statistic:ratio df:whole p_holm:p"
     )
     folded: ClassVar[bool] = False
 
@@ -135,17 +122,19 @@ class GrayTest(SurvivalResult):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        values = {"segment": self.about.segment.label, "n": len(self.table)}
-        clear = self.table[self.table["p_holm"] < 1 - self.about.conf_level]
+        values, clear = {"segment": self.about.segment.label, "n": len(self.table)}, self._clear
         if self.table["p_holm"].isna().all():
             return (Finding("survival.gray.none", values),)
         if len(self.table) == 1:
             return (Finding("survival.gray.single", values),)
         if clear.empty:
             return (Finding("survival.gray.alike", values),)
-        names = [text.label(f"results.outcome.{o}") for o in clear["outcome"]]
-        weight = float(clear["n_events"].sum())
-        return (Finding("survival.gray.differ", values | {"outcomes": names}, grade="moderate", weight=weight),)
+        values["outcomes"] = [text.label(f"results.outcome.{o}") for o in clear["outcome"]]
+        return (Finding("survival.gray.differ", values, grade="moderate", weight=float(clear["n_events"].sum())),)
+
+    @property
+    def _clear(self) -> pd.DataFrame:
+        return self.table[self.table["p_holm"] < 1 - self.about.conf_level]
 
     @property
     def notes(self) -> tuple[Statement, ...]:
@@ -154,11 +143,10 @@ class GrayTest(SurvivalResult):
     @property
     def result_notes(self) -> tuple[Statement, ...]:
         """The tests in one line, for a result that prints them beside other things; none without two outcomes."""
-        told = self.table.dropna(subset="p_holm")
-        clear = told[told["p_holm"] < 1 - self.about.conf_level]
-        if len(told) < 2:
+        n, clear = self.table["p_holm"].count(), self._clear
+        if n < 2:
             return ()
-        values = {"n": len(told), "outcomes": [text.label(f"results.outcome.{o}") for o in clear["outcome"]]}
+        values = {"n": int(n), "outcomes": [text.label(f"results.outcome.{o}") for o in clear["outcome"]]}
         return (Statement("survival.note.gray_clear" if len(clear) else "survival.note.gray_alike", values),)
 
 
@@ -176,20 +164,14 @@ def gray_test(counts) -> GrayTest:
         One row per outcome that occurs.
     """
     about, life = counts.about, life_table(counts)
-    start = common_start(life, about.min_denominator)
+    # from the first tenure on from which every level that is large enough has enough customers at risk
+    start = max((c.start for c in level_incidences(life, about.min_denominator) if len(c.tenure)), default=0.0)
     later = life.tenure > start if start else np.ones(len(life.tenure), bool)
     rows = []
     for name in outcomes_of(life):
         d, n = life.outcomes[name][:, later], life.n_at_risk[:, later]
         statistic, df, p_value = gray_statistic(*gray_scores(d, life.n_events[:, later] - d, n))
-        row = {"outcome": name, "n_events": d.sum(), "statistic": statistic, "df": df, "p_value": p_value}
-        rows.append(row)
+        rows.append({"outcome": name, "n_events": d.sum(), "statistic": statistic, "df": df, "p_value": p_value})
     table = pd.DataFrame(rows, columns=["outcome", "n_events", "statistic", "df", "p_value"])
     table = table.assign(p_holm=holm(table["p_value"].to_numpy(float)))
     return GrayTest(about=about, table=table, name=about.named("gray"), start=start)
-
-
-def common_start(life: LifeTable, minimum: int) -> float:
-    """Give the first tenure from which every level that is large enough has at least `minimum` customers at risk."""
-    starts = [c.start for c in level_incidences(life, minimum) if len(c.tenure)]
-    return max(starts, default=0.0)

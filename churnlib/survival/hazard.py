@@ -1,306 +1,206 @@
-"""Which features go with a higher risk of leaving, all of them looked at together: Cox's proportional hazards model.
-
-A hazard ratio says "associated with", never "causes". It is one number for the whole life; `checks` say how far the
-ratio changes with tenure, and by how much that matters.
-"""
+"""When customers leave: the risk of leaving, month by month of tenure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
+from scipy.stats import binom, chi2
 
-from churnlib import text
-from churnlib.about import Segment
-from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Statement
-from churnlib.survival import cox
-from churnlib.survival.efron import Fit
-from churnlib.survival.lifetable import ALL, DAYS_PER_MONTH
-from churnlib.survival.survival import SurvivalResult
-from churnlib.text import Label, UsageError
+from churnlib.show.results import Column, Finding, Statement, table_columns
+from churnlib.survival.base import LINES, MONTHS, SurvivalResult, by_tenure, curve_of
+from churnlib.survival.lifetable import LifeTable, anniversary, life_table, per_month, tidy
+from churnlib.survival.logrank import holm
+from churnlib.survival.suppression import hide_partners, merge_small_steps
 
-DRAWN = 14  # rows of the figure at most: the clearest
-YES_NO = ("no", "yes", "unknown")  # levels of a feature that says whether something happened
+RATE = ("n_events", "hazard", "ci_lower", "ci_upper")
 
 
-@dataclass(frozen=True, kw_only=True)
-class FeatureResult(SurvivalResult):
-    """A result with a row per feature and level, of one or several features.
+def exposure_months(life: LifeTable, bounds: np.ndarray) -> np.ndarray:
+    """Add up the time at risk in each window of tenure, in customer-months.
 
-    Attributes
+    Parameters
     ----------
-    segments : tuple of Segment
-        The features; their names are the column `covariate` of `table`.
+    life : LifeTable
+    bounds : numpy.ndarray, shape (M + 1,)
+        Tenures; window m is (bounds[m], bounds[m + 1]].
+
+    Returns
+    -------
+    numpy.ndarray, shape (G, M)
     """
+    # at risk is constant between two tenures of the table: its integral is a broken line
+    steps = np.diff(life.tenure, prepend=min(0.0, life.tenure[0]))
+    integral = (life.n_at_risk * steps).cumsum(axis=1)
+    reached = np.stack([np.interp(bounds, np.r_[0.0, life.tenure], np.r_[0.0, row]) for row in integral])
+    return np.diff(reached, axis=1) / per_month(life.unit)
 
-    segments: tuple[Segment, ...] = ()
 
-    @property
-    def is_one(self) -> bool:
-        return len(self.segments) < 2
+def rate_interval(events, exposure, conf_level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Give the exact Poisson interval of a rate, events / exposure.
 
-    def named(self, covariate: str, level: str) -> Label:
-        """Name a level for a sentence or a figure: with its feature where there are several."""
-        segment = next((s for s in self.segments if s.name == covariate), self.about.segment)
-        label = text.label("survival.all") if level == ALL else segment.label_of(level)
-        if segment.levels == YES_NO and level != "unknown":
-            return segment.label if level == "yes" else text.label("counts.recent.without")
-        if self.is_one:
-            return label
-        words = (text.say("survival.model.level", lang, feature=segment.label, level=label) for lang in text.LANGUAGES)
-        return Label(*words)
+    References
+    ----------
+    Garwood, F. (1936). Fiducial limits for the Poisson distribution. Biometrika 28, 437-442.
+    """
+    d, time = np.asarray(events, float), np.asarray(exposure, float)
+    tail = (1 - conf_level) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lower = np.where(d > 0, chi2.ppf(tail, 2 * d), 0.0) / 2 / time
+        upper = chi2.ppf(1 - tail, 2 * d + 2) / 2 / time
+    return np.where(time > 0, lower, np.nan), np.where(time > 0, upper, np.nan)
 
-    def _column_text(self, column: Column, values: pd.Series, language: str) -> tuple[str, list[str]]:
-        heading, cells = super()._column_text(column, values, language)
-        features = {s.name: s for s in self.segments}
-        if column.name == "covariate":
-            cells = [features[name].label.to(language) for name in values]
-        elif column.kind == "level" and set(values) != {ALL}:
-            names = self.table.loc[values.index, "covariate"]
-            cells = [features[n].label_of(v).to(language) for n, v in zip(names, values, strict=True)]
-        return heading, cells
+
+def spikes(events: np.ndarray, exposure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Set every month against its neighbours, the two before and the two after.
+
+    Parameters
+    ----------
+    events, exposure : numpy.ndarray, shape (M,)
+        Months in order.
+
+    Returns
+    -------
+    p_value : numpy.ndarray, shape (M,)
+        That so many, or more, of the events of the five months fall into this one: binomial, given their sum; NaN for
+        the first and last two, and within two months after one in which nobody left.
+    usual : numpy.ndarray, shape (M,)
+        Rate of the neighbours.
+    """
+    near = np.array([1.0, 1, 0, 1, 1])
+    d, time = (np.convolve(x, near, mode="full")[2:-2] for x in (events, exposure))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share, usual = exposure / (exposure + time), d / time
+    p_value = binom.sf(events - 1, events + d, share)
+    # with neighbours on one side only, the usual fall of the first months would pass for a spike
+    p_value[:2], p_value[-2:] = np.nan, np.nan
+    # where nobody could leave yet (inside the limit of an inactivity rule) the rule itself would pass for a spike
+    nobody = events == 0
+    p_value[1:][nobody[:-1]], p_value[2:][nobody[:-2]] = np.nan, np.nan
+    return p_value, usual
 
 
 @dataclass(frozen=True, kw_only=True)
-class HazardRatios(FeatureResult):
-    """Hazard ratios of a Cox model with categorical covariates.
+class TenureHazard(SurvivalResult):
+    """The hazard: how many leave per customer-month, by month of tenure.
 
     Attributes
     ----------
     table : pandas.DataFrame
-        One row per covariate and level, the reference first: `n_customers` who were ever in the level, `n_events`,
-        `hazard_ratio` against the reference with `ci_lower`, `ci_upper`, `log_ratio` with `std_error`, `p_value`;
-        missing where the coefficient `is_separated` or `is_aliased` (cannot be told apart from the others).
-    checks : pandas.DataFrame
-        One row per covariate, level and window of tenure (from `months`): `n_events` of the level and `hazard_ratio`
-        with its interval in it (see `churnlib.survival.ratios`).
-    proportional : pandas.DataFrame
-        One row per covariate and "" (all): the score test that the ratios do not change with tenure, `statistic`,
-        `df`, `p_value`. With very many customers the smallest change is significant: read `checks` with it.
-    fit : Fit
-    n_customers, n_events : float
-        Of all levels together, each customer once.
-    strata : tuple of Label
-        Features within whose levels customers are compared.
-    end : float
-        Months of tenure at which the last customer was seen to leave.
-    by_blocks, has_moves : bool
-        Whether the errors allow for several spells of one customer; whether customers changed level.
+        One row per level and month of tenure (`months`: 1 is the first): `n_at_risk` when it begins, `n_events`,
+        `exposure` in customer-months, `hazard` per customer-month with `ci_lower`, `ci_upper`; missing where the risk
+        set is under the minimum.
     """
 
-    checks: pd.DataFrame
-    proportional: pd.DataFrame
-    fit: Fit
-    n_customers: float = 0.0
-    n_events: float = 0.0
-    strata: tuple[Label, ...] = ()
-    end: float = 0.0
-    by_blocks: bool = False
-    has_moves: bool = False
-
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("covariate", "text"),
-        Column("level", "level"),
-        Column("n_customers", "whole"),
-        Column("n_events", "whole"),
-        Column("hazard_ratio", "ratio"),
-        Column("ci_lower", "ratio"),
-        Column("ci_upper", "ratio"),
-        Column("p_value", "p"),
-        Column("flag", "term", prefix="results.flag"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "level months:whole n_at_risk n_events exposure:whole hazard:pct ci_lower ci_upper flag"
     )
-    folded: ClassVar[bool] = False
 
     @property
     def shown(self) -> pd.DataFrame:
-        hides = ("n_events", "hazard_ratio", "ci_lower", "ci_upper", "log_ratio", "std_error", "p_value")
-        table = self.table
-        if not self.fit.converged:
-            table = table.assign(**{c: np.nan for c in hides[1:]})
-        shown = disclosure.protect(
-            table, self.about, count="n_events", base="n_customers", hides=hides, within=("covariate",)
-        )
-        return shown.drop(columns="covariate") if self.is_one else shown
-
-    def _told(self) -> pd.DataFrame:
-        """The levels with a ratio that may be shown, with their names."""
-        told = self.shown.assign(covariate=self.table["covariate"]).dropna(subset="p_value")
-        names = [self.named(*row) for row in zip(told["covariate"], told["level"], strict=True)]
-        return told.assign(named=pd.Series(names, told.index, dtype=object))
+        table, k = self.table, self.about.privacy_k
+        known = table["hazard"].notna()
+        lost = table["n_events"].where(known).to_numpy(float).reshape(table["level"].nunique(), -1)
+        hidden = (lost > 0) & (lost < k)
+        # the survival curve is read at months too: between two readings one month hidden alone would follow
+        months = table["months"].to_numpy().reshape(lost.shape)[0]
+        read = merge_small_steps(lost.cumsum(axis=1), k, anchors=np.isin(months, MONTHS))
+        keep = known & ~hide_partners(lost, hidden, read).ravel()
+        return self.withheld(table, known, keep, RATE)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        told = self._told()
-        if not any(segment.name for segment in self.segments):
-            return (Finding("survival.model.none"),)
-        if not self.fit.converged:
-            return (Finding("survival.model.not_converged"),)
+        told = self.shown.dropna(subset="hazard")
         if told.empty:
-            return (Finding("survival.model.too_few", {"n": self.about.min_denominator}), *self._left_out())
-        # many levels are looked at: intervals widened for their number decide who is named
-        z = ndtri(1 - (1 - self.about.conf_level) / 2 / len(told))
-        clear = told[told["log_ratio"].abs() > z * told["std_error"]]
-        if clear.empty:
-            return (Finding("survival.ratio.alike", {"n": len(told)}), *self._left_out())
-        far = clear.loc[clear["log_ratio"].abs().idxmax()]
-        values = {"level": far.named, "ratio": far.hazard_ratio, "lower": far.ci_lower, "upper": far.ci_upper}
-        values |= {"reference": self._reference(far.covariate)}
-        tone, key = ("worse", "higher") if far.log_ratio > 0 else ("better", "lower")
-        weight = float(far.n_events * abs(1 - 1 / far.hazard_ratio)) / self.about.years
-        main = Finding(f"survival.ratio.{key}", values, grade="weak", tone=tone, weight=weight)
-        return (main, *self._others(clear.drop(far.name), len(told)), *self._left_out())
-
-    def _others(self, clear: pd.DataFrame, n: int) -> tuple[Finding, ...]:
-        """What else goes with leaving sooner, the strongest first."""
-        sooner = clear[clear["log_ratio"] > 0].sort_values("log_ratio", ascending=False)
-        if self.is_one or sooner.empty:
+            return (self.too_small(),)
+        # months in which the rule can show no churn are no measure of the others
+        told = told[told["months"] > self.about.earliest_churn]
+        if told["level"].nunique() != 1:
             return ()
-        values = {"levels": sooner["named"].tolist()[:5], "clear": len(clear) + 1, "n": n}
-        return (Finding("survival.model.others", values),)
+        return tuple(f for f in (self._peak_finding(told), self._spike_finding(told)) if f is not None)
 
-    def _reference(self, covariate: str) -> Label:
-        rows = self.table[(self.table["covariate"] == covariate) & self.table["is_reference"]]
-        return self.named(covariate, rows["level"].iloc[0])
+    def _peak_finding(self, told: pd.DataFrame) -> Finding:
+        # the highest of many months is looked at: intervals widened for their number, and judged by their lower end
+        widened = 1 - (1 - self.about.conf_level) / len(told)
+        lower, _ = rate_interval(told["n_events"], told["exposure"], widened)
+        best = int(np.argmax(lower))
+        peak, rest = told.iloc[best], told.drop(told.index[best])
+        usual = rest["n_events"].sum() / rest["exposure"].sum() if len(rest) else np.nan
+        values = {"months": int(peak.months), "hazard": peak.hazard, "lower": peak.ci_lower, "upper": peak.ci_upper}
+        values |= {"usual": usual, "times": peak.hazard / usual if usual else np.nan}
+        if not lower[best] > usual:
+            return Finding("survival.hazard.even", values)
+        weight = float(peak.n_events - usual * peak.exposure) / self.about.years
+        # the first month that a rule can count holds all whose silence began at the start: the time is the rule's
+        is_first = 0 < self.about.earliest_churn and peak.months < self.about.earliest_churn + 2
+        key = "survival.hazard.first" if is_first else "survival.hazard.peak"
+        return Finding(key, values, grade="moderate", tone="worse", weight=weight)
 
-    def _left_out(self) -> tuple[Finding, ...]:
-        """Say which ratios cannot be given, and why."""
-        found = []
-        for key in ("separated", "aliased"):
-            gone = self.table[self.table[f"is_{key}"] & (self.table["n_customers"] >= self.about.min_denominator)]
-            if len(gone):
-                names = [self.named(*row) for row in zip(gone["covariate"], gone["level"], strict=True)]
-                found.append(Finding(f"survival.ratio.{key}", {"levels": names}))
-        return tuple(found)
+    def _spike_finding(self, told: pd.DataFrame) -> Finding | None:
+        """Months that stand out from the two before and the two after: contract ends show in this way."""
+        p, usual = spikes(told["n_events"].to_numpy(float), told["exposure"].to_numpy(float))
+        clear = holm(p) < 1 - self.about.conf_level
+        if not clear.any():
+            return None
+        rows, time = told[clear], told["exposure"][clear].sum()
+        lost, expected = rows["n_events"].sum(), float((usual[clear] * rows["exposure"]).sum())
+        excess = float(lost - expected)
+        values = {"months": [int(m) for m in rows["months"]], "hazard": lost / time, "usual": expected / time}
+        values |= {"excess": excess}
+        weight = excess / self.about.years
+        return Finding("survival.hazard.spikes", values, grade="moderate", tone="worse", weight=weight)
 
     @property
     def subtitle(self) -> Statement:
-        values = {"n": self.n_customers, "lost": self.n_events, "segment": self.about.segment.label}
-        return Statement("survival.ratio.subtitle" if self.is_one else "survival.model.subtitle", values)
+        return Statement("survival.hazard.subtitle", {"segment": self.about.segment.label})
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        overall = self.proportional.iloc[-1]
-        told = self.checks[self.checks["n_events"] >= max(self.about.privacy_k, 1)]
-        ratios = told.dropna(subset="hazard_ratio").groupby(["covariate", "level"])["hazard_ratio"]
-        spread = float((ratios.max() / ratios.min()).max()) if len(ratios) else np.nan
-        notes = [Statement("survival.note.cox")]
-        left_out = len(self._told()) - DRAWN
-        notes += [] if self.is_one else [Statement("survival.note.model")]
-        notes += [Statement("survival.note.strata", {"names": list(self.strata)})] if self.strata else []
-        notes += [Statement("survival.note.recent")] if any(s.levels == YES_NO for s in self.segments) else []
-        notes += self._move_notes() if self.has_moves else ()
-        notes += [Statement("survival.note.jackknife")] if self.by_blocks else []
-        notes += [Statement("survival.note.clearest", {"n": DRAWN, "left_out": left_out})] if left_out > 0 else []
-        return (*notes, Statement("survival.note.proportional", {"p": overall.p_value, "spread": spread}))
+        return (Statement("survival.note.hazard"), self._cut_note(), *self._rule_notes())
 
     def plot(self, ax=None):
-        told = self._told()
-        if told.empty:
+        told = self.shown.dropna(subset="hazard")
+        if not (told["level"].value_counts() > 1).any():
             return None
-        order = (told["log_ratio"].abs() / told["std_error"]).sort_values(ascending=False).index[:DRAWN]
-        told = told.loc[sorted(order)]
-        labels = [str(name) for name in told["named"]]
-        tones = np.select([told["ci_lower"] > 1, told["ci_upper"] < 1], ["worse", "better"], "steady")
-        columns = [
-            (text.say("results.column.n_customers"), [text.show(n, "number", digits=0) for n in told["n_customers"]]),
-            (text.say("results.column.n_events"), [text.show(n, "number", digits=0) for n in told["n_events"]]),
-        ]
-        sides = (text.say("survival.ratio.fewer"), text.say("survival.ratio.more"))
-        values, how = (
-            (told["hazard_ratio"], told["ci_lower"], told["ci_upper"]),
-            {"kind": "ratio", "digits": 2, "log": True},
-        )
-        return plots.forest(labels, *values, reference=1, sides=sides, tones=list(tones), columns=columns, ax=ax, **how)
+        levels, curves = told["level"].unique()[:LINES], []
+        for level in levels:
+            rows = self.shown[self.shown["level"] == level]
+            known = np.flatnonzero(rows["hazard"].notna())
+            rows = rows.iloc[known[0] : known[-1] + 1]  # months withheld in between leave a gap
+            name = str(self.level(level)) if self.table["level"].nunique() > 1 else ""
+            # the step of a month is drawn from its beginning
+            curves.append(curve_of(rows.assign(months=rows["months"] - 1), "hazard", name, banded=len(levels) == 1))
+        return by_tenure(curves, float(told["months"].max()), ax)
 
 
-def proportional_hazards(
-    counts, *, references: dict[str, str] | None = None, strata: str | Sequence[str] = (), ties: str = "efron"
-) -> HazardRatios:
-    """Fit Cox's model on features with levels, from counts per pattern of levels and tenure.
-
-    Exact for tied tenures, late entry and levels that change with time. Assumes proportional hazards: see `checks` and
-    `proportional`. Counts by block (`tenure_counts(..., blocks=True)`) give errors that allow for several spells of one
-    customer, as after a return. The pieces of one spell need none: they never overlap, and only the last can end in
-    churn.
+def hazard_by_tenure(counts) -> TenureHazard:
+    """Work out the risk of leaving in each month of tenure.
 
     Parameters
     ----------
     counts : Counts
-        From `tenure_counts(data, by=...)`, by one segment or feature or by several at once.
-    references : dict of str to str, optional
-        Feature to the level that the others are set against; the one with most customers if not given.
-    strata : str or sequence of str
-        Features of the counts whose levels each have a risk by tenure of their own, and no ratio.
-    ties : {"efron", "breslow"}
+        From `tenure_counts(data, by=...)`.
 
     Returns
     -------
-    HazardRatios
-        One row per feature and level.
+    TenureHazard
+        One row per level and month of tenure.
     """
-    about = counts.about
-    segments = getattr(counts, "segments", None) or (about.segment,)
-    frame, patterns = _patterns(counts, segments)
-    strata = [strata] if isinstance(strata, str) else list(strata)
-    _check_names(segments, patterns, references or {}, strata)
-    orders = {s.name: s.levels for s in segments}
-    model = cox.fit_cox(frame, patterns, references=references, orders=orders, strata=strata, ties=ties)
-    std_error, by_blocks = model.fit.std_error, "block" in frame
-    if by_blocks:
-        std_error = cox.block_errors(frame, patterns, model, strata, ties)
-    table = _table(frame, patterns, model, std_error, getattr(counts, "sizes", None), about.conf_level)
-    left = frame.loc[frame["n_events"] > 0, "tenure"].max()
-    has = {
-        "segments": tuple(s for s in segments if s.name not in strata),
-        "checks": cox.ratios_by_window(model, about, ties),
-        "proportional": cox.proportionality_test(model.likelihood, model.fit, [c for c, _ in model.terms]),
-        "fit": model.fit,
-        "n_customers": float(frame["n_entered"].sum()),
-        "n_events": float(frame["n_events"].sum()),
-        "strata": tuple(s.label for s in segments if s.name in strata),
-        "end": float(left / DAYS_PER_MONTH if about.time_unit == "day" else left) if pd.notna(left) else 0.0,
-        "by_blocks": by_blocks,
-        "has_moves": bool("n_moved_in" in frame and frame["n_moved_in"].any()),
-    }
-    return HazardRatios(about=about, table=table, name=about.named("hazard_ratios"), **has)
-
-
-def _patterns(counts, segments: tuple[Segment, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The counts with numbered patterns; with one segment its levels are the patterns."""
-    if getattr(counts, "patterns", None) is not None:
-        return counts.frame, counts.patterns
-    frame = counts.frame.astype({"level": str})
-    if frame.empty:  # nobody: one level without customers, so that the result can say so
-        frame = pd.DataFrame([{"level": ALL} | dict.fromkeys(cox.MOVES, 0)])
-    frame, patterns = cox.number_patterns(frame, ["level"])
-    return frame, patterns.set_axis([segments[0].name], axis=1)
-
-
-def _check_names(segments, patterns: pd.DataFrame, references: dict[str, str], strata: list[str]) -> None:
-    known = [s.name for s in segments]
-    for name in (*references, *strata):
-        if name not in known:
-            raise UsageError("survival.model.unknown", name=name, known=known)
-    for name, level in references.items():
-        if level not in set(patterns[name]):
-            raise UsageError("survival.model.unknown", name=level, known=sorted(set(patterns[name])))
-
-
-def _table(frame, patterns, model: cox.CoxModel, std_error, sizes, conf_level: float) -> pd.DataFrame:
-    """One row per covariate and level, each reference first."""
-    of_pattern = frame.groupby("pattern")[["n_entered", "n_events"]].sum()
-    rows = []
-    for name, reference in model.references.items():
-        sums = of_pattern.groupby(patterns[name].reindex(of_pattern.index).to_numpy()).sum()
-        customers = sizes.loc[name, "n_customers"] if sizes is not None and name in sizes.index else sums["n_entered"]
-        for level in (reference, *(v for c, v in model.terms if c == name)):
-            row = {"covariate": name, "level": level, "n_customers": customers[level]}
-            row |= {"n_events": sums["n_events"][level], "is_reference": level == reference}
-            k = model.terms.index((name, level)) if level != reference else None
-            rows.append(row | cox.estimate(model, k, std_error, conf_level))
-    return pd.DataFrame(rows)
+    about, life = counts.about, life_table(counts)
+    months = np.arange(max(int(np.ceil(life.months(life.tenure.max(initial=0.0)))), 1) + 1)
+    bounds = anniversary(months, life.unit)
+    if life.unit == "month":
+        bounds[0] = min(-1.0, life.tenure[0])  # who left at tenure 0 left in the first month
+    exposure = exposure_months(life, bounds)
+    lost = np.diff(life.lost_by(bounds), axis=1)
+    at_risk = life.at_risk_after(bounds)[:, :-1]
+    at_risk[:, 0] = life.n_entered[:, life.tenure <= 0].sum(axis=1)
+    enough = np.minimum(at_risk, exposure) >= about.min_denominator  # at its beginning and on average
+    with np.errstate(divide="ignore", invalid="ignore"):
+        hazard = np.where(enough, lost / exposure, np.nan)
+    lower, upper = (np.where(enough, end, np.nan) for end in rate_interval(lost, exposure, about.conf_level))
+    values = {"n_at_risk": at_risk, "n_events": lost, "exposure": exposure, "hazard": hazard}
+    table = tidy({"level": life.levels, "months": months[1:]}, **values, ci_lower=lower, ci_upper=upper)
+    return TenureHazard(about=about, table=table, name=about.named("hazard"))

@@ -10,10 +10,10 @@ import pandas as pd
 
 from churnlib import text
 from churnlib.show import plots
-from churnlib.show.results import Column, Finding, Statement
+from churnlib.show.results import Column, Finding, Statement, table_columns
+from churnlib.survival.base import MONTHS, SurvivalResult, main_month, readable, tick_months
 from churnlib.survival.competing import Incidence, aalen_johansen, incidence_interval
-from churnlib.survival.lifetable import OUTCOMES, LifeTable, anniversary, life_table, reliable_run
-from churnlib.survival.survival import MONTHS, SurvivalResult, main_month, readable, tick_months
+from churnlib.survival.lifetable import OUTCOMES, LifeTable, anniversary, life_table, read_curve, read_steps, tidy
 from churnlib.text import Label
 
 ESTIMATES = ("n_events", "incidence", "std_error", "ci_lower", "ci_upper")
@@ -42,14 +42,9 @@ class LevelIncidence(NamedTuple):
     n: np.ndarray
     steps: Incidence
 
-    def read(self, tenure) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, tenure) -> np.ndarray:
         """Read incidence and variance just after given tenures, one row an outcome; NaN beyond the ends."""
-        tenure = np.asarray(tenure, float)
-        at = np.searchsorted(self.tenure, tenure, side="right") - 1
-        known = (tenure >= self.start) & (tenure <= (self.tenure[-1] if len(self.tenure) else -1.0))
-        zero = np.zeros((len(self.d), 1))
-        values = (np.concatenate([v, zero], axis=1)[:, at] for v in (self.steps.incidence, self.steps.variance))
-        return tuple(np.where(known, v, np.nan) for v in values)
+        return read_curve(self.start, self.tenure, np.stack([self.steps.incidence, self.steps.variance]), tenure, 0.0)
 
 
 def outcomes_of(life: LifeTable) -> tuple[str, ...]:
@@ -61,11 +56,10 @@ def level_incidences(life: LifeTable, minimum: int = 0) -> list[LevelIncidence]:
     """Estimate the incidence of every outcome, level by level, on the tenures that can be trusted."""
     names, out = outcomes_of(life), []
     for g, level in enumerate(life.levels):
-        every = (0, len(life.tenure))
-        first, stop = reliable_run(life.n_at_risk[g], life.n_events[g], minimum) if minimum else every
-        d = np.array([life.outcomes[o][g, first:stop] for o in names]).reshape(len(names), stop - first)
-        n, start = life.n_at_risk[g, first:stop], life.tenure[first - 1] if first else 0.0
-        out.append(LevelIncidence(level, start, life.tenure[first:stop], d, n, aalen_johansen(d, n)))
+        start, run = life.trusted(g, minimum)
+        tenure, n = life.tenure[run], life.n_at_risk[g, run]
+        d = np.array([life.outcomes[o][g, run] for o in names]).reshape(len(names), len(tenure))
+        out.append(LevelIncidence(level, start, tenure, d, n, aalen_johansen(d, n)))
     return out
 
 
@@ -84,15 +78,10 @@ class CumulativeIncidence(SurvivalResult):
 
     outcomes: tuple[str, ...]
 
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("level", "level"),
-        Column("months", "whole"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "level months:whole",
         Column("outcome", "term", prefix="results.outcome"),
-        Column("n_at_risk", "whole"),
-        Column("incidence", "pct", 1),
-        Column("ci_lower", "pct", 1),
-        Column("ci_upper", "pct", 1),
-        Column("flag", "term", prefix="results.flag"),
+        "n_at_risk incidence:pct.1 ci_lower:pct.1 ci_upper:pct.1 flag",
     )
 
     @property
@@ -124,17 +113,11 @@ class CumulativeIncidence(SurvivalResult):
     def _whole_finding(self, read: pd.DataFrame, months: int) -> Finding:
         parts = read.sort_values("incidence", ascending=False)
         main = parts.iloc[0]
-        values = {
-            "months": months,
-            "all": parts["incidence"].sum(),
-            "outcome": text.label(f"results.outcome.{main.outcome}"),
-        }
+        values = {"months": months, "all": parts["incidence"].sum(), "outcome": _outcome(main.outcome)}
         values |= {"rate": main.incidence, "lower": main.ci_lower, "upper": main.ci_upper}
         if len(parts) == 1:
-            key = "only_unknown" if main.outcome == "unknown" else "only"
-            return Finding(f"survival.incidence.{key}", values)
-        second = parts.iloc[1]
-        values |= {"second": _outcome(second.outcome), "second_rate": second.incidence}
+            return Finding(f"survival.incidence.only{'_unknown' if main.outcome == 'unknown' else ''}", values)
+        values |= {"second": _outcome(parts["outcome"].iloc[1]), "second_rate": parts["incidence"].iloc[1]}
         return Finding("survival.incidence.main", values, weight=float(main.n_events))
 
     def _level_finding(self, read: pd.DataFrame, months: int) -> Finding:
@@ -147,29 +130,22 @@ class CumulativeIncidence(SurvivalResult):
 
     @property
     def subtitle(self) -> Statement:
-        return Statement(
-            "survival.incidence.subtitle", {"segment": self.about.segment.label, "as_of": self.about.as_of}
-        )
+        values = {"segment": self.about.segment.label, "as_of": self.about.as_of}
+        return Statement("survival.incidence.subtitle", values)
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        return (Statement("survival.note.incidence"), Statement("survival.note.cut", {"n": self.about.min_denominator}))
+        return (Statement("survival.note.incidence"), self._cut_note())
 
     def plot(self, ax=None):
         """The outcomes stacked, for all customers; by segment the table says it better."""
         shown = self.shown
         if not self.is_whole or shown["months"].nunique() < 2:
             return None
-        wide = shown.pivot(index="months", columns="outcome", values="incidence")
+        wide, last = shown.pivot(index="months", columns="outcome", values="incidence"), shown["months"].max()
         layers = [(text.say(f"results.outcome.{o}"), wide[o].to_numpy()) for o in self.outcomes]
-        return plots.stacked(
-            wide.index.to_numpy(),
-            layers,
-            ticks=[m for m in tick_months(wide.index.max()) if m <= wide.index.max()],
-            x_label=text.say("survival.axis.months"),
-            rest=text.say("survival.incidence.rest"),
-            ax=ax,
-        )
+        how = {"ticks": [m for m in tick_months(last) if m <= last], "x_label": text.say("survival.axis.months")}
+        return plots.stacked(wide.index.to_numpy(), layers, **how, rest=text.say("survival.incidence.rest"), ax=ax)
 
 
 def _outcome(name: str) -> Label:
@@ -193,21 +169,15 @@ def cumulative_incidence(counts) -> CumulativeIncidence:
         One row per level, outcome and month.
     """
     about, life = counts.about, life_table(counts)
-    last = int(life.months(life.tenure[-1])) if len(life.tenure) else 0
-    months = np.arange(last + 1)
-    tenure, names, rows = anniversary(months, life.unit), outcomes_of(life), []
-    at_risk = life.at_risk_after(tenure)
-    for g, curve in enumerate(level_incidences(life, about.min_denominator)):
-        incidence, variance = curve.read(tenure) if curve.start == 0 else np.full((2, len(names), len(months)), np.nan)
-        lower, upper = incidence_interval(incidence, variance, about.conf_level)
-        for k, name in enumerate(names):
-            lost = life.at(life.outcomes[name].cumsum(axis=1), tenure)[g]
-            frame = {"level": curve.level, "outcome": name, "months": months, "tenure": tenure, "n_at_risk": at_risk[g]}
-            frame |= {"n_events": lost, "incidence": incidence[k], "std_error": np.sqrt(variance[k])}
-            rows.append(pd.DataFrame(frame | {"ci_lower": lower[k], "ci_upper": upper[k]}))
-    table = (
-        pd.concat(rows, ignore_index=True)
-        if rows
-        else pd.DataFrame(columns=["level", "months", "n_at_risk", *ESTIMATES])
-    )
+    months = np.arange(int(life.months(life.tenure.max(initial=0.0))) + 1)
+    tenure, names = anniversary(months, life.unit), outcomes_of(life)
+    curves = level_incidences(life, about.min_denominator)
+    unconditional = np.where([[c.start == 0] for c in curves], tenure, np.nan)
+    incidence, variance = np.stack([c.read(at) for c, at in zip(curves, unconditional, strict=True)], axis=1)
+    lower, upper = incidence_interval(incidence, variance, about.conf_level)
+    events = np.array([life.outcomes[name] for name in names]).reshape(len(names), *life.n_events.shape)
+    lost = read_steps(life.tenure, events.cumsum(axis=-1), tenure)
+    values = {"tenure": tenure, "n_at_risk": life.at_risk_after(tenure)[:, None], "n_events": lost.swapaxes(0, 1)}
+    values |= {"incidence": incidence, "std_error": np.sqrt(variance), "ci_lower": lower, "ci_upper": upper}
+    table = tidy({"level": life.levels, "outcome": names, "months": months}, **values)
     return CumulativeIncidence(about=about, table=table, name=about.named("incidence"), outcomes=names)

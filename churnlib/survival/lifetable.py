@@ -8,6 +8,7 @@ so that customers who leave in their first (completed) month are not lost.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -60,15 +61,17 @@ class LifeTable:
     def months(self, tenure) -> np.ndarray:
         """Give tenures in months, for axes and sentences: whole at the anniversaries, with a fraction between them."""
         tenure = np.asarray(tenure, float)
-        exact = tenure / DAYS_PER_MONTH if self.unit == "day" else tenure
+        exact = tenure / per_month(self.unit)
         whole = np.ceil(exact)
         return np.where(anniversary(whole, self.unit) == tenure, whole, exact)
 
     def at(self, values: np.ndarray, tenure, before: float = 0.0) -> np.ndarray:
-        """Read step functions (one row a level) just after given tenures; ahead of the first step they are `before`."""
-        steps = np.searchsorted(self.tenure, np.asarray(tenure, float), side="right") - 1
-        padded = np.concatenate([np.full((len(values), 1), before), values], axis=1)
-        return padded[:, steps + 1]
+        """Read step functions (one row a level) just after given tenures; see `read_steps`."""
+        return read_steps(self.tenure, values, tenure, before)
+
+    def lost_by(self, tenure) -> np.ndarray:
+        """Count those who have churned up to given tenures."""
+        return self.at(self.n_events.cumsum(axis=1), tenure)
 
     def at_risk_after(self, tenure) -> np.ndarray:
         """Count those still at risk just after given tenures, late entrants of that very tenure included.
@@ -78,6 +81,11 @@ class LifeTable:
         """
         net = self.n_entered + self.n_moved - self.n_events - self.n_censored
         return self.at(net.cumsum(axis=1), tenure)
+
+    def trusted(self, g: int, minimum: int) -> tuple[float, slice]:
+        """Give the tenure at which a level's curve begins, and the positions of its tenures (see `reliable_run`)."""
+        first, stop = reliable_run(self.n_at_risk[g], self.n_events[g], minimum) if minimum else (0, len(self.tenure))
+        return float(self.tenure[first - 1]) if first else 0.0, slice(first, stop)
 
 
 def life_table(counts) -> LifeTable:
@@ -138,6 +146,13 @@ def level_order(frame: pd.DataFrame, about: About) -> tuple[str, ...]:
     return (*listed, *(level for level in present if level not in listed)) or (ALL,)
 
 
+def tidy(keys: dict[str, Sequence], **values) -> pd.DataFrame:
+    """Lay arrays out as a table: one row per combination of the keys, which name the axes of the values."""
+    shape = tuple(len(key) for key in keys.values())
+    frame = pd.MultiIndex.from_product(keys.values(), names=list(keys)).to_frame(index=False)
+    return frame.assign(**{name: np.broadcast_to(array, shape).ravel() for name, array in values.items()})
+
+
 def risk_set(tenure: np.ndarray, entered: np.ndarray, left: np.ndarray) -> np.ndarray:
     """Count who is at risk at each tenure: entered before it, not left before it.
 
@@ -182,6 +197,24 @@ def reliable_run(n_at_risk: np.ndarray, n_events: np.ndarray, minimum: int) -> t
     lost = [n_events[first:stop].sum() for first, stop in runs]
     enough = [run for run, n in zip(runs, lost, strict=True) if n >= minimum]
     return enough[0] if enough else max(zip(lost, [stop - first for first, stop in runs], runs, strict=True))[2]
+
+
+def read_steps(steps: np.ndarray, values: np.ndarray, tenure, before: float | list = 0.0) -> np.ndarray:
+    """Read step functions, along the last axis, just after given tenures; ahead of the first step they are `before`."""
+    at = np.searchsorted(steps, np.asarray(tenure, float), side="right") - 1
+    return np.concatenate([values, np.full((*values.shape[:-1], 1), before)], axis=-1)[..., at]
+
+
+def read_curve(start: float, steps: np.ndarray, values: np.ndarray, tenure, before: float | list) -> np.ndarray:
+    """Read the steps of a curve that can be told from a start to its last step; NaN beyond either end."""
+    tenure = np.asarray(tenure, float)
+    known = (tenure >= start) & (tenure <= (steps[-1] if len(steps) else -1.0))
+    return np.where(known, read_steps(steps, values, tenure, before), np.nan)
+
+
+def per_month(unit: str) -> float:
+    """Give the tenures in a month."""
+    return DAYS_PER_MONTH if unit == "day" else 1.0
 
 
 def anniversary(months, unit: str) -> np.ndarray:

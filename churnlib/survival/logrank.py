@@ -16,10 +16,10 @@ import pandas as pd
 from scipy.stats import chi2
 
 from churnlib.show import disclosure
-from churnlib.show.results import Column, Finding, Statement
+from churnlib.show.results import Column, Finding, Statement, table_columns
+from churnlib.survival.base import SurvivalResult
 from churnlib.survival.estimators import product_limit
-from churnlib.survival.lifetable import LifeTable, arrange, life_table
-from churnlib.survival.survival import SurvivalResult
+from churnlib.survival.lifetable import arrange, life_table
 from churnlib.text import LANGUAGES, Label, UsageError
 
 PAIRS = 6  # of levels that differ, named at most
@@ -110,22 +110,15 @@ class LogRank(SurvivalResult):
     pairs: pd.DataFrame
     strata: tuple[Label, ...] = ()
 
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("level", "level"),
-        Column("n_customers", "whole"),
-        Column("n_events", "whole"),
-        Column("expected", "number", 1),
-        Column("ratio", "ratio"),
-        Column("flag", "term", prefix="results.flag"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "level n_customers n_events expected:number.1 ratio:ratio flag"
     )
     folded: ClassVar[bool] = False
 
     @property
     def shown(self) -> pd.DataFrame:
-        hides = ("n_events", "expected", "ratio")
-        return disclosure.protect(
-            self.table.assign(all="all"), self.about, count="n_events", base="n_customers", hides=hides, within=("all",)
-        ).drop(columns="all")
+        how = {"count": "n_events", "base": "n_customers", "hides": ("n_events", "expected", "ratio")}
+        return disclosure.protect(self.table, self.about, **how, within=("all",))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -133,15 +126,15 @@ class LogRank(SurvivalResult):
         values |= {"statistic": self.statistic, "df": self.df}
         if not self.df:
             return (Finding("survival.logrank.none", values),)
-        differ = self.p_value < 1 - self.about.conf_level
+        if not self.p_value < 1 - self.about.conf_level:
+            return (Finding("survival.logrank.alike", values),)
         told = self.shown.dropna(subset="ratio")
-        if not differ or told.empty:
-            key = "differ_unnamed" if differ else "alike"
-            return (Finding(f"survival.logrank.{key}", values),)
+        if told.empty:
+            return (Finding("survival.logrank.differ_unnamed", values),)
         worst = told.loc[told["ratio"].idxmax()]
-        excess = float(worst.n_events - worst.expected)
         values |= {"level": self.level(worst.level), "ratio": worst.ratio, "observed": worst.n_events}
         values |= {"expected": worst.expected}
+        excess = float(worst.n_events - worst.expected)
         return (Finding("survival.logrank.differ", values, grade="moderate", tone="worse", weight=excess),)
 
     @property
@@ -184,19 +177,22 @@ def logrank_test(counts, *, strata: str | Sequence[str] = (), rho: float = 0.0, 
         counts = _within(counts, strata)
     about, life = counts.about, life_table(counts)
     scores = stratified_scores(counts.frame, life.levels, rho, gamma)
-    statistic, df, p_value = scores.test()
-    test = {"statistic": statistic, "df": df, "p_value": p_value}
+    test = dict(zip(("statistic", "df", "p_value"), scores.test(), strict=True))
+    test["pairs"] = pairwise_tests(counts, rho, gamma)
     test["strata"] = tuple(s.label for s in getattr(counts, "segments", ()) if s.name in strata)
-    pairs = pairwise_tests(counts, rho, gamma)
-    return LogRank(about=about, table=_expected_table(life, scores), name=about.named("logrank"), pairs=pairs, **test)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(scores.expected > 0, scores.observed / scores.expected, np.nan)
+    numbers = {"n_events": scores.observed, "expected": scores.expected, "ratio": ratio}
+    table = pd.DataFrame({"level": life.levels, "n_customers": life.n_customers} | numbers)
+    return LogRank(about=about, table=table, name=about.named("logrank"), **test)
 
 
 def _within(counts, strata: list[str]):
     """The counts by the one segment that is no stratum, with a column `stratum`."""
-    known = [s.name for s in getattr(counts, "segments", ())]
-    compared = [s for s in getattr(counts, "segments", ()) if s.name not in strata]
-    if len(compared) != 1 or not set(strata) <= set(known):
-        raise UsageError("survival.logrank.strata", names=strata, known=known)
+    segments = {s.name: s for s in getattr(counts, "segments", ())}
+    compared = [segment for name, segment in segments.items() if name not in strata]
+    if len(compared) != 1 or not set(strata) <= set(segments):
+        raise UsageError("survival.logrank.strata", names=strata, known=list(segments))
     patterns, at = counts.patterns, counts.frame["pattern"].to_numpy()
     frame = counts.frame.assign(
         level=patterns[compared[0].name].to_numpy()[at], stratum=patterns.groupby(strata).ngroup().to_numpy()[at]
@@ -207,11 +203,8 @@ def _within(counts, strata: list[str]):
 def stratified_scores(frame: pd.DataFrame, levels: tuple[str, ...], rho: float = 0.0, gamma: float = 0.0) -> Scores:
     """Add the scores of the strata up; without a column `stratum` there is one."""
     strata = [rows for _, rows in frame.groupby("stratum")] if "stratum" in frame else [frame]
-    scores = []
-    for rows in strata:
-        life = arrange(rows, levels)
-        scores.append(logrank_scores(life.n_events, life.n_at_risk, rho, gamma))
-    return reduce(Scores.__add__, scores)
+    lives = [arrange(rows, levels) for rows in strata]
+    return reduce(Scores.__add__, [logrank_scores(life.n_events, life.n_at_risk, rho, gamma) for life in lives])
 
 
 def pairwise_tests(counts, rho: float = 0.0, gamma: float = 0.0) -> pd.DataFrame:
@@ -239,17 +232,3 @@ def holm(p: np.ndarray) -> np.ndarray:
     stepped = np.maximum.accumulate(p[order[:known]] * np.arange(known, 0, -1))
     adjusted[order[:known]] = np.minimum(stepped, 1.0)
     return adjusted
-
-
-def _expected_table(life: LifeTable, scores: Scores) -> pd.DataFrame:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(scores.expected > 0, scores.observed / scores.expected, np.nan)
-    return pd.DataFrame(
-        {
-            "level": life.levels,
-            "n_customers": life.n_customers,
-            "n_events": scores.observed,
-            "expected": scores.expected,
-            "ratio": ratio,
-        }
-    )

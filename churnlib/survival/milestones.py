@@ -1,4 +1,4 @@
-"""Survival read at the months that matter, and the tenure by which a share of the customers has left."""
+"""Survival read at the months that matter, from the start and from what has been reached already."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from churnlib import text
-from churnlib.intervals import wilson
-from churnlib.show import disclosure
-from churnlib.show.results import Column, Finding, Kpi, Statement
-from churnlib.survival.curves import close_interval, level_curves, quantile_with_interval
-from churnlib.survival.lifetable import LifeTable, anniversary, life_table
-from churnlib.survival.survival import MONTHS, SurvivalResult, main_month, readable
+from churnlib.show.results import Column, Finding, Kpi, Statement, table_columns
+from churnlib.survival.base import MONTHS, SurvivalResult, main_month, readable, with_intervals
+from churnlib.survival.curves import close_interval, level_curves, read_levels
+from churnlib.survival.estimators import survival_interval
+from churnlib.survival.lifetable import anniversary, life_table, tidy
+from churnlib.survival.quantiles import TenureQuantiles, tenure_quantiles
 
+GIVEN = (0, 1, 3, 6, 12, 24)  # months stayed, from which the next ones are looked at
 ESTIMATES = ("survival", "std_error", "ci_lower", "ci_upper")
 
 
@@ -35,14 +36,8 @@ class SurvivalTable(SurvivalResult):
 
     whole: TenureQuantiles
 
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("level", "level"),
-        Column("months", "whole"),
-        Column("n_at_risk", "whole"),
-        Column("survival", "pct", 1),
-        Column("ci_lower", "pct", 1),
-        Column("ci_upper", "pct", 1),
-        Column("flag", "term", prefix="results.flag"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "level months:whole n_at_risk survival:pct.1 ci_lower:pct.1 ci_upper:pct.1 flag"
     )
     folded: ClassVar[bool] = False
 
@@ -54,33 +49,23 @@ class SurvivalTable(SurvivalResult):
     def read_columns(self) -> list[Column]:
         if not self.is_wide:
             return super().read_columns()
-        readings = [Column(f"month_{m}", "pct") for m in self.table["months"].unique()]
-        return [Column("level", "level"), *self._whole_columns(), *readings]
+        return [*self._beside(), *(Column(f"month_{m}", "pct") for m in self.table["months"].unique())]
 
-    def _whole_columns(self) -> list[Column]:
-        """What stands beside the readings of several groups: their size; for a snapshot the share churned."""
-        wanted = ("n_customers", "share_churned")
+    def _beside(self) -> list[Column]:
+        """What stands beside the readings of several groups: name and size; for a snapshot the share churned."""
+        wanted = ("level", "n_customers", "share_churned")
         return [column for column in self.whole.shown_columns() if column.name in wanted]
 
     def summary(self, language: str | None = None) -> pd.DataFrame:
         if not self.is_wide:
             return super().summary(language)
         language = language or text.language()
-        heading = Column("level", "level").label(self.module).to(language)
-        beside, columns, rows = self.whole.shown.set_index("level"), self._whole_columns(), []
-        for level, readings in self.shown.groupby("level", sort=False):
-            cells = {
-                text.say("survival.at_month", language, months=r.months): reading(
-                    r.survival, r.ci_lower, r.ci_upper, language, "pct"
-                )
-                for r in readings.itertuples()
-            }
-            sizes = {
-                c.label(self.module).to(language): self._cell_text(c, beside.at[level, c.name], language)
-                for c in columns
-            }
-            rows.append({heading: self.level(level).to(language)} | sizes | cells)
-        return pd.DataFrame(rows)
+        shown, wide = self.shown, self.whole.shown.set_index("level", drop=False)
+        table = pd.DataFrame(dict(self._column_text(c, wide[c.name], language) for c in self._beside()))
+        cells = with_intervals(shown[["survival", "ci_lower", "ci_upper"]], language, "pct")
+        for months, rows in shown.assign(cell=cells).groupby("months", sort=False):
+            table[text.say("survival.at_month", language, months=months)] = rows["cell"].to_numpy()
+        return table
 
     @property
     def shown(self) -> pd.DataFrame:
@@ -92,9 +77,7 @@ class SurvivalTable(SurvivalResult):
     def findings(self) -> tuple[Finding, ...]:
         share = self.whole.share_findings  # a snapshot's own figure comes before the readings of its curve
         told = self.shown.dropna(subset="survival")
-        if told.empty:
-            return (*share, self.too_small())
-        return (*share, self._reading_finding(told))
+        return (*share, self.too_small() if told.empty else self._reading_finding(told))
 
     def _reading_finding(self, told: pd.DataFrame) -> Finding:
         months = main_month(self.about, told["months"])
@@ -118,7 +101,7 @@ class SurvivalTable(SurvivalResult):
         return (Statement(f"survival.note.read_{self.about.time_unit}"), *missing, *self._rule_notes(), *warning)
 
 
-def survival_table(counts, *, months: tuple[int, ...] = MONTHS, kind: str = "log-log") -> SurvivalTable:
+def survival_table(counts, *, months: tuple[int, ...] = MONTHS) -> SurvivalTable:
     """Read the Kaplan-Meier curves at monthly anniversaries.
 
     Parameters
@@ -127,8 +110,6 @@ def survival_table(counts, *, months: tuple[int, ...] = MONTHS, kind: str = "log
         From `tenure_counts(data, by=...)`.
     months : tuple of int
         Those at which the definition can tell of no churn yet are left out, unless none would be left.
-    kind : {"log-log", "plain"}
-        Of the pointwise interval.
 
     Returns
     -------
@@ -138,149 +119,87 @@ def survival_table(counts, *, months: tuple[int, ...] = MONTHS, kind: str = "log
     about, life = counts.about, life_table(counts)
     months = readable(about, months) or months
     tenure = anniversary(months, life.unit)
-    at_risk, lost = life.at_risk_after(tenure), life.at(life.n_events.cumsum(axis=1), tenure)
-    rows = []
-    for g, curve in enumerate(level_curves(life, about.min_denominator, about.conf_level, kind)):
-        # a curve that begins later is conditional on its beginning: its readings are not shares of all who started
-        read = curve.read(tenure) if curve.start == 0 else {k: np.full(len(tenure), np.nan) for k in curve.read(tenure)}
-        read = close_interval(read, at_risk[g], about.conf_level)
-        read["std_error"] = read["survival"] * np.sqrt(read.pop("log_variance"))
-        rows.append(_reading_rows(curve.level, months, tenure, at_risk[g], lost[g], read))
-    table, whole = pd.concat(rows, ignore_index=True), tenure_quantiles(counts, kind=kind)
-    return SurvivalTable(about=about, table=table, name=about.named("survival_table"), whole=whole)
-
-
-def _reading_rows(level, months, tenure, at_risk, lost, read) -> pd.DataFrame:
-    frame = pd.DataFrame({"level": level, "months": months, "tenure": tenure, "n_at_risk": at_risk, "n_events": lost})
-    return frame.assign(**{name: read[name] for name in ESTIMATES})
-
-
-def reading(value, lower, upper, language: str, kind: str = "number") -> str:
-    """Write an estimate with its interval: "78.1% (77.5–78.6)", "−2.6 (−3.6 to −1.6)"."""
-    if pd.isna(value):
-        return text.MISSING
-    said = text.show(value, kind, language, 1)
-    if pd.isna(lower):
-        return said
-    times, plain = (100, "number") if kind == "pct" else (1, kind)
-    lower, upper = (text.show(times * bound, plain, language, 1) for bound in (lower, upper))
-    between = "–" if plain == "number" else " 至 " if language == "zh" else " to "
-    return f"{said}（{lower}{between}{upper}）" if language == "zh" else f"{said} ({lower}{between}{upper})"
+    at_risk, lost = life.at_risk_after(tenure), life.lost_by(tenure)
+    read = read_levels(level_curves(life, about.min_denominator, about.conf_level), tenure, unconditional=True)
+    read = close_interval(read, at_risk, about.conf_level)
+    read["std_error"] = read["survival"] * np.sqrt(read["log_variance"])
+    values = {"tenure": tenure, "n_at_risk": at_risk, "n_events": lost} | {name: read[name] for name in ESTIMATES}
+    table = tidy({"level": life.levels, "months": months}, **values)
+    return SurvivalTable(about=about, table=table, name=about.named("survival_table"), whole=tenure_quantiles(counts))
 
 
 @dataclass(frozen=True, kw_only=True)
-class TenureQuantiles(SurvivalResult):
-    """When a quarter, half and three quarters of the customers have left.
+class ConditionalSurvival(SurvivalResult):
+    """Share that stays a stated time longer, among those who have stayed so far.
 
     Attributes
     ----------
     table : pandas.DataFrame
-        One row per level: `n_customers`, `n_events`, `start` (months that everybody on the curve has reached; 0 unless
-        the curve is conditional), `q25`, `median` with `median_lower`, `median_upper`, `q75`, all in months, missing
-        when not reached; for snapshots also `share_churned`, in [0, 1]: a share of the list, not a churn rate.
+        One row per level and `given` (months stayed): `n_at_risk` just after it, `n_events` in the months that follow,
+        `survival` over them with `std_error`, `ci_lower`, `ci_upper` in [0, 1]; missing beyond the curve.
+    months : int
+        How much longer.
     """
 
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("level", "level"),
-        Column("n_customers", "whole"),
-        Column("n_events", "whole"),
-        Column("share_churned", "pct"),
-        Column("start", "number", 1),
-        Column("q25", "number", 1),
-        Column("median", "number", 1),
-        Column("median_lower", "number", 1),
-        Column("median_upper", "number", 1),
-        Column("q75", "number", 1),
-        Column("flag", "term", prefix="results.flag"),
+    months: int
+
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "level given:whole n_at_risk survival:pct.1 ci_lower:pct.1 ci_upper:pct.1 flag"
     )
     folded: ClassVar[bool] = False
 
     @property
     def shown(self) -> pd.DataFrame:
-        hides = ("n_events", "share_churned", "q25", "median", "median_lower", "median_upper", "q75")
-        table = self.table.assign(total="all")
-        within = ("total",) if len(table) > 1 else ()
-        shown = disclosure.protect(table, self.about, count="n_events", base="n_customers", hides=hides, within=within)
-        unconditional = ["start"] if (shown["start"] == 0).all() else []
-        return shown.drop(columns=["total", *unconditional])
+        table = self.table
+        known = table["survival"].notna() & (table["n_at_risk"] >= self.about.min_denominator)
+        lost = table["n_events"].to_numpy(float)
+        keep = known & ~((lost > 0) & (lost < self.about.privacy_k))
+        return self.withheld(table, known, keep, (*ESTIMATES, "n_events"))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        return (*self.share_findings, self._median_finding(self._told()))
-
-    def _told(self) -> pd.DataFrame:
-        return self.shown[self.shown["flag"] == disclosure.SHOWN]
-
-    @property
-    def share_findings(self) -> tuple[Finding, ...]:
-        """For a snapshot, the share churned; nothing for data with dates."""
-        told = self._told()
-        return (self._share_finding(told),) if self.about.snapshot and len(told) else ()
-
-    def _share_finding(self, told: pd.DataFrame) -> Finding:
-        low, high = told.loc[told["share_churned"].idxmin()], told.loc[told["share_churned"].idxmax()]
-        if len(told) == 1:
-            return Finding("survival.snapshot.share", {"n": low.n_customers, "share": low.share_churned})
-        values = {"segment": self.about.segment.label, "low": low.share_churned, "high": high.share_churned}
-        values |= {"best": self.level(low.level), "worst": self.level(high.level)}
-        return Finding("survival.snapshot.share_range", values)
-
-    def _median_finding(self, told: pd.DataFrame) -> Finding:
-        reached = told.dropna(subset="median")
-        values = {"segment": self.about.segment.label, "n": len(told), "n_reached": len(reached)}
-        if told.empty:
-            return self.too_small()
-        if reached.empty:
-            return Finding("survival.quantiles.none" if len(told) > 1 else "survival.quantiles.not_reached", values)
-        first, last = reached.loc[reached["median"].idxmin()], reached.loc[reached["median"].idxmax()]
-        values |= {"level": self.level(first.level), "median": first["median"]}
-        values |= {"last": self.level(last.level), "last_median": last["median"]}
-        key = "only" if len(told) == 1 else "one" if len(reached) == 1 else "some"
-        return Finding(f"survival.quantiles.{key}", values)
-
-    @property
-    def kpis(self) -> tuple[Kpi, ...]:
-        """For a snapshot, the share of its customers that has churned."""
-        if not self.about.snapshot or len(self.table) != 1:
+        told = self.shown.dropna(subset="survival")
+        if told["level"].nunique() > 1:
             return ()
-        row = self.shown.iloc[0]
-        lower, upper = wilson(row.n_events, row.n_customers, self.about.conf_level)
-        interval = {"ci_lower": float(lower), "ci_upper": float(upper)}
-        n = int(row.n_customers)
-        return (Kpi("share_churned", value=row.share_churned, n=n, unit="share", flag=row.flag, **interval),)
+        if len(told) < 2:
+            return (self.too_small(),)
+        first, last = told.iloc[0], told.iloc[-1]
+        values = {"months": self.months, "given": int(first.given), "rate": first.survival, "later": int(last.given)}
+        values |= {"later_rate": last.survival}
+        key = "rises" if last.ci_lower > first.ci_upper else "falls" if last.ci_upper < first.ci_lower else "even"
+        grade = "descriptive" if key == "even" else "moderate"
+        return (Finding(f"survival.conditional.{key}", values, grade=grade),)
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        return (Statement("survival.note.quantiles"),)
+        return (Statement("survival.note.given"),)
 
 
-def tenure_quantiles(counts, *, kind: str = "log-log") -> TenureQuantiles:
-    """Give the tenures by which a quarter, half and three quarters of the customers have left, by R's rules.
+def conditional_survival(counts, *, months: int = 12, given: tuple[int, ...] = GIVEN) -> ConditionalSurvival:
+    """Work out the share that stays so many months longer, having stayed so long.
 
     Parameters
     ----------
     counts : Counts
         From `tenure_counts(data, by=...)`.
-    kind : {"log-log", "plain"}
-        Of the survival interval that is turned into the median's.
+    months : int
+        How much longer.
+    given : tuple of int
+        Months stayed so far.
 
     Returns
     -------
-    TenureQuantiles
-        One row per level.
+    ConditionalSurvival
+        One row per level and `given`.
     """
     about, life = counts.about, life_table(counts)
-    curves = level_curves(life, about.min_denominator, about.conf_level, kind)
-    rows = [_quantile_row(life, g, curve) for g, curve in enumerate(curves)]
-    table = pd.DataFrame(rows)
-    if about.snapshot:
-        table["share_churned"] = table["n_events"] / table["n_customers"]
-    return TenureQuantiles(about=about, table=table, name=about.named("tenure_quantiles"))
-
-
-def _quantile_row(life: LifeTable, g: int, curve) -> dict:
-    row = {"level": curve.level, "n_customers": life.n_customers[g], "n_events": life.n_events[g].sum()}
-    empty = not len(curve.tenure)
-    q25, median, q75 = ((np.nan,) * 3 if empty else quantile_with_interval(curve, p) for p in (0.25, 0.5, 0.75))
-    names = ("start", "q25", "median", "median_lower", "median_upper", "q75")
-    return row | dict(zip(names, life.months([curve.start, q25[0], *median, q75[0]]).tolist(), strict=True))
+    begin, end = (anniversary(np.asarray(given) + m, life.unit) for m in (0, months))
+    curves = level_curves(life, about.min_denominator, about.conf_level)
+    now, then = read_levels(curves, begin), read_levels(curves, end)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        survival, variance = then["survival"] / now["survival"], then["log_variance"] - now["log_variance"]
+    lower, upper = survival_interval(survival, variance, about.conf_level)
+    values = {"n_at_risk": life.at_risk_after(begin), "n_events": life.lost_by(end) - life.lost_by(begin)}
+    values |= {"survival": survival, "std_error": survival * np.sqrt(variance), "ci_lower": lower, "ci_upper": upper}
+    table = tidy({"level": life.levels, "given": given}, **values)
+    return ConditionalSurvival(about=about, table=table, name=about.named("conditional_survival"), months=months)

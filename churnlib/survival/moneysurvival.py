@@ -10,16 +10,13 @@ import pandas as pd
 from scipy.special import ndtri
 
 from churnlib import text
-from churnlib.show import plots
-from churnlib.show.results import Column, Finding, Statement
-from churnlib.survival.curves import level_curves
+from churnlib.show.results import Column, Finding, Statement, table_columns
+from churnlib.survival.base import SurvivalResult, by_tenure, curve_of, main_month
+from churnlib.survival.curves import level_curves, read_levels
 from churnlib.survival.estimators import StepCurve, product_limit, survival_interval
 from churnlib.survival.jackknife import jackknife_variance, without_each_block
-from churnlib.survival.lifetable import LifeTable, anniversary, arrange, life_table
-from churnlib.survival.survival import SurvivalResult, main_month, tick_months
+from churnlib.survival.lifetable import LifeTable, anniversary, arrange, life_table, tidy
 from churnlib.text import UsageError
-
-ESTIMATES = ("survival", "money_survival", "ci_lower", "ci_upper", "gap", "gap_lower", "gap_upper")
 
 
 def weighted_product_limit(w_d, w_n, w2_d, w2_n) -> StepCurve:
@@ -57,15 +54,8 @@ class MoneySurvival(SurvivalResult):
         `gap_lower`, `gap_upper` from the blocks (missing without them).
     """
 
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("level", "level"),
-        Column("months", "whole"),
-        Column("n_at_risk", "whole"),
-        Column("survival", "pct", 1),
-        Column("money_survival", "pct", 1),
-        Column("ci_lower", "pct", 1),
-        Column("ci_upper", "pct", 1),
-        Column("gap", "points", 1),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "level months:whole n_at_risk survival:pct.1 money_survival:pct.1 ci_lower:pct.1 ci_upper:pct.1 gap:points.1"
     )
 
     @property
@@ -82,11 +72,11 @@ class MoneySurvival(SurvivalResult):
         row = told[told["months"] == main_month(self.about, told["months"])].iloc[0]
         values = {"months": int(row.months), "customers": row.survival, "money": row.money_survival, "gap": row.gap}
         values |= {"lower": row.gap_lower, "upper": row.gap_upper}
-        key = "longer" if row.gap_lower > 0 else "shorter" if row.gap_upper < 0 else "alike"
-        tone = {"longer": "better", "shorter": "worse", "alike": "steady"}[key]
+        key, grade, tone = "alike", "descriptive", "steady"
+        if row.gap_lower > 0 or row.gap_upper < 0:
+            key, grade, tone = ("longer", "moderate", "better") if row.gap > 0 else ("shorter", "moderate", "worse")
         weight = abs(row.gap) * float(row.n_at_risk) / self.about.years
-        grade = "descriptive" if key == "alike" else "moderate"
-        return (Finding(f"survival.money.{key}", values, grade=grade, tone=tone, weight=weight),)
+        return (Finding(f"survival.money.{key}", values, grade, tone, weight),)
 
     @property
     def subtitle(self) -> Statement:
@@ -94,21 +84,16 @@ class MoneySurvival(SurvivalResult):
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        return (Statement("survival.note.money"), Statement("survival.note.cut", {"n": self.about.min_denominator}))
+        return (Statement("survival.note.money"), self._cut_note())
 
     def plot(self, ax=None):
         """Money and customers as two curves, for all customers; by segment the table says it better."""
-        shown = self.shown
+        shown = self.shown.assign(**self.shown[["ci_lower", "ci_upper"]].fillna(1))
         if shown["level"].nunique() != 1 or len(shown) < 2:
             return None
-        x = shown["months"].to_numpy(float)
-        money, customers = (shown[c].to_numpy() for c in ("money_survival", "survival"))
-        band = (shown["ci_lower"].fillna(1).to_numpy(), shown["ci_upper"].fillna(1).to_numpy())
-        curves = [
-            plots.Curve(text.say("survival.money.money"), x, money, *band),
-            plots.Curve(text.say("survival.money.customers"), x, customers),
-        ]
-        return plots.steps(curves, ticks=tick_months(x[-1]), x_label=text.say("survival.axis.months"), ax=ax)
+        money = curve_of(shown, "money_survival", text.say("survival.money.money"))
+        customers = curve_of(shown, "survival", text.say("survival.money.customers"), banded=False)
+        return by_tenure([money, customers], float(shown["months"].max()), ax)
 
 
 def money_survival(counts) -> MoneySurvival:
@@ -135,27 +120,20 @@ def money_survival(counts) -> MoneySurvival:
         steps, gap_variance = _by_blocks(counts.frame, life, steps)
     months = np.arange(int(life.months(life.tenure.max(initial=0.0))) + 1)
     tenure = anniversary(months, life.unit)
-    read = _readings(life, steps, tenure, about.conf_level)
-    half = ndtri((1 + about.conf_level) / 2) * np.sqrt(life.at(gap_variance, tenure))
-    at_risk, lost = life.at_risk_after(tenure), life.at(life.n_events.cumsum(axis=1), tenure)
-    tables = []
-    for g, curve in enumerate(level_curves(life, about.min_denominator, about.conf_level)):
-        # the run of tenures to be trusted is that of the customers
-        customers = curve.read(tenure)["survival"] if curve.start == 0 else np.full(len(tenure), np.nan)
-        known = ~np.isnan(customers)
-        row = {"level": life.levels[g], "months": months, "tenure": tenure}
-        row |= {"n_at_risk": at_risk[g], "n_events": lost[g]}
-        row |= {"survival": customers} | {name: np.where(known, values[g], np.nan) for name, values in read.items()}
-        gap = row["money_survival"] - customers
-        tables.append(pd.DataFrame(row | {"gap": gap, "gap_lower": gap - half[g], "gap_upper": gap + half[g]}))
-    return MoneySurvival(about=about, table=pd.concat(tables, ignore_index=True), name=about.named("money_survival"))
-
-
-def _readings(life: LifeTable, steps: StepCurve, tenure: np.ndarray, conf_level: float) -> dict[str, np.ndarray]:
-    """The money's curve and interval at given tenures, one row a level."""
-    lower, upper = survival_interval(*steps, conf_level)
-    columns = {"money_survival": (steps.survival, 1.0), "ci_lower": (lower, np.nan), "ci_upper": (upper, np.nan)}
-    return {name: life.at(values, tenure, before) for name, (values, before) in columns.items()}
+    # the run of tenures to be trusted is that of the customers
+    curves = level_curves(life, about.min_denominator, about.conf_level)
+    customers = read_levels(curves, tenure, unconditional=True)["survival"]
+    lower, upper = survival_interval(*steps, about.conf_level)
+    money, *ends = (
+        np.where(np.isnan(customers), np.nan, life.at(values, tenure, before))
+        for values, before in ((steps.survival, 1.0), (lower, np.nan), (upper, np.nan))
+    )
+    gap, half = money - customers, ndtri((1 + about.conf_level) / 2) * np.sqrt(life.at(gap_variance, tenure))
+    values = {"tenure": tenure, "n_at_risk": life.at_risk_after(tenure), "n_events": life.lost_by(tenure)}
+    values |= {"survival": customers, "money_survival": money, "ci_lower": ends[0], "ci_upper": ends[1]}
+    values |= {"gap": gap, "gap_lower": gap - half, "gap_upper": gap + half}
+    table = tidy({"level": life.levels, "months": months}, **values)
+    return MoneySurvival(about=about, table=table, name=about.named("money_survival"))
 
 
 def _by_blocks(frame: pd.DataFrame, life: LifeTable, steps: StepCurve) -> tuple[StepCurve, np.ndarray]:

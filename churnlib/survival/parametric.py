@@ -16,7 +16,7 @@ from scipy.optimize import approx_fprime, minimize
 from scipy.special import log_expit, log_ndtr, logit
 
 from churnlib.about import About
-from churnlib.survival.lifetable import DAYS_PER_MONTH, anniversary, risk_set
+from churnlib.survival.lifetable import anniversary, per_month, risk_set
 
 STEP = 1e-4  # of the numerical second derivatives
 TINY = 1e-300
@@ -71,7 +71,7 @@ class Clock(NamedTuple):
         """Give the time just after tenures, or `back` units before."""
         shift = 1.0 if self.unit == "month" else 0.0
         passed = np.maximum(np.asarray(tenure, float) + shift - self.begins, 1.0 if back else 0.0) - back
-        return passed / (DAYS_PER_MONTH if self.unit == "day" else 1.0)
+        return passed / per_month(self.unit)
 
 
 class Grouped(NamedTuple):

@@ -14,13 +14,13 @@ import pandas as pd
 from scipy.special import ndtri
 
 from churnlib import text
-from churnlib.show import plots
-from churnlib.show.results import Column, Finding, Statement
-from churnlib.survival.curves import LevelCurve, level_curves, merge_small_steps
+from churnlib.show.results import Column, Finding, Statement, table_columns
+from churnlib.survival.base import MONTHS, SurvivalResult, by_tenure, curve_of
+from churnlib.survival.curves import LevelCurve, level_curves
 from churnlib.survival.estimators import survival_interval
 from churnlib.survival.lifetable import ALL, LifeTable, anniversary, life_table
 from churnlib.survival.parametric import MODELS, SIMPLE, Clock, Grouped, LifeFit, fit_curve, log_likelihood
-from churnlib.survival.survival import MONTHS, SurvivalResult, tick_months
+from churnlib.survival.suppression import merge_small_steps
 
 BEATS = 1.92  # held-out log likelihood by which more parameters have to do better: half the 95% point of chi-squared(1)
 NEEDED = 2  # earlier days on which the formulas are tried
@@ -58,19 +58,11 @@ class SurvivalProjection(SurvivalResult):
     step: int
     observed_to: int
 
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("months", "whole"),
-        Column("n_at_risk", "whole"),
-        Column("survival", "pct", 1),
-        Column("ci_lower", "pct", 1),
-        Column("ci_upper", "pct", 1),
-        Column("is_projected", "text"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "months:whole n_at_risk survival:pct.1 ci_lower:pct.1 ci_upper:pct.1 is_projected:text"
     )
-    trial_columns: ClassVar[tuple[Column, ...]] = (
-        Column("model", "term", prefix="survival.model"),
-        Column("gain", "signed", 1),
-        Column("expected", "whole"),
-        Column("came", "whole"),
+    trial_columns: ClassVar[tuple[Column, ...]] = table_columns(
+        Column("model", "term", prefix="survival.model"), "gain:signed.1 expected:whole came:whole"
     )
     folded: ClassVar[bool] = False
 
@@ -123,16 +115,15 @@ class SurvivalProjection(SurvivalResult):
     def plot(self, ax=None):
         if self.fit is None:
             return None
-        curves, shown = [], self.shown
-        seen = shown[~shown["is_projected"]]
-        # the projection sets out from the last month shown
-        for name, rows in (("observed", seen), ("projected", pd.concat([seen.tail(1), shown[shown["is_projected"]]]))):
-            x, y = rows["months"].to_numpy(float), rows["survival"].to_numpy()
-            band = (rows["ci_lower"].fillna(1).to_numpy(), rows["ci_upper"].fillna(1).to_numpy())
-            said = text.show(y[-1], "pct", digits=0) if name == "projected" else ""
-            curves.append(plots.Curve(text.say(f"survival.projection.{name}"), x, y, *band, said=said))
-        ticks = tick_months(float(shown["months"].max()))
-        return plots.steps(curves, ticks=ticks, x_label=text.say("survival.axis.months"), ax=ax)
+        shown = self.shown.assign(**self.shown[["ci_lower", "ci_upper"]].fillna(1))
+        seen, ahead = shown[~shown["is_projected"]], shown[shown["is_projected"]]
+        ahead = pd.concat([seen.tail(1), ahead])  # the projection sets out from the last month shown
+        said = text.show(ahead["survival"].iloc[-1], "pct", digits=0)
+        curves = [
+            curve_of(seen, "survival", text.say("survival.projection.observed")),
+            curve_of(ahead, "survival", text.say("survival.projection.projected"), said=said),
+        ]
+        return by_tenure(curves, float(shown["months"].max()), ax)
 
 
 def project_survival(counts) -> SurvivalProjection:
@@ -176,9 +167,8 @@ def project_survival(counts) -> SurvivalProjection:
     table = _carried_on(life, curve, end, step, fit, clock, about.conf_level, level)
     trials = trials.assign(left=left, is_chosen=trials["model"] == kind)
     has = {"trials": trials, "fit": fit, "why": why or ("" if kind else "none_better"), "ahead": ahead}
-    return SurvivalProjection(
-        about=about, table=table, name="survival_projection", step=counts.step, observed_to=end, **has
-    )
+    has |= {"step": counts.step, "observed_to": end}
+    return SurvivalProjection(about=about, table=table, name="survival_projection", **has)
 
 
 def try_formulas(counts, clock: Clock) -> pd.DataFrame:
@@ -250,8 +240,7 @@ def _carried_on(life: LifeTable, curve, end: int, step: int, fit, clock: Clock, 
         variance = read["log_variance"][ahead] + own + level * further**2
         ends = survival_interval(np.exp(log_s), variance, conf_level)
         read["ci_lower"][ahead], read["ci_upper"][ahead] = ends
-    lost = life.at(life.n_events.cumsum(axis=1), tenure)[0]
-    n = {"n_at_risk": life.at_risk_after(tenure)[0], "n_events": lost}
+    n = {"n_at_risk": life.at_risk_after(tenure)[0], "n_events": life.lost_by(tenure)[0]}
     table = {"months": months} | {name: np.where(ahead, np.nan, v) for name, v in n.items()}
     return pd.DataFrame(table | {c: read[c] for c in ("survival", "ci_lower", "ci_upper")} | {"is_projected": ahead})
 

@@ -10,11 +10,11 @@ import pandas as pd
 
 from churnlib import text
 from churnlib.show import plots
-from churnlib.show.results import Column, Finding, Statement
+from churnlib.show.results import Column, Finding, Statement, table_columns
+from churnlib.survival.base import LINES, by_tenure, curve_of
 from churnlib.survival.cox import WINDOWS
-from churnlib.survival.hazard import FeatureResult, HazardRatios
+from churnlib.survival.hazardratios import FeatureResult, HazardRatios
 from churnlib.survival.logrank import holm
-from churnlib.survival.survival import LINES, tick_months
 
 DRAWN_TO = 48  # months: the open last stretch would fill the figure
 MATTERS = 1.25  # largest over smallest ratio from which one number for the whole life would mislead
@@ -42,13 +42,8 @@ class RatiosByTenure(FeatureResult):
     p_covariate: dict[str, float]
     end: float
 
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("covariate", "text"),
-        Column("level", "level"),
-        Column("stretch", "text"),
-        Column("hazard_ratio", "ratio"),
-        Column("ci_lower", "ratio"),
-        Column("ci_upper", "ratio"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "covariate:text level stretch:text hazard_ratio:ratio ci_lower:ratio ci_upper:ratio"
     )
 
     @property
@@ -112,24 +107,17 @@ class RatiosByTenure(FeatureResult):
             return None
         end, one = min(self.end, DRAWN_TO), self.table.iloc[0]
         reference = self.named(one.covariate, one.reference) if self.is_one else text.say("survival.ratios.reference")
-        flat = plots.Curve(f"{reference} = 1", (0.0, end), (1.0, 1.0))
-        curves = []
+        curves = [plots.Curve(f"{reference} = 1", (0.0, end), (1.0, 1.0))]
         for row in drawn.itertuples():
             rows = shown[(shown["covariate"] == row.covariate) & (shown["level"] == row.level)]
+            known = np.flatnonzero(rows["hazard_ratio"].notna())
+            after = rows["months"].iloc[known[-1] + 1] if known[-1] + 1 < len(rows) else end
+            # the last stretch is drawn to its end: a step has to be repeated there
+            rows = rows.iloc[[*range(known[0], known[-1] + 1), known[-1]]]
+            rows = rows.assign(months=[*rows["months"].iloc[:-1], after])
             # several bands over each other could not be told apart: the level that changes most has one
-            curves.append(self._curve(self.named(row.covariate, row.level), rows, end, row.Index == 0))
-        how = {"ticks": tick_months(end), "x_label": text.say("survival.axis.months"), "kind": "ratio"}
-        return plots.steps([flat, *curves], **how, zero=False, ax=ax)
-
-    def _curve(self, name: text.Label, rows: pd.DataFrame, end: float, banded: bool) -> plots.Curve:
-        known = np.flatnonzero(rows["hazard_ratio"].notna())
-        after = rows["months"].iloc[known[-1] + 1] if known[-1] + 1 < len(rows) else end
-        rows = rows.iloc[known[0] : known[-1] + 1]
-        # the last stretch is drawn to its end: a step has to be repeated there
-        x = np.r_[rows["months"].to_numpy(float), after]
-        names = ("hazard_ratio", "ci_lower", "ci_upper")
-        y, lower, upper = (np.r_[rows[c].to_numpy(float), rows[c].iloc[-1]] for c in names)
-        return plots.Curve(str(name), x, y, *((lower, upper) if banded else ()))
+            curves.append(curve_of(rows, "hazard_ratio", str(self.named(row.covariate, row.level)), row.Index == 0))
+        return by_tenure(curves, end, ax, kind="ratio", zero=False)
 
 
 def stretches(months: pd.Series) -> list[str]:

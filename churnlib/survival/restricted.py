@@ -15,11 +15,12 @@ from scipy.special import ndtri
 
 from churnlib import text
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Statement
-from churnlib.survival.competing import restricted_mean, time_lost
+from churnlib.show.results import Column, Finding, Statement, table_columns
+from churnlib.survival.base import MONTHS, SurvivalResult
+from churnlib.survival.competing import time_lost
+from churnlib.survival.estimators import restricted_mean
 from churnlib.survival.incidence import LevelIncidence, level_incidences, outcomes_of
-from churnlib.survival.lifetable import DAYS_PER_MONTH, LifeTable, anniversary, life_table
-from churnlib.survival.survival import MONTHS, SurvivalResult
+from churnlib.survival.lifetable import LifeTable, anniversary, life_table, per_month
 
 STAYED = "stayed"
 
@@ -45,24 +46,18 @@ class RestrictedMean(SurvivalResult):
     horizon: int
     reference: str
 
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("level", "level"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "level",
         Column("part", "term", prefix="survival.part"),
-        Column("n_customers", "whole"),
-        Column("mean", "number", 2),
-        Column("ci_lower", "number", 2),
-        Column("ci_upper", "number", 2),
-        Column("flag", "term", prefix="results.flag"),
+        "n_customers mean:number.2 ci_lower:number.2 ci_upper:number.2 flag",
     )
-    folded: ClassVar[bool] = True
 
     @property
     def shown(self) -> pd.DataFrame:
         hides = ("n_events", "mean", "std_error", "ci_lower", "ci_upper")
         # the parts of a level add to the horizon: one hidden alone would follow from the others
-        return disclosure.protect(
-            self.table, self.about, count="n_events", base="n_customers", hides=hides, within=("level",)
-        )
+        how = {"count": "n_events", "base": "n_customers", "hides": hides, "within": ("level",)}
+        return disclosure.protect(self.table, self.about, **how)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -92,8 +87,8 @@ class RestrictedMean(SurvivalResult):
             return Finding(f"survival.mean.{key}", values | {"segment": self.about.segment.label})
         far = clear.loc[clear["difference"].abs().idxmax()]
         values |= {"level": self.level(far.level), "mean": means[far.level], "reference_mean": means[self.reference]}
-        values |= {"gap": abs(far.difference), "lower": min(abs(far.lower), abs(far.upper))}
-        values |= {"upper": max(abs(far.lower), abs(far.upper))}
+        lower, upper = sorted((abs(far.lower), abs(far.upper)))
+        values |= {"gap": abs(far.difference), "lower": lower, "upper": upper}
         tone, key = ("worse", "shorter") if far.difference < 0 else ("better", "longer")
         customers = float(stayed.set_index("level")["n_customers"][far.level])
         weight = customers * abs(far.difference) / self.horizon / self.about.years
@@ -165,12 +160,11 @@ def _level_rows(life: LifeTable, curve: LevelIncidence, end: float, usable: bool
     if usable:
         stayed, variance = restricted_mean(curve.tenure, curve.d.sum(axis=0), curve.n, end)
         lost, lost_variance = time_lost(curve.tenure, curve.d, curve.n, end)
-        per_month = DAYS_PER_MONTH if life.unit == "day" else 1.0
-        mean, std_error = np.r_[stayed, lost] / per_month, np.sqrt(np.r_[variance, lost_variance]) / per_month
+        mean, std_error = np.r_[stayed, lost], np.sqrt(np.r_[variance, lost_variance])
     n = life.n_customers[g]
     events = [life.n_events[g].sum(), *(life.outcomes[name][g].sum() for name in names)]
-    parts = zip((STAYED, *names), events, mean, std_error, strict=True)
-    return [(curve.level, part, n, d, m, se) for part, d, m, se in parts]
+    parts = zip((STAYED, *names), events, mean / per_month(life.unit), std_error / per_month(life.unit), strict=True)
+    return [(curve.level, part, n, *rest) for part, *rest in parts]
 
 
 def contrasts(stayed: pd.DataFrame, reference: str, conf_level: float = 0.95) -> pd.DataFrame:

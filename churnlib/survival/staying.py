@@ -12,14 +12,16 @@ import pandas as pd
 
 from churnlib import text
 from churnlib.show.results import Finding, Kpi, Statement
+from churnlib.survival.base import grown, main_month, readable, with_intervals
 from churnlib.survival.gray import GrayTest, gray_test
 from churnlib.survival.incidence import CumulativeIncidence, cumulative_incidence
 from churnlib.survival.logrank import LogRank, logrank_test
-from churnlib.survival.milestones import SurvivalTable, reading, survival_table
+from churnlib.survival.milestones import SurvivalTable, survival_table
 from churnlib.survival.restricted import STAYED, RestrictedMean, months_stayed
-from churnlib.survival.survival import SurvivalCurve, grown, kaplan_meier, main_month, readable
+from churnlib.survival.survival import SurvivalCurve, kaplan_meier
 
 WIDE = (3, 12, 24, 36, 60)  # months read where each stands in a column
+MEAN = ["mean", "ci_lower", "ci_upper"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,22 +66,22 @@ class LengthOfStay(SurvivalCurve):
 
     def _with_means(self, table: pd.DataFrame, language: str) -> pd.DataFrame:
         stayed = self.means.shown[self.means.shown["part"] == STAYED].set_index("level")
-        gaps = self.means.contrasts.set_index("level")
-        against = self.test.shown.set_index("level")["ratio"]
-        levels = [curve.level for curve in self.curves]
-        columns = {
-            text.say("survival.means.stayed", language, horizon=self.means.horizon): [
-                reading(*stayed.loc[v, ["mean", "ci_lower", "ci_upper"]], language) for v in levels
-            ],
-            text.say("survival.means.gap", language, reference=self.level(self.means.reference)): [
-                reading(*gaps.loc[v, ["difference", "lower", "upper"]], language, "signed")
-                if v in gaps.index and pd.notna(stayed.at[v, "mean"])
-                else text.MISSING
-                for v in levels
-            ],
-            text.say("survival.column.ratio", language): [text.show(against[v], "ratio", language) for v in levels],
-        }
-        return table.assign(**columns) if self.means.horizon else table
+        if not self.means.horizon:
+            return table
+        gaps = self.means.contrasts.set_index("level").reindex(stayed.index)[["difference", "lower", "upper"]]
+        gaps = gaps.where(stayed["mean"].notna(), axis=0)
+        ratios = self.test.shown.set_index("level")["ratio"]
+        columns = (
+            with_intervals(stayed[MEAN], language),
+            with_intervals(gaps, language, "signed"),
+            [text.show(ratio, "ratio", language) for ratio in ratios[stayed.index]],
+        )
+        headings = (
+            text.say("survival.means.stayed", language, horizon=self.means.horizon),
+            text.say("survival.means.gap", language, reference=self.level(self.means.reference)),
+            text.say("survival.column.ratio", language),
+        )
+        return table.assign(**dict(zip(headings, columns, strict=True)))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -148,20 +150,19 @@ class WaysOfLeaving(CumulativeIncidence):
         """One row an outcome, the months that matter in columns, the months lost last; by segment the readings."""
         if not self.is_whole or self.table.empty:
             return super().summary(language)
-        language, rows = language or text.language(), []
-        shown, lost = self.shown.set_index(["outcome", "months"]), self.means.shown.set_index("part")
-        months = [m for m in readable(self.about, WIDE) if m in set(shown.index.get_level_values("months"))]
-        names = ["incidence", "ci_lower", "ci_upper"]
-        for outcome in self.outcomes:
-            row = {text.say("results.column.outcome", language): text.say(f"results.outcome.{outcome}", language)}
-            for m in months:
-                cell = reading(*shown.loc[(outcome, m), names], language, "pct")
-                row[text.say("survival.at_month", language, months=m)] = cell
-            if self.means.horizon:
-                cell = reading(*lost.loc[outcome, ["mean", "ci_lower", "ci_upper"]], language)
-                row[text.say("survival.means.lost", language, horizon=self.means.horizon)] = cell
-            rows.append(row)
-        return pd.DataFrame(rows)
+        language, outcomes = language or text.language(), list(self.outcomes)
+        shown, lost = self.shown.set_index("outcome"), self.means.shown.set_index("part")
+        words = [text.say(f"results.outcome.{outcome}", language) for outcome in outcomes]
+        table = {text.say("results.column.outcome", language): words}
+        for months in readable(self.about, WIDE):
+            rows = shown.loc[shown["months"] == months, ["incidence", "ci_lower", "ci_upper"]]
+            if len(rows):
+                heading = text.say("survival.at_month", language, months=months)
+                table[heading] = with_intervals(rows.loc[outcomes], language, "pct")
+        if self.means.horizon:
+            heading = text.say("survival.means.lost", language, horizon=self.means.horizon)
+            table[heading] = with_intervals(lost.loc[outcomes, MEAN], language)
+        return pd.DataFrame(table)
 
     def plot(self, ax=None):
         """Nothing where no outcome is recorded: the survival curve has said it."""

@@ -5,7 +5,7 @@ First spells make the curves; churn of every outcome ends them (apart: `churnlib
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -13,87 +13,34 @@ import pandas as pd
 from scipy.special import ndtri
 
 from churnlib import text
-from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Kpi, Result, Statement
+from churnlib.show.results import Column, Finding, Kpi, Statement, table_columns
+from churnlib.survival.base import (
+    FIRST_YEAR,
+    LINES,
+    MONTHS,
+    SurvivalResult,
+    by_tenure,
+    curve_of,
+    main_month,
+    readable,
+    tick_months,
+)
 from churnlib.survival.curves import (
     LevelCurve,
     close_interval,
     gap_interval,
     level_curves,
-    merge_small_steps,
     quantile_with_interval,
+    read_levels,
 )
 from churnlib.survival.estimators import nelson_aalen
 from churnlib.survival.jackknife import log_survival_variance
-from churnlib.survival.lifetable import ALL, LifeTable, anniversary, life_table
-from churnlib.text import Label
+from churnlib.survival.lifetable import LifeTable, anniversary, life_table, tidy
+from churnlib.survival.suppression import merge_small_steps
 
-MONTHS = (1, 3, 6, 12, 24, 36, 60)  # at which survival is read
-EARLY, FIRST_YEAR = 3, 12  # months: early life is set against the rest of the first year
+EARLY = 3  # months that are set against the rest of the first year
 RETENTION = (12, 24)  # months whose retention is a figure of the period, the first that the definition can tell
 DRAWN = 200  # points of a drawn curve at most
-LINES = 5  # curves in one figure at most
-
-
-class SurvivalResult(Result):
-    """What the results of this module share: level names and the notes on time, late entry and small risk sets."""
-
-    module: ClassVar[str] = "survival"
-
-    def level(self, value: str) -> Label:
-        return text.label("survival.all") if value == ALL else self.about.segment.label_of(value)
-
-    def _cell_text(self, column: Column, value, language: str) -> str:
-        return self.level(value).to(language) if column.kind == "level" else super()._cell_text(column, value, language)
-
-    def shown_columns(self) -> list[Column]:
-        shown = self.shown
-        # one row of "all customers" after another says nothing
-        whole = "level" in shown and set(shown["level"]) <= {ALL}
-        return [c for c in self.columns if c.name in shown and not (whole and c.name == "level")]
-
-    def too_small(self) -> Finding:
-        """Say that nothing can be shown."""
-        values = {"segment": self.about.segment.label, "n": self.about.min_denominator}
-        return Finding("survival.too_small", values)
-
-    def withheld(self, table: pd.DataFrame, known, keep, hides: tuple[str, ...]) -> pd.DataFrame:
-        """Blank the columns `hides` of readings not kept, and say why in `flag`: too few customers, or privacy."""
-        flag = np.where(keep, disclosure.SHOWN, np.where(known, disclosure.HIDDEN, disclosure.SMALL))
-        blanked = {name: table[name].where(keep) for name in hides}
-        # how many are at risk says nothing of who left: only small numbers are blanked
-        blanked["n_at_risk"] = table["n_at_risk"].where(table["n_at_risk"] >= self.about.min_denominator)
-        return table.assign(flag=flag, **blanked)
-
-    def kept(self, table: pd.DataFrame, value: str, curves: int = 1, anchored: bool = True) -> tuple:
-        """Tell which readings are known, and which of these may be shown (see `merge_small_steps`).
-
-        `table` has one row per level, curve (so many a level: its outcomes) and month, `n_events` up to each; all have
-        the same months. The curves of all customers are shown together or not at all.
-        """
-        levels = table["level"].nunique()
-        known = table[value].notna() & (table["n_at_risk"] >= self.about.min_denominator)
-        lost = table["n_events"].where(known).to_numpy(float).reshape(levels * curves, -1)
-        milestones = np.isin(table["months"].to_numpy()[: lost.shape[1]], MONTHS) if anchored else None
-        keep = merge_small_steps(lost, self.about.privacy_k, levels == 1 < curves, milestones)
-        return known, keep.ravel()
-
-    def _time_notes(self) -> tuple[Statement, ...]:
-        notes = [Statement("survival.note.interval"), Statement("survival.note.cut", {"n": self.about.min_denominator})]
-        # the long conventions stand once, under the curve of all customers
-        whole = not self.about.segment.name
-        time = [Statement(f"survival.note.time_{self.about.time_unit}"), *self._rule_notes()] if whole else []
-        warning = [Statement("survival.note.snapshot")] if self.about.snapshot else []
-        return (*time, *notes, *warning)
-
-    def _move_notes(self) -> tuple[Statement, ...]:
-        """Say how customers who changed level are counted."""
-        ruled = [Statement("survival.note.moved_ruled")] if self.about.earliest_churn else []
-        return (Statement("survival.note.moved"), *ruled)
-
-    def _rule_notes(self) -> tuple[Statement, ...]:
-        rule = self.about.earliest_churn
-        return (Statement("survival.note.rule", {"months": rule}),) if rule else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,14 +67,8 @@ class SurvivalCurve(SurvivalResult):
     kind: str = "log-log"
     by_blocks: bool = False
 
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("level", "level"),
-        Column("months", "number", 0),
-        Column("n_at_risk", "whole"),
-        Column("n_events", "whole"),
-        Column("survival", "pct", 1),
-        Column("ci_lower", "pct", 1),
-        Column("ci_upper", "pct", 1),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "level months:number.0 n_at_risk n_events survival:pct.1 ci_lower:pct.1 ci_upper:pct.1"
     )
 
     @property
@@ -136,28 +77,23 @@ class SurvivalCurve(SurvivalResult):
 
         Readings that would tell of 1 to k - 1 churned customers are left to the next; a level too small is left out.
         """
-        grid, every = self._grid()
-        at_risk, lost = self.life.at_risk_after(grid), self.life.at(self.life.n_events.cumsum(axis=1), grid)
-        conf_level = self.about.conf_level
-        read = [close_interval(c.read(grid), n, conf_level) for c, n in zip(self.curves, at_risk, strict=True)]
-        known = np.array([~np.isnan(r["survival"]) for r in read]) & (at_risk >= self.about.min_denominator)
+        (grid, every), about = self._grid(), self.about
+        at_risk, lost = self.life.at_risk_after(grid), self.life.lost_by(grid)
+        read = close_interval(read_levels(self.curves, grid), at_risk, about.conf_level)
+        known = ~np.isnan(read["survival"]) & (at_risk >= about.min_denominator)
         milestones = np.isin(grid, anniversary(MONTHS, self.life.unit))
-        keep = merge_small_steps(np.where(known, lost, np.nan), self.about.privacy_k, anchors=milestones)
+        keep = merge_small_steps(np.where(known, lost, np.nan), about.privacy_k, anchors=milestones)
         # where a curve begins later, that day is a row of its own alone
-        own = [every | (grid == curve.start) for curve in self.curves]
-        rows = [
-            self._rows(g, curve, grid, at_risk[g], lost[g], read[g])[keep[g] & own[g]]
-            for g, curve in enumerate(self.curves)
-        ]
-        frame = pd.concat(rows, ignore_index=True)
-        return frame.assign(n_events=frame.groupby("level", sort=False)["lost"].diff().fillna(0.0)).drop(columns="lost")
+        keep &= every | (grid == np.array([[curve.start] for curve in self.curves]))
+        values = {"months": np.round(self.life.months(grid), 2), "n_at_risk": at_risk, "lost": lost}
+        values |= {name: read[name] for name in ("survival", "ci_lower", "ci_upper")}
+        rows = tidy({"level": self.life.levels, "tenure": grid}, **values)[keep.ravel()].reset_index(drop=True)
+        return rows.assign(n_events=rows.groupby("level", sort=False)["lost"].diff().fillna(0.0)).drop(columns="lost")
 
-    def _rows(self, g: int, curve: LevelCurve, grid, at_risk, lost, read: dict) -> pd.DataFrame:
-        months = np.round(self.life.months(grid), 2)
-        frame = pd.DataFrame(
-            {"level": curve.level, "tenure": grid, "months": months, "n_at_risk": at_risk, "lost": lost}
-        )
-        return frame.assign(**{c: read[c] for c in ("survival", "ci_lower", "ci_upper")})
+    @property
+    def n_followed(self) -> float:
+        """Customers who came under observation, each once."""
+        return float(self.life.n_entered.sum())
 
     def _grid(self) -> tuple[np.ndarray, np.ndarray]:
         """Monthly anniversaries as far as the curves go (every tenure when they go no further than a year), and starts.
@@ -176,14 +112,8 @@ class SurvivalCurve(SurvivalResult):
 
     @property
     def subtitle(self) -> Statement:
-        n = self.life.n_entered.sum()
-        values = {
-            "segment": self.about.segment.label,
-            "as_of": self.about.as_of,
-            "n": n,
-            "lost": self.life.n_events.sum(),
-        }
-        return Statement("survival.subtitle", values)
+        values = {"segment": self.about.segment.label, "as_of": self.about.as_of}
+        return Statement("survival.subtitle", values | {"n": self.n_followed, "lost": self.life.n_events.sum()})
 
     @property
     def notes(self) -> tuple[Statement, ...]:
@@ -196,14 +126,11 @@ class SurvivalCurve(SurvivalResult):
             if curve.start > 0 and len(curve.tenure):
                 values = {"level": self.level(curve.level), "months": float(self.life.months(curve.start))}
                 notes.append(Statement("survival.note.conditional", values | {"n": self.about.min_denominator}))
-        drawn = len(self._drawn(self.shown))
-        left_out = len(self.curves) - drawn
-        if drawn == LINES and left_out:
+        left_out = len(self.curves) - LINES
+        if left_out > 0 and len(self._drawn()) == LINES:
             notes.append(Statement("survival.note.drawn", {"n": LINES, "left_out": left_out}))
-        if self.by_blocks:
-            notes.append(Statement("survival.note.jackknife"))
-        if self.kind == "simultaneous":
-            notes.append(Statement("survival.note.simultaneous"))
+        notes += [Statement("survival.note.jackknife")] if self.by_blocks else []
+        notes += [Statement("survival.note.simultaneous")] if self.kind == "simultaneous" else []
         return (*self._time_notes(), *notes)
 
     @property
@@ -212,7 +139,7 @@ class SurvivalCurve(SurvivalResult):
         if not told:
             return (self.too_small(),)
         if not self.life.n_events.sum():
-            return (Finding("survival.no_events", {"n": self.life.n_entered.sum()}),)
+            return (Finding("survival.no_events", {"n": self.n_followed}),)
         if len(self.curves) > 1:
             return (self._rank_finding(told),)
         found = (self._median_finding(told[0]), self._early_finding(told[0]))
@@ -221,10 +148,8 @@ class SurvivalCurve(SurvivalResult):
 
     def _median_finding(self, curve: LevelCurve) -> Finding:
         median, lower, upper = self.life.months(quantile_with_interval(curve)).tolist()
-        end = curve.tenure[-1]
-        remain = curve.read(end)
-        values = {"median": median, "lower": lower, "upper": upper, "end": float(self.life.months(end))}
-        values |= {"remain": float(remain["survival"]), "n": self.life.n_entered.sum()}
+        values = {"median": median, "lower": lower, "upper": upper, "end": float(self.life.months(curve.tenure[-1]))}
+        values |= {"remain": float(curve.steps.survival[-1]), "n": self.n_followed}
         reached = "not_reached" if np.isnan(median) else "reached" if np.isfinite(upper) else "reached_open"
         return Finding(f"survival.median.{reached}", values, weight=self.life.n_events.sum())
 
@@ -243,10 +168,11 @@ class SurvivalCurve(SurvivalResult):
         share = (1 - early["survival"]) / (1 - year["survival"])
         values = {"share": float(share), "early": float(1 - np.exp(-rate0)), "later": float(1 - np.exp(-rate1))}
         values |= {"months": EARLY, "year": FIRST_YEAR}
-        tone, grade = "worse" if key == "high" else "steady", "moderate" if clear else "descriptive"
-        lost = self.life.at(self.life.n_events.cumsum(axis=1), anniversary([EARLY], self.life.unit)).sum()
-        weight = float(lost * (1 - rate1 / rate0) / self.about.years) if key == "high" else 0.0
-        return Finding(f"survival.early.{key}", values, grade=grade, tone=tone, weight=weight)
+        if key != "high":
+            return Finding(f"survival.early.{key}", values, grade="moderate" if clear else "descriptive")
+        lost = self.life.lost_by([anniversary(EARLY, self.life.unit)]).sum()
+        weight = float(lost * (1 - rate1 / rate0) / self.about.years)
+        return Finding("survival.early.high", values, grade="moderate", tone="worse", weight=weight)
 
     def _rank_finding(self, told: list[LevelCurve]) -> Finding:
         """Who stays longest and shortest, at the main reading or the latest before it that two levels reach."""
@@ -274,63 +200,31 @@ class SurvivalCurve(SurvivalResult):
         months = main_month(self.about)
         if len(self.curves) != 1 or months not in RETENTION:
             return ()
-        read = self.curves[0].read(anniversary(months, self.life.unit))
-        known = self.curves[0].start == 0 and not np.isnan(read["survival"])
-        value, lower, upper = (float(read[c]) if known else np.nan for c in ("survival", "ci_lower", "ci_upper"))
-        kpi = Kpi(
-            f"retention_{months}",
-            value=value,
-            ci_lower=lower,
-            ci_upper=upper,
-            n=int(self.life.n_entered.sum()),
-            unit="share",
-            rise_is="better",
-            target=self.about.target(f"retention_{months}"),
-            flag="" if known else "small",
-        )
-        return (kpi,)
+        read = read_levels(self.curves, [anniversary(months, self.life.unit)], unconditional=True)
+        names = {"value": "survival", "ci_lower": "ci_lower", "ci_upper": "ci_upper"}
+        told = {name: float(read[column][0, 0]) for name, column in names.items()}
+        told |= {"flag": "small" if np.isnan(told["value"]) else "", "target": self.about.target(f"retention_{months}")}
+        return (Kpi(f"retention_{months}", n=int(self.n_followed), unit="share", rise_is="better", **told),)
 
     def plot(self, ax=None):
-        shown = self.shown
-        drawn = self._drawn(shown)
+        shown, drawn = self.shown, self._drawn()
         if not drawn:
             return None
-        ticks = tick_months(float(shown["months"].max()))
-        at_risk = self.life.at_risk_after(anniversary(ticks, self.life.unit))
-        at_risk = np.where(at_risk < max(self.about.privacy_k, 1), np.nan, at_risk)
-        curves = []
+        last, curves = float(shown["months"].max()), []
+        at_risk = self.life.at_risk_after(anniversary(tick_months(last), self.life.unit))
         for g in drawn:
             rows = shown[shown["level"] == self.life.levels[g]]
-            counts = [None if np.isnan(n) else int(n) for n in at_risk[g]]
+            told = [int(n) if n >= max(self.about.privacy_k, 1) else None for n in at_risk[g]]
             name = str(self.level(self.life.levels[g])) if len(self.curves) > 1 else ""
             said = text.show(rows["survival"].iloc[-1], "pct", digits=0)
-            band = [rows[end].to_numpy() for end in ("ci_lower", "ci_upper")]
-            x, y = rows["months"].to_numpy(), rows["survival"].to_numpy()
-            curves.append(plots.Curve(name, x, y, *band, at_risk=counts, said=said))
-        return plots.steps(curves, ticks=ticks, x_label=text.say("survival.axis.months"), ax=ax)
+            curves.append(curve_of(rows, "survival", name, at_risk=told, said=said))
+        return by_tenure(curves, last, ax)
 
-    def _drawn(self, shown: pd.DataFrame) -> list[int]:
+    def _drawn(self) -> list[int]:
         """The levels on the figure: those with a curve, at most the five with most customers."""
-        sizes = self.life.n_customers
-        told = [g for g, curve in enumerate(self.curves) if (shown["level"] == curve.level).sum() > 1]
-        return sorted(sorted(told, key=lambda g: -sizes[g])[:LINES])
-
-
-def tick_months(last: float) -> list[int]:
-    """Choose the months written under an axis that goes to `last`: at most a dozen steps."""
-    step = next((m for m in (1, 3, 6, 12, 24, 60) if last <= 12 * m), 120)
-    return list(range(0, int(np.ceil(last / step)) * step + 1, step))
-
-
-def readable(about, months=MONTHS) -> tuple[int, ...]:
-    """Give the months at which the definition can tell of churn: until its rule has run, all are still there."""
-    return tuple(m for m in months if m > about.earliest_churn)
-
-
-def main_month(about, told=None) -> int:
-    """Give the month whose reading comes first: 12, or the next after a longer rule has run; the nearest of `told`."""
-    main = next((m for m in readable(about) if m >= FIRST_YEAR), MONTHS[-1])
-    return main if told is None else min(map(int, told), key=lambda m: (abs(m - main), m))
+        points = self.shown["level"].value_counts()
+        told = [g for g, level in enumerate(self.life.levels) if points.get(level, 0) > 1]
+        return sorted(sorted(told, key=lambda g: -self.life.n_customers[g])[:LINES])
 
 
 def kaplan_meier(counts, *, kind: str = "log-log") -> SurvivalCurve:
@@ -356,8 +250,7 @@ def kaplan_meier(counts, *, kind: str = "log-log") -> SurvivalCurve:
     about, life = counts.about, life_table(counts)
     robust = log_survival_variance(counts.frame, life) if "block" in counts.frame else None
     curves = tuple(level_curves(life, about.min_denominator, about.conf_level, kind, robust))
-    tables = [_curve_table(life, curve) for curve in curves]
-    table = pd.concat(tables, ignore_index=True)
+    table = pd.concat([_curve_table(life, curve) for curve in curves], ignore_index=True)
     has = {"life": life, "curves": curves, "kind": kind, "by_blocks": robust is not None}
     return SurvivalCurve(about=about, table=table, name=about.named("survival"), **has)
 
@@ -371,8 +264,3 @@ def _curve_table(life: LifeTable, curve: LevelCurve) -> pd.DataFrame:
     frame |= {"cumulative_hazard": cumulative, "cumulative_hazard_std_error": np.sqrt(variance)}
     table = pd.DataFrame(frame)
     return table[(table["n_events"] > 0) | (table["n_censored"] > 0)]
-
-
-def grown(kind: type, result: Result, **more):
-    """Give a result as one of a kind that holds more."""
-    return kind(**{field.name: getattr(result, field.name) for field in fields(result)} | more)
