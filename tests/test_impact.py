@@ -92,7 +92,11 @@ def test_what_meets_everybody_is_no_effect_of_an_event_that_touched_some():
     # mistake 19: before and after would call this an effect
     rng = np.random.default_rng(3)
     levels = {k: ([int(d * (1.5 if i >= 27 else 1)) for i, d in enumerate(v[0])], v[1]) for k, v in market(rng).items()}
-    assert effects(levels, event("2025-04-02", "region=south")).table["state"].iloc[0] == "unclear"
+    result = effects(levels, event("2025-04-02", "region=south"))
+    assert result.table["state"].iloc[0] == "unclear"
+    # nor is it said to have done nothing
+    assert [f.key for f in result.findings] == ["impact.none_clear", "impact.unclear"]
+    assert "holds 0" in result.findings[1].say("en") and "也不能说没有" in result.findings[1].say("zh")
 
 
 def test_without_a_comparison_it_only_coincides():
@@ -119,7 +123,8 @@ def test_events_a_month_apart_on_the_same_customers_are_one_joint_effect():
 def test_a_later_event_on_the_same_customers_ends_the_first_one_s_window():
     levels = market(np.random.default_rng(6), ratio=1.4)
     result = effects(levels, event("2025-04-02", "region=south", "甲"), event("2025-09-10", "region=south", "乙"))
-    assert result.table.set_index("first").loc["2025-04", "last"] == "2025-08"
+    first = result.table.set_index("first").loc["2025-04"]
+    assert first["last"] == "2025-08" and first["is_cut"]
 
 
 def test_customers_touched_by_another_event_are_no_comparison():

@@ -44,7 +44,8 @@ class EventEffects(Result):
         estimate: "short", "recent", "entangled", "nobody", "small"; or why it is not identified: "few", "course",
         "placebo", see `interrupted.Effect`), `n_lost`, `excess` with `ci_lower`, `ci_upper` (customers),
         `rate_ratio` with `ratio_lower`, `ratio_upper` (lost / expected), `p_value` (calibrated), `n_placebos`,
-        `level`, `slope` (rate ratios of the step and per further period), `has_control`.
+        `level`, `slope` (rate ratios of the step and per further period), `has_control`, `is_cut` (judged only to the
+        next event on some of these customers).
     """
 
     module: ClassVar[str] = "impact"
@@ -63,10 +64,16 @@ class EventEffects(Result):
         clear = known[known["state"].isin(ESTIMATED[:2]) & (known["last"] >= since)]
         order = np.lexsort((-clear["excess"].abs().to_numpy(), (clear["state"] != "consistent").to_numpy()))
         told = [self._finding(row) for row in clear.iloc[order[:NAMED]].itertuples()]
-        if told:
-            return tuple(told)
         key = "impact.none_clear" if len(known) else "impact.none_estimated" + (".one" if len(self.table) == 1 else "")
-        return (Finding(key, {"n": len(known), "all": len(self.table)}),)
+        told = told or [Finding(key, {"n": len(known), "all": len(self.table)})]
+        open_ = known[(known["state"] == "unclear") & (known["last"] >= since)].sort_values("p_value", kind="stable")
+        return (*told, *map(self._unclear, open_.head(NAMED - len(told)).itertuples()))
+
+    def _unclear(self, row) -> Finding:
+        """What cannot be told from nothing is not told to be nothing."""
+        values = {"event": row.event, "touched": row.touched, "excess": row.excess, "last": Period.parse(row.last)}
+        values |= {"first": Period.parse(row.first), "lower": row.ci_lower, "upper": row.ci_upper}
+        return Finding("impact.unclear.cut" if row.is_cut else "impact.unclear", values, grade="descriptive")
 
     def _finding(self, row) -> Finding:
         more = row.excess > 0
@@ -170,7 +177,7 @@ def event_effects(counts, scopes: Iterable = ()) -> EventEffects:
 _INTERVALS = ("excess", "ci_lower", "ci_upper", "rate_ratio", "ratio_lower", "ratio_upper")
 _COLUMNS = [
     *("event", "touched", "first", "last", "state", "n_lost", *_INTERVALS),
-    *("p_value", "n_placebos", "level", "slope", "has_control"),
+    *("p_value", "n_placebos", "level", "slope", "has_control", "is_cut"),
 ]
 
 
@@ -253,6 +260,7 @@ def _row(one: _Judged, divided: dict, about, periods: list[str]) -> dict:
     names = [*periods, str(about.period.shift(1))]
     row = dict.fromkeys(_COLUMNS, np.nan) | {"event": _name(one), "touched": _who(case, divided), "state": state}
     row |= {"first": names[case.at], "last": names[max(case.at, one.end)], "has_control": one.has_control}
+    row["is_cut"] = one.end < min(case.until, len(periods) - 1)
     if effect is None or state == "small":
         return row
     row |= {"n_lost": one.lost, "n_placebos": effect.n_placebos}
