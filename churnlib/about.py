@@ -78,6 +78,10 @@ class Period:
         months = self.first.year * 12 + self.first.month - 1 + steps * _MONTHS_IN[self.unit]
         return Period(date(months // 12, months % 12 + 1, 1), self.unit)
 
+    def holds(self, other: Period) -> bool:
+        """Tell whether a whole other period, of any unit, lies in it."""
+        return self.first <= other.first and other.last <= self.last
+
     def year_before(self) -> Period:
         """Give the same period a year earlier (for weeks: 52 weeks)."""
         return self.shift(-YEAR[self.unit])

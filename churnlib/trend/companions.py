@@ -191,7 +191,7 @@ def signal_course(frame: pd.DataFrame, companions: pd.DataFrame | None, about) -
     return out.assign(unresolved=share.where(known), **ends)
 
 
-def departure(course: pd.DataFrame, name: str, about, looked: int = 1) -> tuple[Period, Period, float, float] | None:
+def departure(course: pd.DataFrame, name: str, about, looked: int) -> tuple[Period, Period, float, float] | None:
     """Tell when a series left the range of its baseline within the last year.
 
     Parameters
@@ -205,13 +205,12 @@ def departure(course: pd.DataFrame, name: str, about, looked: int = 1) -> tuple[
         First and last period beyond the prediction limits of the baseline, the usual level and the value farthest from
         it; None when it never left, or there is no baseline to tell.
     """
-    y, periods = course[name].to_numpy(float), period_values(course["period"])
+    y, periods, year = course[name].to_numpy(float), period_values(course["period"]), YEAR[about.period.unit]
     scale = _per_day(name, periods)
-    usual = y[: -YEAR[about.period.unit]] / scale[: -YEAR[about.period.unit]]
+    usual = (y / scale)[:-year]
     usual = usual[np.isfinite(usual)][-BASELINE:]
     if len(usual) < SHORTEST:
         return None
-    year = YEAR[about.period.unit]
     limit = t.ppf(1 - FALSE_ALARM / 2 / year / looked, len(usual) - 1) * usual.std(ddof=1) * np.sqrt(1 + 1 / len(usual))
     away = y / scale - usual.mean()
     beyond = np.flatnonzero(np.abs(away) > limit)

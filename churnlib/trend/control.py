@@ -40,21 +40,14 @@ class ControlChart(Result):
         What the baseline says; None when it is too short.
     declared : Baseline or None
         The declared baseline that the limits are frozen to; None where one was found.
-    changes : ChangePoints or None
+    changes : ChangePoints
         The lasting changes of the rate; their dates are in the chart.
-    shift : {"", "high", "low"}
-        Whether a lasting change of the last year leads away from what is usual, `shift_since` its first period.
-    faded : bool
-        Whether the rate is nearer to the usual again than to where that change led: then it is no signal any more.
     """
 
-    groups: GroupCharts | None = None
-    usual: Usual | None = None
-    changes: ChangePoints | None = None
-    shift: str = ""
-    shift_since: str = ""
-    faded: bool = False
-    declared: Baseline | None = None
+    groups: GroupCharts | None
+    usual: Usual | None
+    declared: Baseline | None
+    changes: ChangePoints
     module: ClassVar[str] = "control"
     columns: ClassVar[tuple[Column, ...]] = table_columns(
         "period n_opening n_churned_opening churn_rate expected:pct lower upper deviation:signed.1",
@@ -80,10 +73,36 @@ class ControlChart(Result):
         if len(found):
             return "control.patterned.group_high" if found["beyond"].max() > 0 else "control.patterned.group_low"
         if self.shift:
-            return f"control.even.faded_{self.shift}" if self.faded else f"control.patterned.shift_{self.shift}"
-        if self.changes is not None and self.changes.drift:
+            side, _, faded = self.shift
+            return f"control.even.faded_{side}" if faded else f"control.patterned.shift_{side}"
+        if self.changes.drift:
             return "control.even.drift"
         return "control.even" if self.groups is not None and self.groups.n_judged else "control.even.whole"
+
+    @property
+    def shift(self) -> tuple[str, Period, bool] | None:
+        """A lasting change after the baseline, away from what is usual: "high" or "low", since when, whether it faded.
+
+        It has when the rate is nearer to the usual again than to the new level, and is no signal then: its own end is
+        dated later, when more periods have followed it.
+        """
+        if self.usual is None or not len(self.changes.table):
+            return None
+        last, usual, rate = (
+            self.changes.table.iloc[0],
+            self._base["churn_rate"].mean(),
+            self.table["churn_rate"].iloc[-1],
+        )
+        leads_away = abs(last["after"] - usual) > abs(last["before"] - usual)
+        if last["period"] <= self._base["period"].iloc[-1] or not leads_away:
+            return None
+        faded = abs(rate - last["after"]) > abs(rate - usual)
+        return "high" if last["change"] > 0 else "low", Period.parse(last["period"]), bool(faded)
+
+    @property
+    def _base(self) -> pd.DataFrame:
+        """The periods of the baseline."""
+        return self.table[self.table["in_baseline"].astype(bool)]
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -102,13 +121,13 @@ class ControlChart(Result):
         return next(rows.itertuples(), None)
 
     def _values(self, now) -> dict:
-        values = {"period": self.about.period, "least": SHORTEST, "n": int(self.table["in_baseline"].sum())}
+        values = {"period": self.about.period, "least": SHORTEST, "n": len(self._base)}
         if now is None:
             return values | {"opening": 0}
         values |= {"rate": now.churn_rate, "lower": now.lower, "upper": now.upper, "opening": now.n_opening}
         values |= {"excess": abs(now.churn_rate - now.expected) * now.n_opening}
         if self.shift:
-            values["since"] = Period.parse(self.shift_since)
+            values["since"] = self.shift[1]
         if self.groups is not None:
             values |= {"n_groups": self.groups.n_judged, "groups": self.groups.named(NAMED)}
         return values
@@ -156,7 +175,7 @@ class ControlChart(Result):
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        base = self.table[self.table["in_baseline"].astype(bool)]
+        base = self._base
         if self.usual is None or not len(base):
             return ()
         values = {"first": base["period"].iloc[0], "last": base["period"].iloc[-1], "n": len(base)}
@@ -185,18 +204,16 @@ class ControlChart(Result):
             upper=shown["upper"].tolist(),
             limits=True,
             signals=[i for i, beyond in enumerate(shown["beyond"]) if beyond],
-            spans=self.changes.spans(shown["period"].tolist()) if self.changes else (),
+            spans=self.changes.spans(shown["period"].tolist()),
             tone=self.findings[0].tone,
             events=(*self._end_of_baseline(), *self.about.events),
             ax=ax,
         )
 
     def _end_of_baseline(self) -> tuple[Event, ...]:
-        base = self.table[self.table["in_baseline"].astype(bool)]
-        if self.usual is None or not len(base):
+        if self.usual is None or not len(self._base):
             return ()
-        day = Period.parse(base["period"].iloc[-1]).last
-        return (Event(day, text.label("control.baseline_ends")),)
+        return (Event(Period.parse(self._base["period"].iloc[-1]).last, text.label("control.baseline_ends")),)
 
 
 def control_chart(counts, groups: Iterable = (), *, baseline: str = "") -> ControlChart:
@@ -238,42 +255,15 @@ def control_chart(counts, groups: Iterable = (), *, baseline: str = "") -> Contr
         n = int(declared_periods(series, declared).sum())
         raise text.UsageError("control.bad_baseline", baseline=baseline, least=SHORTEST, n=n)
     table, usual = control_limits(series, inside, about.time_unit)
-    changes = replace(change_points(counts), drawn=False)
-    shift, since, faded = _shift(changes.table, table) if usual is not None else ("", "", False)
-    divided = list(groups)
-    charts = group_charts(divided, _names(table), about, not is_declared) if divided and usual is not None else None
+    divided, charts = list(groups), None
+    if divided and usual is not None:
+        charts = group_charts(divided, series.loc[inside, "period"].tolist(), about, not is_declared)
     return ControlChart(
         about=about.by(Segment()) if not about.segment.name else about,
         table=table,
         name="control_chart",
         groups=charts,
         usual=usual,
-        changes=changes,
-        shift=shift,
-        shift_since=since,
-        faded=faded,
         declared=declared if is_declared else None,
+        changes=replace(change_points(counts), drawn=False),
     )
-
-
-def _names(table: pd.DataFrame) -> list[str]:
-    return table.loc[table["in_baseline"].astype(bool), "period"].tolist()
-
-
-def _shift(changes: pd.DataFrame, table: pd.DataFrame) -> tuple[str, str, bool]:
-    """Whether the last lasting change lies after the baseline and leads away from what was usual, and has faded.
-
-    A rate that is nearer to the usual again than to the new level has faded: the change's own end is dated later,
-    when more periods have followed it.
-    """
-    usual = table["churn_rate"][table["in_baseline"].astype(bool)].mean()
-    if not len(changes):
-        return "", "", False
-    last = changes.iloc[0]
-    is_new = last["period"] > _names(table)[-1]
-    leads_away = abs(last["after"] - usual) > abs(last["before"] - usual)
-    if not (is_new and leads_away):
-        return "", "", False
-    rate = table["churn_rate"].iloc[-1]
-    faded = abs(rate - last["after"]) > abs(rate - usual)
-    return ("high" if last["change"] > 0 else "low"), last["period"], bool(faded)

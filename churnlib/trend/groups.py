@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from scipy.stats import false_discovery_control
 
 from churnlib import text
 from churnlib.about import About, Event, Period, Segment
@@ -164,8 +165,7 @@ def group_charts(groups: Sequence, baseline: list[str], about: About, screen: bo
     usual = period_values(baseline)
     series = [level for counts in groups for level in _levels(counts, usual, screen)]
     courses = [_course(level, usual) for level, usual in zip(series, _borrowed(series), strict=True)]
-    courses = [_protected(pd.concat(own, ignore_index=True), about) for own in _by_segment(series, courses)]
-    frame = _false_discoveries(pd.concat(courses, ignore_index=True))
+    frame = _false_discoveries(_protected(pd.concat(courses, ignore_index=True), about))
     now = frame[frame["period"] == str(about.period)].copy()
     drawn = shrunk_departures(now["deviation"].to_numpy(float))
     now["excess"] = drawn * now["spread"] * np.sqrt(now["expected"] * (1 - now["expected"]) * now["n_opening"])
@@ -217,8 +217,7 @@ def _levels(counts, baseline: Sequence[Period], screen: bool) -> Iterator[_Level
 
 def _is_usual(period: Period, baseline: Sequence[Period]) -> bool:
     """Tell whether most days of a period, of any unit, lie in the periods of a baseline."""
-    days = sum(p.days for p in baseline if period.first <= p.first and p.last <= period.last)
-    return days >= MOST * period.days
+    return sum(p.days for p in baseline if period.holds(p)) >= MOST * period.days
 
 
 def _borrowed(levels: Sequence[_Level]) -> list[Usual | None]:
@@ -265,14 +264,9 @@ def _course(level: _Level, usual: Usual | None) -> pd.DataFrame:
     return table.assign(segment=level.segment, level=level.level, group=[level.label] * len(table))
 
 
-def _by_segment(levels: Sequence[_Level], courses: Sequence[pd.DataFrame]) -> list[list[pd.DataFrame]]:
-    names = dict.fromkeys(level.segment for level in levels)
-    return [[c for level, c in zip(levels, courses, strict=True) if level.segment == name] for name in names]
-
-
 def _protected(charts: pd.DataFrame, about: About) -> pd.DataFrame:
-    """The charts of a segment's groups as they may be shown: only what may be shown can be a signal."""
-    shown = disclosure.protect(charts, about, hides=HIDES, within=("period",))
+    """The groups' charts as they may be shown: only what may be shown can be a signal."""
+    shown = disclosure.protect(charts, about, hides=HIDES, within=("segment", "period"))
     return shown.assign(beyond=shown["beyond"].where(shown["flag"] == "", 0))
 
 
@@ -292,14 +286,9 @@ def benjamini_hochberg(p_values: np.ndarray, share: float) -> np.ndarray:
     ----------
     Benjamini, Y. and Hochberg, Y. (1995). Controlling the false discovery rate. JRSS B 57, 289-300.
     """
-    p = np.where(np.isnan(p_values), 1.0, p_values)
-    known = ~np.isnan(p_values)
-    order, m = np.argsort(p), max(int(known.sum()), 1)
-    passing = np.flatnonzero(p[order] <= share * np.arange(1, len(p) + 1) / m)
-    found = np.zeros(len(p), bool)
-    if passing.size:
-        found[order[: passing[-1] + 1]] = True
-    return found & known
+    found = np.isfinite(p_values)
+    found[found] = false_discovery_control(p_values[found]) <= share
+    return found
 
 
 def run_of_signals(beyond: pd.Series) -> int:

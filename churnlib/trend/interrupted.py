@@ -41,9 +41,9 @@ class Fit:
     likeness: float
     freedom: int
 
-    def ratio(self, k: int, conf_level: float = 0.95, freedom: float = np.inf) -> tuple[float, float, float]:
-        """Give a coefficient as a rate ratio with its Wald interval."""
-        half = t.ppf((1 + conf_level) / 2, freedom) * np.sqrt(self.covariance[k, k])
+    def ratio(self, k: int, freedom: float = np.inf) -> tuple[float, float, float]:
+        """Give a coefficient as a rate ratio with its 95 % Wald interval."""
+        half = t.ppf(0.975, freedom) * np.sqrt(self.covariance[k, k])
         return tuple(float(np.exp(min(self.effect[k] + s * half, FAR))) for s in (0, -1, 1))
 
 

@@ -84,8 +84,7 @@ def _line(rows: pd.DataFrame, periods: list[Period]) -> list[float]:
     out = np.full(len(periods), np.nan)
     for row in rows.iloc[::-1].itertuples():
         stretch = _stretch(row.period)
-        inside = [stretch is None or stretch.first <= p.first and p.last <= stretch.last for p in periods]
-        out[inside] = row.benchmark
+        out[[stretch is None or stretch.holds(period) for period in periods]] = row.benchmark
     return out.tolist()
 
 
@@ -137,7 +136,7 @@ def _compared(row, frame: pd.DataFrame, sigma: float, steps: float, about) -> di
     if stretch is None:  # without a period of its own: the last year
         inside = np.arange(len(periods)) >= len(periods) - YEAR[about.period.unit]
     else:
-        inside = np.array([stretch.first <= p.first and p.last <= stretch.last for p in periods], bool)
+        inside = np.array([stretch.holds(period) for period in periods], bool)
         covered = sum(p.days for p, is_in in zip(periods, inside, strict=True) if is_in)
         inside &= covered >= stretch.days  # part of a year is not the year
     n, d = (float(frame.loc[inside, c].sum()) for c in ("n_opening", "n_churned_opening"))

@@ -123,7 +123,7 @@ def control_limits(series: pd.DataFrame, inside: np.ndarray, time_unit: str = "d
         beyond = np.where(inside, 0, (rate > upper).astype(int) - (rate < lower).astype(int))
     columns = {"churn_rate": rate, "in_baseline": inside, "spread": spread, "expected": expected, "lower": lower}
     columns |= {"upper": upper, "deviation": deviation, "p_value": found, "beyond": beyond}
-    return pd.DataFrame({**{name: series[name] for name in series}, **columns}), usual
+    return pd.DataFrame(dict(series) | columns), usual
 
 
 def _deviations(series: pd.DataFrame, inside: np.ndarray, time_unit: str, known: Usual | None = None):
@@ -180,7 +180,9 @@ def _leverage(weighted: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return np.einsum("ij,jk,ik->i", weighted, inverse, weighted)
 
 
-def screened(series: pd.DataFrame, inside: np.ndarray, time_unit: str, doubted: np.ndarray | None = None) -> np.ndarray:
+def screened(
+    series: pd.DataFrame, inside: np.ndarray, time_unit: str, doubted: np.ndarray | bool = False
+) -> np.ndarray:
     """Set periods of a baseline aside that stand out from all others of it: what happened in them is not usual.
 
     The generalised extreme Studentised deviate test looks for several at once, so that two months of a crisis do not
@@ -204,7 +206,8 @@ def screened(series: pd.DataFrame, inside: np.ndarray, time_unit: str, doubted: 
     """
     kept, aside, found, m = inside.copy(), [], 0, int(inside.sum())
     for _ in range(min(max(3, m // MOST_ASIDE), m - max(SHORTEST, 2 * m // 3))):
-        residual, usual = _residuals(series, kept, time_unit)
+        _, deviation, spread, usual = _deviations(series, kept, time_unit)
+        residual = np.abs(deviation) * spread / usual.sigma  # in the baseline's own standard deviations
         worst, freedom = int(np.where(kept, residual, 0.0).argmax()), usual.freedom
         share = min(residual[worst] ** 2 / freedom, 1 - 1e-9)  # of the residual sum of squares
         deleted = np.sqrt((freedom - 1) * share / (1 - share))
@@ -214,22 +217,12 @@ def screened(series: pd.DataFrame, inside: np.ndarray, time_unit: str, doubted: 
         kept[worst] = False
     kept = inside.copy()
     kept[aside[:found]] = False
-    return kept & ~_near(series, inside, kept, time_unit, np.zeros(len(kept), bool) if doubted is None else doubted)
-
-
-def _near(series: pd.DataFrame, inside: np.ndarray, kept: np.ndarray, time_unit: str, doubted: np.ndarray):
-    """Periods beside those set aside, or after an event, that are beyond what the others lead to expect."""
     gone = np.pad(inside & ~kept, 1)
     beside = gone[:-2] | gone[2:]
     suspected = kept & (doubted | beside)
     others = kept & ~suspected
     if not suspected.any() or others.sum() < 2 * SHORTEST:
-        return np.zeros(len(kept), bool)
+        return kept
     _, deviation, _, usual = _deviations(series, others, time_unit)
-    return suspected & (2 * t.sf(np.abs(deviation), usual.freedom) < np.where(beside, OUTLIER, FALSE_ALARM))
-
-
-def _residuals(series: pd.DataFrame, kept: np.ndarray, time_unit: str) -> tuple[np.ndarray, Usual]:
-    """Distances from the expected in the baseline's own standard deviations."""
-    _, deviation, spread, usual = _deviations(series, kept, time_unit)
-    return np.abs(deviation) * spread / usual.sigma, usual
+    found = 2 * t.sf(np.abs(deviation), usual.freedom) < np.where(beside, OUTLIER, FALSE_ALARM)
+    return kept & ~(suspected & found)

@@ -152,14 +152,10 @@ class _Work:
     def design(self, chosen: list[int]) -> np.ndarray:
         return np.column_stack([self.base, self.columns[:, chosen]])
 
-    def project(self, chosen: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Residuals of the series, and of all candidates, on what is chosen."""
-        q, _ = np.linalg.qr(self.design(chosen))
-        return self.y - q @ (q.T @ self.y), self.columns - q @ (q.T @ self.columns)
-
-    def residual(self, chosen: list[int]) -> np.ndarray:
-        q, _ = np.linalg.qr(self.design(chosen))
-        return self.y - q @ (q.T @ self.y)
+    def residual(self, chosen: list[int], of: np.ndarray | None = None) -> np.ndarray:
+        """What is left of the series, or of columns, by what is chosen."""
+        q, of = np.linalg.qr(self.design(chosen))[0], self.y if of is None else of
+        return of - q @ (q.T @ of)
 
     def rest(self, chosen: list[int]) -> float:
         """The residual sum of squares."""
@@ -167,21 +163,20 @@ class _Work:
 
     def gain(self, chosen: list[int]) -> np.ndarray:
         """What each further column would take from the residual sum of squares."""
-        r, z = self.project(chosen)
-        own, usable = self._own(z)
-        return np.where(usable, (z.T @ r) ** 2 / own, 0.0)
+        _, b, own, usable = self._further(chosen)
+        return np.where(usable, b**2 / own, 0.0)
 
-    def _own(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _further(self, chosen: list[int]):
+        """The further columns' residuals, their products with the series' and themselves, and which can be told."""
+        z = self.residual(chosen, self.columns)
         own = np.einsum("ij,ij->j", z, z)
         usable = own > 1e-6 * np.einsum("ij,ij->j", self.columns, self.columns)
-        return np.where(usable, own, 1.0), usable
+        return z, z.T @ self.residual(chosen), np.where(usable, own, 1.0), usable
 
     def gains(self, chosen: list[int]) -> tuple[np.ndarray, np.ndarray]:
         """The same, and what each pair of further columns would take."""
-        r, z = self.project(chosen)
-        gram, b = z.T @ z, z.T @ r
-        own, usable = self._own(z)
-        single = np.where(usable, b**2 / own, 0.0)
+        z, b, own, usable = self._further(chosen)
+        single, gram = np.where(usable, b**2 / own, 0.0), z.T @ z
         determinant = np.outer(own, own) - gram**2
         both = (np.outer(b**2, own) + np.outer(own, b**2) - 2 * np.outer(b, b) * gram) / np.where(
             determinant > 1e-3 * np.outer(own, own), determinant, np.inf

@@ -12,7 +12,8 @@ from scipy.optimize import minimize
 from scipy.special import betaln
 from scipy.stats import beta, nbinom
 
-FALSE_ALARM = 0.0027  # of one period beyond the limits, both sides together
+from churnlib.trend.pchart import FALSE_ALARM
+
 SIZES = np.linspace(1, 20, 39)  # logs of how alike units are: from nothing in common to all the same
 
 
@@ -44,7 +45,6 @@ def shrunk_variation(variance: np.ndarray, freedom: np.ndarray, expected: np.nda
     """
     own = (variance - 1) / expected
     # the variance of s^2 is 2 sigma^4 / freedom; sigma^2 is what the common value makes it, not a lucky group's own
-    error = np.full(len(own), np.inf)
     common = 0.0
     for _ in range(20):
         error = 2 * (1 + common * expected) ** 2 / freedom / expected**2

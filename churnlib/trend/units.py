@@ -7,6 +7,7 @@ do at every size; shrinkage says how much of a unit's departure is to be believe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import ClassVar
 
 import numpy as np
@@ -87,10 +88,7 @@ class UnitFunnel(Result):
 
     @property
     def _periods(self) -> int:
-        n = 1
-        while self.first.shift(n - 1) != self.about.period:
-            n += 1
-        return n
+        return next(n for n in count(1) if self.first.shift(n - 1) == self.about.period)
 
     @property
     def subtitle(self) -> Statement | None:
