@@ -36,6 +36,25 @@ def simulated(rng, n=150):
     return SimpleNamespace(frame=frame, blocks=blocks, about=ABOUT, measure="revenue", is_regular=False)
 
 
+@pytest.mark.parametrize("is_regular", [False, True])
+def test_a_level_not_yet_complete_is_in_no_part_of_the_share_of_all(is_regular):
+    # the base of a level that is still open would lower what the others kept
+    made = simulated(np.random.default_rng(3))
+    made.is_regular = is_regular
+
+    def pooled(months):
+        told = made.frame["cohort"].isin(months)
+        frame = made.frame[told].assign(level=made.frame["cohort"], cohort="2024-01")
+        frame.loc[(frame["level"] == "2024-03") & (frame["age"] >= 4), "last_completes"] = pd.Timestamp("2030-01-01")
+        counts = SimpleNamespace(**vars(made) | {"frame": frame, "blocks": made.blocks[:, told]})
+        shares = money_retention(counts).pooled.set_index("age")[["gross", "net"]]
+        return shares.pct_change() if is_regular else shares  # chained: from one age to the next
+
+    together, alone = pooled(("2024-01", "2024-03")), pooled(("2024-01",))
+    assert len(alone.loc[5:]) == 2 and np.allclose(together.loc[5:], alone.loc[5:])
+    assert not np.allclose(together.loc[2], alone.loc[2])
+
+
 def covered(replicates: int) -> pd.Series:
     """How often the truth lay in the interval, by share and by one cohort or all of them."""
     told = []

@@ -159,17 +159,17 @@ def _with_interval(name: str, share: np.ndarray, without: np.ndarray, conf_level
 
 
 def _pooled(frame, state, sums, blocks, is_chained: bool, conf_level: float) -> pd.DataFrame:
-    """Add all levels and the cohorts complete at each age up; chained where money comes step after step."""
+    """Add the cohorts of all levels up that are complete at each age; chained where money comes step after step."""
     told = np.isin(state, (COMPLETE, SMALL)) & (sums[:, 0] > 0)
-    (cohort, cohorts), (age, ages) = (pd.factorize(frame.loc[told, c], sort=True) for c in ("cohort", "age"))
-    cells = np.zeros((len(blocks) + 1, len(cohorts), len(ages), 3))
+    rows = frame[told]
+    cohort, (age, ages) = rows.groupby(["level", "cohort"]).ngroup(), pd.factorize(rows["age"], sort=True)
+    cells = np.zeros((len(blocks) + 1, cohort.nunique(), len(ages), 3))
     for out, part in zip(cells, (sums, *blocks), strict=True):
-        np.add.at(out, (cohort, age), part[told])
+        out[cohort, age] = part[told]
     cells[1:] = cells[:1] - cells[1:]  # all, then without each block
-    n_start = np.zeros(cells.shape[1:3])
-    np.add.at(n_start, (cohort, age), frame.loc[told, "n_start"])
-    is_told, base = n_start > 0, cells[..., 0].max(axis=-1, initial=0)
-    pooled = pd.DataFrame({"age": ages, "n_cohorts": is_told.sum(axis=0), "n_start": n_start.sum(axis=0).astype(int)})
+    is_told, base = np.zeros(cells.shape[1:3], bool), cells[..., 0].max(axis=-1, initial=0)
+    is_told[cohort, age] = True
+    pooled = rows.groupby("age").agg(n_cohorts=("cohort", "nunique"), n_start=("n_start", "sum")).reset_index()
     for k, name in enumerate(("gross", "net"), start=1):
         shares = pooled_shares(cells[..., k], base, is_told, is_chained)
         pooled = pooled.assign(**_with_interval(name, shares[0], shares[1:], conf_level))
