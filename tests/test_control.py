@@ -105,6 +105,17 @@ def test_loyal_customers_who_leave_are_named_by_the_kind_of_segment_not_by_its_n
     assert "control.groups.loyal" not in said({"new": usual, "old": usual, "unknown": left})  # nobody knows how long
 
 
+@pytest.mark.parametrize(("size", "word"), [(13_500, "alike"), (9_000, "higher"), (20_000, "lower")])
+def test_half_of_the_lost_are_told_with_their_share_of_the_customers(size, word):
+    # mistake 29: the young are 57 % of the lost; whether they leave more depends on how many they are
+    levels = {"young": ([d + 65 for d in USUAL], size), "adult": ([100] * 36, 5_000), "old": ([100] * 36, 5_000)}
+    groups = control_chart(period_counts([d + 265 for d in USUAL], opening=10_000 + size), [divided(levels)]).groups
+    half = groups.findings[-1]
+    assert half.key == f"control.groups.half.{word}" and half.grade == "descriptive"
+    assert half.values["share"] == pytest.approx(269 / 469) and half.values["rate"] == 269 / size
+    assert half.values["base"] == size / (size + 10_000) and half.values["rest"] == 0.02
+
+
 def test_many_groups_without_a_cause_name_nobody():
     # mistake 22
     rng, named = np.random.default_rng(3), 0

@@ -128,8 +128,10 @@ class AttributableReasons(Result):
             "share": abs(row.share),
             "churned": self.n_churned,
         }
-        key, tone = ("attributable.more", "worse") if more else ("attributable.less", "better")
-        return Finding(key, values, grade="moderate", tone=tone, weight=abs(float(row.attributable)))
+        word, tone = ("more", "worse") if more else ("less", "better")
+        if more and not row.modifiable:  # no decision can be asked for
+            word, tone = "given", "steady"
+        return Finding(f"attributable.{word}", values, grade="moderate", tone=tone, weight=abs(float(row.attributable)))
 
     def _rest(self, only_more: bool) -> Finding:
         rest = self.table[self.table["reason_group"] == UNEXPLAINED].iloc[0]

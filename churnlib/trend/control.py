@@ -155,7 +155,7 @@ class ControlChart(Result):
         values = {"first": periods[start], "last": periods[last], "back": periods[last].shift(1), "n": int(past.size)}
         rows = judged.iloc[past]
         away = (rows["churn_rate"] - rows["expected"]) * rows["n_opening"]
-        top = int(away.abs().to_numpy().argmax())
+        top = int((rows["churn_rate"] - rows["expected"]).abs().to_numpy().argmax())
         values |= {"excess": away.sum(), "top": periods[past[top]], "top_rate": rows["churn_rate"].iloc[top]}
         if past.size == 1:
             return Finding("control.back.only", values)

@@ -12,6 +12,7 @@ from scipy.stats import false_discovery_control
 
 from churnlib import text
 from churnlib.about import About, Event, Period, Segment
+from churnlib.intervals import difference
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
 from churnlib.text import Label
@@ -80,7 +81,7 @@ class GroupCharts(Result):
             return (Finding("control.groups.too_small", {"n": len(self.table)}),)
         told = [self._side(side) for side in (1, -1)]
         told = [f for f in (told[0], self._loyal(), told[1]) if f is not None]
-        return tuple(told) or (Finding("control.groups.none", {"n": self.n_judged}),)
+        return (*(told or [Finding("control.groups.none", {"n": self.n_judged})]), *self._half())
 
     def _side(self, side: int) -> Finding | None:
         found = self.signals[self.signals["beyond"] == side]
@@ -102,6 +103,20 @@ class GroupCharts(Result):
         row = rows[0]
         values = {"group": row.group, "rate": row.churn_rate, "upper": row.upper, "excess": row.excess}
         return Finding("control.groups.loyal", values, grade="moderate", tone="worse", weight=row.excess)
+
+    def _half(self) -> tuple[Finding, ...]:
+        """The group that half of the lost or more belong to: a share is no rate, so both are told."""
+        counts, found = ["n_churned_opening", "n_opening"], []
+        for _, rows in self.table.groupby("segment", sort=False):
+            if len(rows) >= FEWEST and (rows["flag"] == "").all() and rows["n_churned_opening"].sum():
+                found.append((*rows.loc[rows["n_churned_opening"].idxmax(), ["group", *counts]], *rows[counts].sum()))
+        group, d, n, lost, base = max(found, key=lambda row: row[1] / row[3], default=(None, 0, 1, 1, 1))
+        if d < lost / 2 or n >= base:
+            return ()
+        lower, upper = difference(d, n, lost - d, base - n, conf_level=1 - (1 - self.about.conf_level) / len(found))
+        word = "higher" if lower > 0 else "lower" if upper < 0 else "alike"
+        values = {"group": group, "share": d / lost, "base": n / base, "rate": d / n, "rest": (lost - d) / (base - n)}
+        return (Finding(f"control.groups.half.{word}", values | {"period": self.about.period}),)
 
     @property
     def subtitle(self) -> Statement:
