@@ -180,10 +180,7 @@ def change_points(counts) -> ChangePoints:
 def fit(series: pd.DataFrame, about, seasonal: bool) -> Segmentation:
     """Find the changes of one level's complete periods.
 
-    Returns
-    -------
-    Segmentation
-        In shares of the opening base, for a period of usual length.
+    In shares of the opening base, for a period of usual length.
     """
     periods = period_values(series["period"])
     lost = series["n_churned_opening"].to_numpy(float)

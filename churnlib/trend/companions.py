@@ -106,13 +106,9 @@ class CompanionSignals(Result):
     def notes(self) -> tuple[Statement, ...]:
         if not self.signals:
             return ()
-        told = () if self.table.empty else (Statement("companions.note.surprises"),)
-        return (
-            Statement("companions.note.cause"),
-            Statement("companions.note.usual"),
-            *told,
-            Statement("companions.note.survey", {"least": FEWEST}),
-        )
+        told = ["cause", "usual"] + ["surprises"] * (not self.table.empty)
+        survey = Statement("companions.note.survey", {"least": FEWEST})
+        return (*(Statement(f"companions.note.{what}") for what in told), survey)
 
     def plot(self, ax=None):
         if not self.signals:
@@ -121,12 +117,8 @@ class CompanionSignals(Result):
         tracks = [plots.Track(text.say("companions.churn_rate"), shown["churn_rate"].tolist())]
         for name in self.signals:
             kind, digits = SIGNALS[name]
-            ends = [shown[f"{name}_{end}"].tolist() for end in ("lower", "upper")]
-            tracks.append(
-                plots.Track(
-                    text.say(f"companions.signal.{name}"), shown[name].tolist(), *ends, kind=kind, digits=digits
-                )
-            )
+            values = (shown[column].tolist() for column in (name, f"{name}_lower", f"{name}_upper"))
+            tracks.append(plots.Track(text.say(f"companions.signal.{name}"), *values, kind=kind, digits=digits))
         return plots.aligned(tracks, period_values(shown["period"]), events=self.about.events, ax=ax)
 
 
@@ -192,18 +184,13 @@ def signal_course(frame: pd.DataFrame, companions: pd.DataFrame | None, about) -
 
 
 def departure(course: pd.DataFrame, name: str, about, looked: int) -> tuple[Period, Period, float, float] | None:
-    """Tell when a series left the range of its baseline within the last year.
-
-    Parameters
-    ----------
-    looked : int
-        Series that are looked at: limits such that one false alarm in them, all year, has a chance of 5 %.
+    """Tell when one of several series that are `looked` at left the range of its baseline within the last year.
 
     Returns
     -------
     tuple or None
-        First and last period beyond the prediction limits of the baseline, the usual level and the value farthest from
-        it; None when it never left, or there is no baseline to tell.
+        First and last period beyond prediction limits such that one false alarm in all series, all year, has a chance
+        of 5 %; the usual level and the value farthest from it. None when it never left, or there is no baseline.
     """
     y, periods, year = course[name].to_numpy(float), period_values(course["period"]), YEAR[about.period.unit]
     scale = _per_day(name, periods)
@@ -256,21 +243,15 @@ def surprises(values: np.ndarray, periods: list[Period]) -> tuple[np.ndarray, in
 def lead_lag(
     signal: np.ndarray, churn: np.ndarray, looked: int, conf_level: float = 0.95, fitted: int = 0
 ) -> list[dict]:
-    """Correlate two series of surprises at several lags.
+    """Correlate two series of surprises, NaN where unknown, at several lags.
 
     Parameters
     ----------
     signal, churn : numpy.ndarray
-        As long as each other, NaN where unknown.
     looked : int
         Correlations that are looked at in all: the intervals hold for all of them together.
     fitted : int
         Observations that the season has cost.
-
-    Returns
-    -------
-    list of dict
-        One a lag.
 
     References
     ----------

@@ -51,14 +51,14 @@ class MarketComparison(Result):
 
     def _of(self, row) -> Finding:
         ratio = max(row.benchmark, 1e-12) / max(row.churn_rate, 1e-12)
-        way = "doubt" if not 1 / DOUBTFUL <= ratio <= DOUBTFUL else "same" if not row.is_clear else ""
-        way = way or ("above" if row.gap > 0 else "below")
         names = ("industry", "stretch", "benchmark", "churn_rate", "gap", "source")
         values = {name: getattr(row, name) for name in names}
-        tone = {"above": "worse", "below": "better"}.get(way, "steady")
-        weight = abs(row.gap) * row.n_opening if tone != "steady" else 0.0
-        grade = "weak" if tone != "steady" else "descriptive"
-        return Finding(f"market.{way}", values, grade=grade, tone=tone, weight=weight)
+        if not 1 / DOUBTFUL <= ratio <= DOUBTFUL:
+            return Finding("market.doubt", values)
+        if not row.is_clear:
+            return Finding("market.same", values)
+        way, tone = ("above", "worse") if row.gap > 0 else ("below", "better")
+        return Finding(f"market.{way}", values, grade="weak", tone=tone, weight=abs(row.gap) * row.n_opening)
 
     @property
     def subtitle(self) -> Statement | None:
@@ -123,8 +123,8 @@ def market_comparison(counts, benchmarks, per: str | None = None) -> MarketCompa
     rows = [_compared(row, frame, sigma, steps, about) for row in benchmarks.frame.itertuples()]
     table = pd.DataFrame(rows)
     if len(table):
-        latest = [-1 if (s := _stretch(p)) is None else s.last.toordinal() for p in table["period"]]
-        table = table.iloc[np.argsort([-day for day in latest], kind="stable")].reset_index(drop=True)
+        earlier = [1 if (s := _stretch(p)) is None else -s.last.toordinal() for p in table["period"]]
+        table = table.iloc[np.argsort(earlier, kind="stable")].reset_index(drop=True)
     enough = frame["n_opening"] >= about.min_denominator
     course = frame.loc[enough, ["period", "churn_rate"]]
     return MarketComparison(about=about, table=table, name="market_comparison", course=course)
@@ -140,9 +140,9 @@ def _compared(row, frame: pd.DataFrame, sigma: float, steps: float, about) -> di
         covered = sum(p.days for p, is_in in zip(periods, inside, strict=True) if is_in)
         inside &= covered >= stretch.days  # part of a year is not the year
     n, d = (float(frame.loc[inside, c].sum()) for c in ("n_opening", "n_churned_opening"))
-    shown = n >= about.min_denominator and d >= about.privacy_k
-    rate = d / n if shown else np.nan
-    lower, upper = wilson(d / sigma**2, n / sigma**2, about.conf_level)
+    shown, rate, lower, upper = n >= about.min_denominator and d >= about.privacy_k, np.nan, np.nan, np.nan
+    if shown:
+        rate, (lower, upper) = d / n, map(float, wilson(d / sigma**2, n / sigma**2, about.conf_level))
     benchmark = 1 - (1 - min(row.churn_rate, 1.0)) ** steps
     return {
         "industry": _named(row, "industry"),
@@ -150,8 +150,8 @@ def _compared(row, frame: pd.DataFrame, sigma: float, steps: float, about) -> di
         "stretch": stretch or (row.period if isinstance(row.period, str) else text.label("market.any_time")),
         "benchmark": benchmark,
         "churn_rate": rate,
-        "ci_lower": float(lower) if shown else np.nan,
-        "ci_upper": float(upper) if shown else np.nan,
+        "ci_lower": lower,
+        "ci_upper": upper,
         "gap": rate - benchmark,
         "is_clear": bool(shown and not lower <= benchmark <= upper),
         "n_opening": n / max(int(inside.sum()), 1),

@@ -59,23 +59,14 @@ class Usual:
 
 
 def laney_limits(expected, n, sigma, factor=3.0) -> tuple[np.ndarray, np.ndarray]:
-    """Give the limits of Laney's p' chart.
+    """Give the limits of Laney's p' chart, in [0, 1].
 
     Parameters
     ----------
-    expected : array-like
-        Usual rate of each period, in [0, 1].
-    n : array-like
-        Customers at its start.
-    sigma : float or array-like
-        Overdispersion: the standard deviation of the baseline's z-scores.
-    factor : float or array-like
-        Standard deviations from the centre.
-
-    Returns
-    -------
-    lower, upper : numpy.ndarray
-        In [0, 1].
+    expected, n : array-like
+        Usual rate of each period, and customers at its start.
+    sigma, factor : float or array-like
+        Overdispersion (the standard deviation of the baseline's z-scores), and standard deviations from the centre.
 
     References
     ----------
@@ -198,7 +189,7 @@ def screened(
     Returns
     -------
     numpy.ndarray of bool
-        What is left of `inside`.
+        What is left of the baseline.
 
     References
     ----------

@@ -56,16 +56,7 @@ class Slices:
 
 
 def all_slices(segments: Sequence[str], cells: Cells, noise: dict[tuple[str, str], float]) -> Slices:
-    """List the slices of some cells.
-
-    Parameters
-    ----------
-    segments : sequence of str
-        What the cells' levels are of.
-    cells : Cells
-    noise : dict
-        (segment, level) -> variance of its own factor; a pair has that of both its levels.
-    """
+    """List the slices of some cells; a pair of levels has the noise of both."""
     keys, families, singles = [], [], [(j,) for j in range(len(segments))]
     for taken in [*singles, *combinations(range(len(segments)), 2)]:
         shape = [len(cells.names[j]) for j in taken]
@@ -179,10 +170,9 @@ def search(
 
     Returns
     -------
-    list of Found
-    int
-        Number of slices looked at.
-    float
+    found : list of Found
+    n_looked : int
+    limit : float
         The score that a slice must exceed.
     """
     active, found = np.ones(len(cells.n1), bool), []

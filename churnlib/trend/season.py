@@ -31,16 +31,7 @@ SPRING_FESTIVAL = {_FIRST + i: date(_FIRST + i, int(d[:2]), int(d[2:])) for i, d
 def lengths(periods: Sequence[Period], time_unit: str = "day") -> np.ndarray:
     """Give how long each period is, relative to their mean: February has 0.92 of a month's days to leave in.
 
-    Parameters
-    ----------
-    periods : sequence of Period
-    time_unit : {"day", "month"}
-        Data that only know whole months have months of equal length.
-
-    Returns
-    -------
-    numpy.ndarray
-        One number a period, about 1.
+    Data that only know whole months (`time_unit`) have months of equal length.
     """
     if time_unit == "month":
         return np.ones(len(periods))
@@ -63,15 +54,11 @@ def festival_share(period: Period) -> float:
 def season_terms(periods: Sequence[Period], pairs: int = PAIRS) -> np.ndarray:
     """Give the season's regressors: harmonic pairs of the year and the Spring Festival's share of each period.
 
-    Parameters
-    ----------
-    periods : sequence of Period
-
     Returns
     -------
     numpy.ndarray
-        One row a period; no columns for years. A quarter has three (two waves, of which one alternates), a month and a
-        week 2 x `pairs`, each with one more for the festival.
+        One row per period; no columns for years. A quarter has three (two waves, of which one alternates), a month and
+        a week 2 x `pairs`, each with one more for the festival.
 
     References
     ----------

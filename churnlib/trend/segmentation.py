@@ -117,16 +117,12 @@ def segment(y: np.ndarray, weights: np.ndarray, base: np.ndarray, least: float =
     """
     columns, names = candidates(len(y))
     root = np.sqrt(weights)
-    work = _Work(y * root, base * root[:, None], columns * root[:, None], least)
-    chosen = _straighten(work, _simplest(work, names), names)
-    changes = tuple(
-        Change(*names[j], *_interval(work, chosen, j, names), work.size(chosen, j))
-        for j in sorted(chosen, key=lambda j: names[j][1])
-        if names[j] != ("slope", 0)
-    )
-    level, slope, error = _course(work, chosen, columns, names)
-    drift = next((work.size(chosen, j) for j in chosen if names[j] == ("slope", 0)), 0.0)
-    return Segmentation(changes, level, slope, error, work.noise(chosen), drift)
+    work = _Work(y * root, base * root[:, None], columns * root[:, None], names, least)
+    chosen = _straighten(work, _simplest(work))
+    sizes, level, slope, error = _course(work, chosen, columns)
+    dated = sorted((names[j][1], j) for j in chosen if j != work.line)
+    changes = tuple(Change(*names[j], *_interval(work, chosen, j), sizes[j]) for _, j in dated)
+    return Segmentation(changes, level, slope, error, work.noise(chosen), sizes.get(work.line, 0.0))
 
 
 def likeness(residual: np.ndarray, spent: int, bias: float, most: float = 0.6) -> float:
@@ -142,12 +138,18 @@ def likeness(residual: np.ndarray, spent: int, bias: float, most: float = 0.6) -
 
 @dataclass(frozen=True)
 class _Work:
-    """The weighted series, base and candidate columns."""
+    """The weighted series, base and candidate columns with their names."""
 
     y: np.ndarray
     base: np.ndarray
     columns: np.ndarray
+    names: tuple[tuple[str, int], ...]
     least: float
+
+    @property
+    def line(self) -> int:
+        """Where the straight line is among the columns."""
+        return self.names.index(("slope", 0))
 
     def design(self, chosen: list[int]) -> np.ndarray:
         return np.column_stack([self.base, self.columns[:, chosen]])
@@ -188,18 +190,13 @@ class _Work:
         spent = self.base.shape[1] + 2 * len(chosen)  # a change has a size and a place
         return max(self.least, float(r @ r) / max(n - spent, 1), 1e-300) * likeness(r, spent, LAG_BIAS)
 
-    def size(self, chosen: list[int], j: int) -> float:
-        found = np.linalg.lstsq(self.design(chosen), self.y, rcond=None)[0]
-        return float(found[self.base.shape[1] + chosen.index(j)])
 
-
-def _simplest(work: _Work, names) -> list[int]:
+def _simplest(work: _Work) -> list[int]:
     """Search from a level start and, where a straight line gains enough, from that: the fewer terms win.
 
     Not where they fit worse than the terms that they spare: what a line misses must not pass for its noise.
     """
-    line = names.index(("slope", 0))
-    level = _prune(work, _grow(work, []))
+    line, level = work.line, _prune(work, _grow(work, []))
     if work.gain([])[line] <= SINGLE * work.noise([line]):
         return level
     straight = _prune(work, _grow(work, [line]))
@@ -247,9 +244,9 @@ def _prune(work: _Work, chosen: list[int]) -> list[int]:
     return chosen
 
 
-def _straighten(work: _Work, chosen: list[int], names) -> list[int]:
+def _straighten(work: _Work, chosen: list[int]) -> list[int]:
     """Take a hinge in the first third for a straight line where that fits as well: it has no date to be told."""
-    line = names.index(("slope", 0))
+    line, names = work.line, work.names
     first = min(chosen, key=lambda j: names[j][1], default=None)
     if first is None or line in chosen or names[first][0] != "slope" or names[first][1] > len(work.y) // 3:
         return chosen
@@ -258,25 +255,22 @@ def _straighten(work: _Work, chosen: list[int], names) -> list[int]:
     return [line, *rest] if single[first] - single[line] <= LIMIT * work.noise(chosen) else chosen
 
 
-def _interval(work: _Work, chosen: list[int], j: int, names) -> tuple[int, int]:
+def _interval(work: _Work, chosen: list[int], j: int) -> tuple[int, int]:
     """The places between its neighbours where a change, as a step or a new slope, fits as well as noise allows."""
     single = work.gain([c for c in chosen if c != j])
-    limit, at = LIMIT * work.noise(chosen), names[j][1]
+    limit, names, at = LIMIT * work.noise(chosen), work.names, work.names[j][1]
     others = [names[c][1] for c in chosen if c != j and names[c][1] > 0]
     low, high = max([t for t in others if t < at], default=0), min([t for t in others if t > at], default=len(work.y))
     fitting = [t for k, (_, t) in enumerate(names) if low < t < high and single[j] - single[k] <= limit]
     return min(fitting), max(fitting)
 
 
-def _course(work: _Work, chosen: list[int], columns: np.ndarray, names) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The fitted level, and the slope in force with its standard error, at every period."""
-    design, k = work.design(chosen), work.base.shape[1]
-    found = np.linalg.lstsq(design, work.y, rcond=None)[0]
-    n, terms = len(work.y), columns[:, chosen]
-    slopes = np.zeros((n, len(chosen)))
-    for c, j in enumerate(chosen):
-        if names[j][0] == "slope":
-            slopes[:, c] = np.arange(n) >= names[j][1]
+def _course(work: _Work, chosen: list[int], columns: np.ndarray):
+    """The sizes of what is chosen; the fitted level, and the slope in force with its standard error, by period."""
+    design, k, i = work.design(chosen), work.base.shape[1], np.arange(len(work.y))
+    level, *_ = found = np.linalg.lstsq(design, work.y, rcond=None)[0]
+    in_force = ((kind == "slope") * (i >= at) for kind, at in (work.names[j] for j in chosen))
+    slopes, sizes = np.column_stack([np.empty((len(i), 0)), *in_force]), found[k:]
     covariance = np.linalg.pinv(design.T @ design)[k:, k:] * work.noise(chosen)
-    error = np.sqrt(np.einsum("ij,jk,ik->i", slopes, covariance, slopes)) if chosen else np.zeros(n)
-    return found[0] + terms @ found[k:], slopes @ found[k:], error
+    error = np.sqrt(np.einsum("ij,jk,ik->i", slopes, covariance, slopes))
+    return dict(zip(chosen, sizes.tolist(), strict=True)), level + columns[:, chosen] @ sizes, slopes @ sizes, error

@@ -26,11 +26,9 @@ def shrunk_variation(variance: np.ndarray, freedom: np.ndarray, expected: np.nda
 
     Parameters
     ----------
-    variance : numpy.ndarray, shape (groups,)
-        Of the baseline's z-scores; 1 by chance alone.
-    freedom : numpy.ndarray
-        Degrees of freedom of each.
-    expected : numpy.ndarray
+    variance, freedom : numpy.ndarray, shape (n_groups,)
+        Of the baseline's z-scores (1 by chance alone), and its degrees of freedom.
+    expected : numpy.ndarray, shape (n_groups,)
         Losses expected in a period.
 
     Returns
@@ -60,15 +58,8 @@ def shrunk_variation(variance: np.ndarray, freedom: np.ndarray, expected: np.nda
 def shrunk_departures(deviation: np.ndarray) -> np.ndarray:
     """Draw departures towards the mean of all groups: the one that is looked at because it is largest is partly luck.
 
-    Parameters
-    ----------
-    deviation : numpy.ndarray
-        In standard deviations of a further period; missing where a group is not judged.
-
-    Returns
-    -------
-    numpy.ndarray
-        Posterior means under a normal distribution of true departures, found by the method of moments.
+    Posterior means under a normal distribution of true departures, found by the method of moments: of deviations in
+    standard deviations of a further period, missing where a group is not judged.
     """
     known = np.isfinite(deviation)
     if not known.any():
@@ -79,19 +70,10 @@ def shrunk_departures(deviation: np.ndarray) -> np.ndarray:
 
 
 def count_tails(lost: np.ndarray, expected: np.ndarray, spread: np.ndarray):
-    """Give what counts may be by chance: two-sided p-values, and the lowest and highest usual counts.
+    """Give the two-sided p-values of counts, and the lowest and highest usual ones.
 
-    Negative binomial of the same mean and variance as the chart's normal limits: where few are lost, chance alone
-    reaches further up than a normal curve has it.
-
-    Parameters
-    ----------
-    lost, expected, spread : numpy.ndarray
-        Counts, their expectation, and their standard deviation in units of chance.
-
-    Returns
-    -------
-    p_value, lowest, highest : numpy.ndarray
+    Negative binomial of the same mean and variance as the chart's normal limits (`spread` is in units of chance): where
+    few are lost, chance alone reaches further up than a normal curve has it.
     """
     mean, square = np.maximum(expected, 1e-9), np.maximum(spread**2, 1 + 1e-6)  # so near 1 it is Poisson's
     law = nbinom(mean / (square - 1), 1 / square)

@@ -56,7 +56,6 @@ def mix_changes(levels: np.ndarray, share1: np.ndarray, share0: np.ndarray) -> n
     Parameters
     ----------
     levels : numpy.ndarray of int, shape (n_cells, n_segments)
-        Level codes of each cell.
     share1, share0 : numpy.ndarray, shape (n_cells,)
         Shares of the customers now and before.
 
@@ -65,15 +64,14 @@ def mix_changes(levels: np.ndarray, share1: np.ndarray, share0: np.ndarray) -> n
     numpy.ndarray, shape (n_segments, n_cells)
         Change of each cell's share that is due to each segment; the rows add up to share1 - share0.
     """
-    n = levels.shape[1]
-    everything = frozenset(range(n))
+    everything = frozenset(range(levels.shape[1]))
 
     def shares(changed: frozenset[int]) -> np.ndarray:
         one = _reweighted(levels, changed, to=share1, source=share0)
         other = _reweighted(levels, everything - changed, to=share0, source=share1)
         return (one + other) / 2
 
-    return np.array(shapley(shares, n))
+    return np.array(shapley(shares, len(everything)))
 
 
 def _reweighted(levels: np.ndarray, segments: frozenset[int], to: np.ndarray, source: np.ndarray) -> np.ndarray:
@@ -157,18 +155,8 @@ def _comparable(cells: Cells):
 def variance(parts: Parts, cells: Cells, sigma: Sequence[float], common: float) -> np.ndarray:
     """Give the sampling variance of every part.
 
-    Parameters
-    ----------
-    parts : Parts
-    cells : Cells
-    sigma : sequence of float
-        Overdispersion of each level of the first segment beyond what all customers share.
-    common : float
-        Overdispersion of all customers together: months differ by more than chance, for everybody at once.
-
-    Returns
-    -------
-    numpy.ndarray, shape (n_parts,)
+    Levels of the first segment are overdispersed by `sigma` beyond what all share; months differ by more than chance
+    for everybody at once, by `common`.
     """
     own = np.asarray(sigma)[cells.levels[:, 0]] ** 2
     total = np.zeros(len(parts.effects))

@@ -72,12 +72,9 @@ class UnitFunnel(Result):
         if len(self.table) < FEWEST or len(told) < FEWEST:
             return (Finding("units.few", {"n": len(told) if len(self.table) > 1 else 0, "least": FEWEST}),)
         values = {"n": len(told), "segment": self.about.segment.label, "rate": self.centre}
-        out = [told[told["beyond"] == side] for side in (1, -1)]
-        if not any(len(rows) for rows in out):
-            return (Finding("units.none", values),)
-        keys = ("units.high", "units.low")
-        pairs = zip(keys, out, ("worse", "better"), strict=True)
-        return tuple(self._named(key, rows, values, tone) for key, rows, tone in pairs if len(rows))
+        sides = (("units.high", 1, "worse"), ("units.low", -1, "better"))
+        out = [(key, told[told["beyond"] == side], values, tone) for key, side, tone in sides]
+        return tuple(self._named(*side) for side in out if len(side[1])) or (Finding("units.none", values),)
 
     def _named(self, key: str, rows: pd.DataFrame, values: dict, tone: str) -> Finding:
         top = rows.loc[rows["score"].abs().sort_values(ascending=False, kind="stable").index[:NAMED]]
