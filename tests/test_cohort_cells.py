@@ -183,7 +183,8 @@ def test_every_mode_and_segment_speaks_both_languages_and_draws():
     data = toy()
     for how in ({}, {"mode": "in"}, {"mode": "after"}, {"mode": "1-2, 3-6"}, {"by": "region"}):
         counts = cohort_counts(data, **how)
-        result = cohort_retention(replace(counts, about=replace(counts.about, min_denominator=1, privacy_k=1)))
+        shown = replace(counts.about, min_denominator=1, privacy_k=1, withheld=frozenset())
+        result = cohort_retention(replace(counts, about=shown))
         for statement in (*result.findings, *result.notes, result.subtitle):
             assert all(statement.say(language) for language in text.LANGUAGES)
         assert result.plot() is not None and len(result.summary("zh")) == len(result.table)

@@ -69,6 +69,10 @@ def test_few_losses_among_new_customers_are_not_told():
     counts = booked([200] * 3)
     counts.frame["n_churned_new"] = 3
     told = set(tracking_table(counts).table["figure"])
+    assert {"churn_rate", "n_new", "net_rate"} < told  # what came back, of ten, hides them
+    assert not told & {"n_churned_new", "n_churned", "n_reactivated"}
+    counts.frame["n_reactivated"] = 0  # nobody came back: who came new has to
+    told = set(tracking_table(counts).table["figure"])
     assert "churn_rate" in told and not told & {"n_churned_new", "n_churned", "n_new", "net_rate", "retention_rate"}
 
 

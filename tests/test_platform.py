@@ -164,7 +164,7 @@ def reach(graph, *names):
     return found
 
 
-FEET = {"text", "about", "yamlfile"}
+FEET = {"text", "about", "handfuls", "yamlfile"}
 DATA = ("sources", "model", "counts")
 STATISTICS = ("trend", "survival", "cohorts", "reasons", "value", "quality", "show")
 

@@ -58,7 +58,10 @@ class Departures(Result):
     @property
     def shown(self) -> pd.DataFrame:
         hides = ("n_lost", "expected", "ratio", "ci_lower", "ci_upper", "p_value")
-        return disclosure.protect(self.table, self.about, count="n_lost", base="n_at_risk", hides=hides)
+        out = disclosure.protect(self.table, self.about, count="n_lost", base="n_at_risk", hides=hides)
+        of_period, of_cohort = (disclosure.held_back(self.about, out["name"], cell) for cell in ("churned", "new"))
+        held = np.where(out["kind"] == "period", of_period, of_cohort)
+        return out.assign(**{c: out[c].astype(float).mask(held) for c in ("n_at_risk", *hides)})
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -11,7 +11,7 @@ from scipy.special import ndtri
 
 from churnlib import text
 from churnlib.cohorts.cohortcells import COMPLETE, SMALL, cell_states, pooled_shares
-from churnlib.show import plots
+from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
 from churnlib.survival.jackknife import jackknife_variance
 
@@ -54,7 +54,10 @@ class MoneyRetention(Result):
 
     @property
     def shown(self) -> pd.DataFrame:
-        return self.table if self.about.segment.name else self.table.drop(columns="level")
+        out = self.table if self.about.segment.name else self.table.drop(columns="level")
+        held = disclosure.held_back(self.about, out["cohort"], "new")
+        hides = [c for c in out if c.startswith(("n_", "gross", "net"))]
+        return out.assign(**{c: out[c].astype(float).mask(held) for c in hides})
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -66,7 +69,7 @@ class MoneyRetention(Result):
         row = told.iloc[-1]
         values = {"age": int(row.age), "cohorts": int(row.n_cohorts)}
         values |= {c: row[c] for name in ("gross", "net") for c in (name, f"{name}_lower", f"{name}_upper")}
-        values |= {"n": int(row.n_start), **self._words}
+        values |= {"n": int(disclosure.in_tens(row.n_start, self.about)), **self._words}
         word = "more" if row.net > 1 else "less"
         return (Finding(f"moneyretention.{word}", values, tone="better" if row.net > 1 else "steady"),)
 

@@ -18,7 +18,7 @@ from churnlib.cohorts.backtest import (
     nothing_projected,
     unit_label,
 )
-from churnlib.show import plots
+from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
 from churnlib.survival.lifemodel import LifeModel, residual_months
 
@@ -66,9 +66,8 @@ class Projection(Result):
     def shown(self) -> pd.DataFrame:
         """Without the ages at which a handful left, which the steps of the observed retention would tell."""
         told = ~self.table["n_lost"].between(1, self.about.privacy_k - 1)
-        return self.table.assign(
-            **{name: self.table[name].astype(float).where(told) for name in ("n_at_risk", "observed")}
-        )
+        out = self.table.assign(n_at_risk=disclosure.in_tens(self.table["n_at_risk"], self.about))
+        return out.assign(**{name: out[name].astype(float).where(told) for name in ("n_at_risk", "observed")})
 
     def mean_stay(self, discount: float = 0.0) -> tuple[float, float, float]:
         """Give the mean steps stayed up to the horizon, with its interval; who leaves does so in the middle of a step.
@@ -110,7 +109,7 @@ class Projection(Result):
     def notes(self) -> tuple[Statement, ...]:
         if self.model is None:
             return ()
-        values = {"n": int(self.table["n_at_risk"].max()), "definition": self.about.definition_note}
+        values = {"n": int(self.shown["n_at_risk"].max()), "definition": self.about.definition_note}
         return (Statement(f"projection.note.{self.model.kind}", values),)
 
     def plot(self, ax=None):

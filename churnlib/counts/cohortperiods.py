@@ -10,7 +10,7 @@ import pandas as pd
 from churnlib.about import Period
 from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, make_calendar, segment, unit_of
-from churnlib.counts.periods import first_countable
+from churnlib.counts.periods import first_countable, withheld
 
 # One row per period of the start and period of the end (0: still here, or ended in no period of the calendar). Adds
 # over both.
@@ -37,7 +37,7 @@ def cohort_period_counts(data: Any, unit: str | None = None, *, definition: str 
     unit, name = unit_of(data, unit), definitions.spells(data, definition)
     periods = make_calendar(data, unit, min(first_countable(data, name, unit), _first_start(data, unit)))
     ends = data.con.frame(ENDS, {"definition": name})
-    told = about(data, segment(data, None)[1], unit, name)
+    told = withheld(data, about(data, segment(data, None)[1], unit, name))
     names = periods.set_index("number")["period"]
     frame = _at_risk(ends, int(periods["is_complete"].sum()))
     frame = frame.assign(cohort=frame["started"].map(names), period=frame["number"].map(names))

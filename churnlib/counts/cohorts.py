@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from churnlib import text
-from churnlib.about import Period
+from churnlib.about import Period, Segment
 from churnlib.counts import cohortages, definitions
 from churnlib.counts.base import Counts, about, has_fee, segment, unit_of
 from churnlib.counts.cohortages import STEP
 from churnlib.counts.cohortsteps import MEASURES, Steps
+from churnlib.counts.periods import withheld
 from churnlib.counts.revenue import revenue_note
 from churnlib.counts.tenure import BLOCKS
 
@@ -114,7 +115,7 @@ def cohort_counts(
         frame = frame.assign(**dict(zip(("amount_base", "amount_kept", "amount"), sums.sum(axis=0).T, strict=True)))
     undone = 0 if is_activity else definitions.settling(data, name)
     frame = _dated(frame, data, unit, int(is_activity), follow_up if mode == "after" else None, undone)
-    told = replace(about(data, division, unit, name), revenue_note=revenue_note(data))
+    told = replace(withheld(data, about(data, division, unit, name)), revenue_note=revenue_note(data))
     how = {"measure": measure, "mode": mode, "follow_up": follow_up, "is_regular": is_regular, "blocks": sums}
     return CohortCounts(frame, told, ("level", "cohort", "age"), ("level",), stayed.late, **how)
 
@@ -127,12 +128,21 @@ def cohort_mode(data: Any, definition: str | None = None) -> str:
 
 
 def cohort_unit(data: Any, definition: str | None = None) -> str:
-    """Give the shortest unit, from the report's own on, of which the usual cohort is large enough to be shown."""
+    """Give the shortest unit, from the report's own on, of which the usual cohort is large enough and may be shown."""
     name, least = definitions.spells(data, definition), data.about.min_denominator
     starts = data.con.frame(STARTS, {"definition": name, "observed_from": data.observed_from})
     units = list(STEP)[list(STEP).index(data.about.period.unit) :]
     sizes = {unit: starts["n"].groupby(starts["day"].dt.to_period(unit[0].upper())).sum() for unit in units}
-    return next((unit for unit in units if sizes[unit].median() >= least), units[-1])
+    enough = [unit for unit in units if sizes[unit].median() >= least] or units[-1:]
+    return enough[1] if len(enough) > 1 and enough[0] == units[0] and _mostly_hidden(data, starts, name) else enough[0]
+
+
+def _mostly_hidden(data: Any, starts: pd.DataFrame, name: str) -> bool:
+    """Tell whether the cohorts of most customers would give back a handful who left in a period of the report's own."""
+    told = withheld(data, about(data, Segment(), definition=name))
+    own = (str(Period.containing(day.date(), told.period.unit)) for day in starts["day"])
+    hidden = [("", "new", period) in told.withheld for period in own]
+    return 2 * starts["n"][hidden].sum() > starts["n"].sum()
 
 
 def _brackets(mode: str) -> list[tuple[int, int]]:

@@ -15,7 +15,7 @@ from churnlib import text
 from churnlib.about import BETWEEN, Segment
 from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, make_calendar, segment, unit_of
-from churnlib.counts.periods import first_countable, make_pieces, moves, period_counts
+from churnlib.counts.periods import first_countable, make_pieces, moves, period_counts, withheld
 from churnlib.engine import quote
 from churnlib.model.schema import SegmentSpec
 from churnlib.model.segments import describe, make_levels
@@ -78,7 +78,7 @@ def crossed_counts(
     data.con.run("DROP TABLE pieces")
     segments = tuple(division for _, division in found)
     frame = _openings(*moved, periods, [division.name for division in segments])
-    told = about(data, segments[0], unit, definition)
+    told = withheld(data, about(data, segments[0], unit, definition))
     keys = tuple(division.name for division in segments)
     return CrossedCounts(frame, told, ("period", *keys), keys, segments)
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import date
 from types import MappingProxyType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
 
-from churnlib import text
-from churnlib.about import Period, Segment
+from churnlib import handfuls, text
+from churnlib.about import About, Period, Segment
 from churnlib.counts import definitions
 from churnlib.counts.base import (
     ALL,
@@ -28,6 +29,7 @@ from churnlib.counts.base import (
 )
 from churnlib.counts.histories import daily_revenue
 from churnlib.counts.revenue import make_revenue, revenue_note
+from churnlib.engine import Engine
 
 COLUMNS = (
     *("level", "period", "first_day", "last_day", "is_complete", "is_provisional", "n_opening", "n_new"),
@@ -190,7 +192,35 @@ def counted(data: Any, source: str, division: Segment, unit: str, name: str, wit
     told = replace(told, revenue_note=revenue_note(data)) if "revenue" in flows else told
     if unit == data.about.period.unit and told.period.first < periods["first_day"].min().date():
         raise text.PeriodError("counts.period_too_early", period=told.period, first=periods["period"].min())
-    return Counts(_ledger(flows, periods), told, ("level", "period"), ("level",))
+    frame = _ledger(flows, periods)
+    return Counts(frame, _withheld(data, told, frame), ("level", "period"), ("level",))
+
+
+def withheld(data: Any, told: About) -> About:
+    """Say of counts by period or cohort what the books of all customers hide, so that nothing gives it back."""
+    name, unit = told.definition, told.period.unit
+    if (name, unit) in _HELD.get(data.con, ()):
+        return _withheld(data, told, pd.DataFrame())
+    try:
+        periods = make_calendar(data, unit, first_countable(data, name, unit))
+    except (text.DataError, text.PeriodError):  # a snapshot, or nothing that the books could be kept of
+        return told
+    moved = moves(data, periods, SPELLS.format(**fee_of(data)), _spells_of(data, name))
+    return _withheld(data, told, _ledger(_flows(data, moved, periods, (ALL,)), periods))
+
+
+def _withheld(data: Any, told: About, frame: pd.DataFrame) -> About:
+    """The same, judged by the ledger once for every definition and unit."""
+    known, key = _HELD.setdefault(data.con, {}), (told.definition, told.period.unit)
+    if key not in known:
+        flows = [f"n_{c}" for c in ("opening", "new", "reactivated", "churned", "churned_opening", "churned_new")]
+        books = frame.groupby("period", as_index=False)[flows].sum()
+        complete = frame.groupby("period")["is_complete"].first()
+        known[key] = handfuls.withheld(books.assign(is_complete=complete.to_numpy()), told)
+    return replace(told, withheld=told.withheld | known[key])
+
+
+_HELD: WeakKeyDictionary[Engine, dict[tuple[str, str], frozenset]] = WeakKeyDictionary()
 
 
 def _revenue(data: Any, source: str, periods: pd.DataFrame) -> pd.DataFrame:

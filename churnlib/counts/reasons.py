@@ -12,7 +12,7 @@ import pyarrow as pa
 from churnlib import text
 from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, has_fee, make_calendar, segment, unit_of
-from churnlib.counts.periods import first_countable, make_pieces
+from churnlib.counts.periods import first_countable, make_pieces, withheld
 from churnlib.model.vocabulary import REASONS
 
 # One row per lost customer and spell: level and period of the churn as in the ledger, and the survey about it. A survey
@@ -181,7 +181,7 @@ def _counted(
         frame = frame.assign(**{c: float("nan") for c in frame if c.startswith("fee_")})
     grain = ("level", "period", *keys)
     frame = frame[[*grain, *(c for c in frame if c not in grain)]]
-    return Counts(frame, about(data, division, unit, name), grain, adds_over)
+    return Counts(frame, withheld(data, about(data, division, unit, name)), grain, adds_over)
 
 
 @contextmanager

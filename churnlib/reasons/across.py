@@ -64,7 +64,11 @@ class SharesAcross(Result):
         hides = ("n", "n_base", "share", "ci_lower", "ci_upper", "share_others", "gap", "gap_lower", "gap_upper")
         # a respondent can name several reasons, so they add up in their rows alone; others in columns, too
         margins = {"across": ("code",)} if self.what == "reason" else {"within": ("column",), "across": ("code",)}
-        return disclosure.protect(self.table, self.about, count="n", base="n_base", hides=hides, **margins)
+        out = disclosure.protect(self.table, self.about, count="n", base="n_base", hides=hides, **margins)
+        if self.over == "period" and self.what != "reason":  # the columns add up to all the churned of a period
+            held = disclosure.held_back(self.about, out["column"], "churned")
+            out.loc[held, [c for c in hides if c in out]] = np.nan
+        return out
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -1,16 +1,18 @@
 """The one gate before findings, plots and files: what is too small to be reliable, and what would give a person away.
 
 Two thresholds, declared in dataset.yml: `min_denominator` (a rate of fewer customers is not shown: it says nothing) and
-`privacy_k` (a count of 1 to k - 1 is hidden). Where one hidden cell could be had by subtraction from its total, a
-second one is hidden with it (secondary suppression; Hundepool et al. 2012, Statistical Disclosure Control, ch. 4).
+`privacy_k` (a count of 1 to k - 1 is hidden, with whatever would give it back: see `churnlib.handfuls`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from churnlib.about import About
+from churnlib.handfuls import is_risky, with_partners
 
 SHOWN, SMALL, HIDDEN = "", "small", "hidden"
 
@@ -60,52 +62,23 @@ def protect(
     return out
 
 
-def is_risky(n: np.ndarray, d: np.ndarray, k: int) -> np.ndarray:
-    """Tell for each cell of `d` events among `n` customers whether it could give a person away."""
-    few = ((d > 0) & (d < k)) | ((n > 0) & (n < k))
-    # the complement gives a person away just as well: all but one of the customers left
-    return few | ((n - d > 0) & (n - d < k) & (d > 0))
-
-
 def _withheld(table: pd.DataFrame, about: About) -> np.ndarray:
-    """Tell for each row whether the release that this report is a part of must not show it (`About.withheld`)."""
+    """Tell for each row whether other tables of the report, or of its release, would give it back."""
     if not about.withheld:
         return np.zeros(len(table), dtype=bool)
     levels = table["level"] if "level" in table and about.segment.name else [""] * len(table)
     periods = table["period"] if "period" in table else [about.period] * len(table)
-    cells = zip(levels, periods, strict=True)
-    return np.array([(about.segment.name, level, str(period)) in about.withheld for level, period in cells], dtype=bool)
+    cells = zip(levels, map(str, periods), strict=True)
+    held = np.array([(about.segment.name, level, period) in about.withheld for level, period in cells], dtype=bool)
+    # a level tells of the total that is hidden
+    return held | held_back(about, table["period"]) if "period" in table else held
 
 
-def with_partners(risky: np.ndarray, n: np.ndarray, d: np.ndarray, margins: list[list[pd.Series]]) -> np.ndarray:
-    """Hide further cells until none can be had by subtraction from a total.
-
-    Parameters
-    ----------
-    risky : array of bool
-        One a cell.
-    n, d : array
-        Its customers and events.
-    margins : list of list of pandas.Series
-        For each kind of total, the columns that name it.
-    """
-    hidden, before = risky, None
-    while before is None or (hidden != before).any():  # a partner in its row may stand alone in its column
-        before = hidden
-        for keys in margins:
-            hidden = _with_partners(hidden, n, d, keys)
-    return hidden
+def in_tens(n: pd.Series | float, about: About) -> pd.Series | float:
+    """Round a sum of customers who came new where those of single periods are hidden: the sum would give one back."""
+    return 10 * np.rint(n / 10) if any(cell == ("", "new", cell[2]) for cell in about.withheld) else n
 
 
-def _with_partners(risky: np.ndarray, n: np.ndarray, d: np.ndarray, keys: list[pd.Series]) -> np.ndarray:
-    """Hide a second cell wherever exactly one is hidden in a total: the one with the smallest count."""
-    hidden = risky.copy()
-    groups = pd.DataFrame({str(i): key.to_numpy() for i, key in enumerate(keys)}).groupby(
-        [str(i) for i in range(len(keys))]
-    )
-    for rows in groups.indices.values():
-        lone = [i for i in rows if risky[i]]
-        others = [i for i in rows if not risky[i] and n[i] > 0]
-        if len(lone) == 1 and others:
-            hidden[min(others, key=lambda i: (d[i] == 0, d[i], n[i]))] = True
-    return hidden
+def held_back(about: About, periods: Iterable[object], cell: str = "") -> np.ndarray:
+    """Tell for each period whether a number of all its customers is hidden: see `About.withheld` for its names."""
+    return np.array([("", cell, str(period)) in about.withheld for period in periods], dtype=bool)

@@ -97,7 +97,8 @@ class ChangeExplained(Result):
     def is_told(self) -> bool:
         """Whether both periods have enough customers and losses for their rates to be shown."""
         total = self.table.iloc[[-1]]
-        return not any(flags.any() for flags in _flags(total, self.about))
+        few = any(flags.any() for flags in _flags(total, self.about))
+        return not few and not disclosure.held_back(self.about, (self.about.period, self.before)).any()
 
     def _sum(self, kind: str, column: str = "contribution") -> float:
         return float(self.table.loc[self.table["kind"] == kind, column].sum())

@@ -59,11 +59,15 @@ class Ledger(Result):
     @property
     def shown(self) -> pd.DataFrame:
         """The last periods up to the report's own and the incomplete one after it."""
-        return without_handfuls(self.table.tail(SPARK + 1).reset_index(drop=True), self.about)
+        return self._told.tail(SPARK + 1).reset_index(drop=True)
+
+    @property
+    def _told(self) -> pd.DataFrame:
+        return without_handfuls(self.table, self.about)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        now = without_handfuls(self.table, self.about).set_index("period").loc[str(self.about.period)]
+        now = self._told.set_index("period").loc[str(self.about.period)]
         if not now.n_opening:
             return (Finding("ledger.no_opening", {"period": self.about.period}),)
         values = {
@@ -78,7 +82,7 @@ class Ledger(Result):
         moved = {"opening": now.n_opening, "closing": now.n_closing, "change": abs(growth)}
         tone = {"grew": "better", "shrank": "worse"}.get(word, "steady")
         base = Finding(f"ledger.base_{word}", moved | {"period": self.about.period}, tone=tone, weight=abs(growth))
-        return (base,) if np.isnan(now.net_rate) else (base, Finding("ledger.reconciled", values))
+        return (base,) if np.isnan(now.n_churned) else (base, Finding("ledger.reconciled", values))
 
     @property
     def notes(self) -> tuple[Statement, ...]:

@@ -73,6 +73,8 @@ class SegmentRates(Result):
 
     def plot(self, ax=None):
         told = self.shown[self.shown["churn_rate"].notna()].sort_values("churn_rate", ascending=False)
+        if told.empty:
+            return None
         tones = [
             "steady" if not clear else "worse" if gap > 0 else "better"
             for gap, clear in zip(told["gap"], told["gap_clear"], strict=True)

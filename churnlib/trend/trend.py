@@ -10,6 +10,7 @@ import pandas as pd
 
 from churnlib import text
 from churnlib.about import YEAR, Period
+from churnlib.handfuls import hidden_in_books
 from churnlib.intervals import difference, overdispersion, wilson
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Kpi, Result, Statement, period_values, table_columns
@@ -45,13 +46,12 @@ def churn_rates(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def without_handfuls(rates: pd.DataFrame, about) -> pd.DataFrame:
-    """Blank what tells the churned of periods in which they are a handful; new customers too, as the books would give
-    the churned back: opening + new + reactivated - churned = closing.
+    """Blank what would tell the churned of periods in which they are a handful (see `handfuls.hidden_in_books`).
 
     Parameters
     ----------
     rates : pandas.DataFrame
-        From `churn_rates`: one row per period.
+        From `churn_rates`: one row per period, all of them.
     about : About
 
     Returns
@@ -59,16 +59,14 @@ def without_handfuls(rates: pd.DataFrame, about) -> pd.DataFrame:
     pandas.DataFrame
         The same rows. Where only the losses among new customers are few, the rate of the opening base stays.
     """
-    of_opening, of_all = (
-        disclosure.is_risky(*(rates[c].to_numpy(float) for c in ("n_opening", d)), about.privacy_k)
-        for d in ("n_churned_opening", "n_churned")
-    )
-    of_new = rates["n_churned_new"].between(1, about.privacy_k - 1) | of_opening | of_all
-    hidden = dict.fromkeys(
-        ("n_churned_opening", "churn_rate", "ci_lower", "ci_upper", "fee_churned_opening"), of_opening
-    )
-    hidden |= dict.fromkeys(("n_churned", "n_churned_new", "n_new", "net_rate", "fee_churned"), of_new)
-    return rates.assign(**{c: rates[c].astype(float).mask(few) for c, few in hidden.items() if c in rates})
+    few = hidden_in_books(rates, about)
+    hides = {
+        "n_churned_opening": ("churn_rate", "ci_lower", "ci_upper", "fee_churned_opening"),
+        "n_churned": ("fee_new", "fee_reactivated", "fee_churned"),
+        "n_new": ("net_rate",),  # new customers would follow from it
+    }
+    hidden = few | {column: few[flow] for flow, columns in hides.items() for column in columns}
+    return rates.assign(**{c: rates[c].astype(float).mask(is_few) for c, is_few in hidden.items() if c in rates})
 
 
 def compare(rates: pd.DataFrame, steps: int, prefix: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from churnlib import text
 from churnlib.about import YEAR
 from churnlib.cohorts.projection import Projection, step_discount
 from churnlib.intervals import overdispersion, wilson
-from churnlib.show import plots
+from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
 from churnlib.trend.trend import SPARK
 from churnlib.value.bridge import BilledBridge, billed_bridge
@@ -48,7 +48,7 @@ class RevenueBridge(Result):
         """The last periods; no flows in a period in which a handful came or left, as they would tell single fees."""
         shown = self.table.tail(SPARK + 1).reset_index(drop=True)
         few = [shown[f"n_{flow}"].between(1, self.about.privacy_k - 1) for flow in FLOWS]
-        told = ~np.logical_or.reduce(few)
+        told = ~np.logical_or.reduce([*few, disclosure.held_back(self.about, shown["period"], "churned")])
         hides = (*(f"fee_{flow}" for flow in FLOWS), "gross_retention")
         return shown.assign(**{name: shown[name].astype(float).where(told) for name in hides})
 
