@@ -7,11 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 from churnlib import text
 from churnlib.about import YEAR, Period
 from churnlib.cohorts.cohortcells import COMPLETE, OPEN, PARTLY, SMALL, cell_states, late_retention, pooled_retention
-from churnlib.intervals import difference, wilson
+from churnlib.intervals import difference, overdispersion, wilson
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
 
@@ -131,13 +132,13 @@ class CohortRetention(Result):
             before = cells[cells["cohort"].isin(twins)]
             held = disclosure.held_back(self.about, [*newest["cohort"], *before["cohort"]], "new").any()
             if len(newest) == len(before) == COMPARED and not held:
-                return self._compared(age, newest, before)
+                return self._compared(age, newest, before, months_differ_by(cells.iloc[:-COMPARED]))
         return None
 
-    def _compared(self, age: int, newest: pd.DataFrame, before: pd.DataFrame) -> Finding:
+    def _compared(self, age: int, newest: pd.DataFrame, before: pd.DataFrame, sigma: float) -> Finding:
         kept, start = newest[["n_retained", "n_start"]].sum()
         kept_before, start_before = before[["n_retained", "n_start"]].sum()
-        lower, upper = difference(kept, start, kept_before, start_before, conf_level=self.about.conf_level)
+        lower, upper = difference(kept, start, kept_before, start_before, sigma, self.about.conf_level)
         change = kept / start - kept_before / start_before
         word, tone = (
             ("flat", "steady") if lower <= 0 <= upper else ("rise", "better") if change > 0 else ("fall", "worse")
@@ -228,6 +229,17 @@ def mode_label(mode: str) -> text.Label:
     if mode in ("stay", "in", "after"):
         return text.label(f"cohort.mode.{mode}")
     return text.Label(*(text.say("cohort.mode.brackets", language, brackets=mode) for language in text.LANGUAGES))
+
+
+def months_differ_by(cells: pd.DataFrame) -> float:
+    """Give the overdispersion of neighbouring cohorts taken together, from the cohorts before them at the same age.
+
+    Neighbours live through the same months, good or bad, so what they vary by beyond chance does not shrink when they
+    are added up; and some years of them have seen few months apart: Student's t, with one degree of freedom for six.
+    """
+    beyond = overdispersion(cells["n_retained"], cells["n_start"]) ** 2 - 1
+    few = t.ppf(0.975, max(len(cells) / 6, 2)) / t.ppf(0.975, np.inf)
+    return float(np.sqrt(1 + COMPARED * beyond * few**2))
 
 
 def cohort_retention(counts) -> CohortRetention:
