@@ -106,9 +106,9 @@ class CompanionSignals(Result):
     def notes(self) -> tuple[Statement, ...]:
         if not self.signals:
             return ()
-        told = ["cause", "usual"] + ["surprises"] * (not self.table.empty)
-        survey = Statement("companions.note.survey", {"least": FEWEST})
-        return (*(Statement(f"companions.note.{what}") for what in told), survey)
+        surprises = () if self.table.empty else ("surprises",)
+        notes = (Statement(f"companions.note.{what}") for what in ("cause", "usual", *surprises))
+        return (*notes, Statement("companions.note.survey", {"least": FEWEST}))
 
     def plot(self, ax=None):
         if not self.signals:

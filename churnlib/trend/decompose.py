@@ -100,9 +100,6 @@ class ChangeExplained(Result):
         few = any(flags.any() for flags in _flags(total, self.about))
         return not few and not disclosure.held_back(self.about, (self.about.period, self.before)).any()
 
-    def _sum(self, kind: str, column: str = "contribution") -> float:
-        return float(self.table.loc[self.table["kind"] == kind, column].sum())
-
     @property
     def findings(self) -> tuple[Finding, ...]:
         if self.table.empty:
@@ -112,9 +109,10 @@ class ChangeExplained(Result):
             return (Finding("decompose.not_shown", {"period": self.about.period, "before": self.before}),)
         way = "flat" if not self.clear else "rise" if self.change > 0 else "fall"
         values = {"before": self.before, "now": total.churn_rate, "then": total.rate_before, "change": self.change}
-        values |= {kind: self._sum(kind) for kind in ("rate", "mix", "days")}
+        parts = {kind: self.table["kind"] == kind for kind in ("rate", "mix", "days")}
+        values |= {kind: float(self.table.loc[rows, "contribution"].sum()) for kind, rows in parts.items()}
         tone = {"flat": "steady", "rise": "worse", "fall": "better"}[way]
-        key = f"decompose.{way}.days" if (self.table["kind"] == "days").any() else f"decompose.{way}"
+        key = f"decompose.{way}.days" if parts["days"].any() else f"decompose.{way}"
         # that a rate is below its peak is no news, whatever the size of the peak was
         is_news = self.clear and self.against != "peak"
         grade, weight = ("moderate", abs(self.change) * total.n_opening) if is_news else ("descriptive", 0.0)
@@ -123,7 +121,7 @@ class ChangeExplained(Result):
 
     def _largest(self) -> Finding | None:
         """The level whose own rate contributes most, when that is beyond chance among all levels."""
-        told = self.shown[(self.shown["kind"] == "rate")]
+        told = self.shown[self.shown["kind"] == "rate"]
         if len(told) < 2:
             return None
         clear = told[self._is_clear(told)]
@@ -131,9 +129,8 @@ class ChangeExplained(Result):
             return Finding("decompose.no_level", {"n": len(told), "segment": self.segments[0].label})
         top = clear.loc[clear["contribution"].abs().idxmax()]
         values = {"level": top.part, "part": top.contribution, "lower": top.ci_lower, "upper": top.ci_upper}
-        way = "up" if top.contribution > 0 else "down"
         rates = {"now": top.churn_rate, "then": top.rate_before, "share": top.share}
-        tone = "worse" if way == "up" else "better"
+        way, tone = ("up", "worse") if top.contribution > 0 else ("down", "better")
         grade = "descriptive" if self.against == "peak" else "moderate"
         return Finding(f"decompose.level.{way}", values | rates, grade=grade, tone=tone)
 
@@ -163,11 +160,10 @@ class ChangeExplained(Result):
     def notes(self) -> tuple[Statement, ...]:
         if self.shown.empty:
             return ()
-        labels = [segment.label for segment in self.segments]
-        mixes = text.shown(labels, "list")
-        days = (Statement("decompose.note.days"),) if (self.table["kind"] == "days").any() else ()
-        told = Statement("decompose.note.method", {"segments": mixes})
-        return (told, *days, Statement("decompose.note.interval"), Statement("decompose.note.cause"), self.small_note)
+        segments = text.shown([segment.label for segment in self.segments], "list")
+        days = ("days",) if (self.table["kind"] == "days").any() else ()
+        notes = (Statement(f"decompose.note.{what}") for what in (*days, "interval", "cause"))
+        return (Statement("decompose.note.method", {"segments": segments}), *notes, self.small_note)
 
     def plot(self, ax=None):
         if self.shown.empty:
@@ -255,18 +251,15 @@ def decompose_change(counts, against: str = "year_ago") -> ChangeExplained:
     varied = by_period(counts.frame, counts.segments[0].name, set(usual["period"]))
     sigma = own_sigma(*(x.reindex(cells.names[0], fill_value=0.0).to_numpy() for x in varied))
     parts = decompose(cells)
-    half = _quantile(about.conf_level, len(usual)) * np.sqrt(variance(parts, cells, sigma, common))
+    tail, n = (1 + about.conf_level) / 2, len(usual)  # Student's where the spread was estimated from n periods
+    errors = float(t.ppf(tail, n - 1) if n >= 6 else ndtri(tail))
+    half = errors * np.sqrt(variance(parts, cells, sigma, common))
     table = _table(cells, parts.effects, half, counts.segments)
     table = _with_customers(pd.concat([table, _totals(cells, common, about)], ignore_index=True), cells)
     low, high = table[["ci_lower", "ci_upper"]].iloc[-1]
     # what the chart calls usual twice has not changed
     is_clear = (low > 0 or high < 0) and (beyond is None or bool({str(before), str(about.period)} & beyond))
     return ChangeExplained(table=table, clear=bool(is_clear), **told)
-
-
-def _quantile(conf_level: float, n: int) -> float:
-    """Standard errors of an interval: Student's, where the baseline's spread was estimated from n periods."""
-    return float(t.ppf((1 + conf_level) / 2, n - 1) if n >= 6 else ndtri((1 + conf_level) / 2))
 
 
 def _table(cells: Cells, effects: np.ndarray, half: np.ndarray, segments) -> pd.DataFrame:

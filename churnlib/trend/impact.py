@@ -59,8 +59,7 @@ class EventEffects(Result):
     def findings(self) -> tuple[Finding, ...]:
         if not len(self.table):
             return (Finding("impact.no_events"),)
-        known = self.table[self.table["state"].isin(ESTIMATED)]
-        since = str(self.about.period.shift(1 - RECENT))
+        known, since = self.known, str(self.about.period.shift(1 - RECENT))
         clear = known[known["state"].isin(ESTIMATED[:2]) & (known["last"] >= since)]
         order = np.lexsort((-clear["excess"].abs().to_numpy(), (clear["state"] != "consistent").to_numpy()))
         told = [self._finding(row) for row in clear.iloc[order[:NAMED]].itertuples()]
@@ -88,7 +87,7 @@ class EventEffects(Result):
 
     @property
     def subtitle(self) -> Statement | None:
-        return Statement("impact.subtitle") if self._drawn is not None else None
+        return Statement("impact.subtitle") if len(self.known) else None
 
     @property
     def notes(self) -> tuple[Statement, ...]:
@@ -102,16 +101,16 @@ class EventEffects(Result):
 
     @property
     def tucked(self) -> bool:
-        return self._drawn is None
+        return not len(self.known)
 
     @property
-    def _drawn(self) -> pd.DataFrame | None:
-        known = self.table[self.table["state"].isin(ESTIMATED)] if len(self.table) else self.table
-        return known if len(known) else None
+    def known(self) -> pd.DataFrame:
+        """The events of which there is an estimate."""
+        return self.table[self.table["state"].isin(ESTIMATED)]
 
     def plot(self, ax=None):
-        known = self._drawn
-        if known is None:
+        known = self.known
+        if known.empty:
             return None
         tone = {"unclear": "steady"}
         tones = [tone.get(r.state, "worse" if r.excess > 0 else "better") for r in known.itertuples()]

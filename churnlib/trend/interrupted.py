@@ -145,15 +145,14 @@ def pooled(effects: Sequence[Effect]) -> Effect:
     The freedom is Welch and Satterthwaite's; what the customers compared with are taken to share is not counted, as
     there are many more of them.
     """
-    excess, error, expected, freedom = (
-        np.array([getattr(e, name) for e in effects], float) for name in ("excess", "error", "expected", "freedom")
-    )
+    names = ("excess", "error", "expected", "freedom", "widening", "n_placebos", "carried")
+    excess, error, expected, freedom, widening, n, carried = np.array(
+        [[getattr(e, c) for c in names] for e in effects]
+    ).T
     variance = error**2
     together = variance.sum() ** 2 / (variance**2 / freedom).sum()
-    carried = float(np.average([e.carried for e in effects], weights=variance))
-    widest = max(e.widening for e in effects)
-    n = sum(e.n_placebos for e in effects)
-    return Effect(excess.sum(), np.sqrt(variance.sum()), expected.sum(), together, widest, n, carried)
+    shares = excess.sum(), np.sqrt(variance.sum()), expected.sum()
+    return Effect(*shares, together, widening.max(), int(n.sum()), float(np.average(carried, weights=variance)))
 
 
 def fit_counts(lost, design, offset, control_lost=None, spread=None) -> Fit:
@@ -163,11 +162,10 @@ def fit_counts(lost, design, offset, control_lost=None, spread=None) -> Fit:
 
     Parameters
     ----------
-    lost : array-like, shape (n,)
+    lost, control_lost : array-like, shape (n,)
     design : array-like, shape (n, k)
     offset : array-like, shape (n,)
         Logarithm of the exposure, or of the ratio of exposures.
-    control_lost : array-like, optional
     spread : array-like, shape (k,), optional
         Standard deviation about 0 that each coefficient is known to have beforehand (inf: nothing is known).
 
@@ -229,18 +227,7 @@ def effect_of(series: Series, at: int, end: int, skip: int = 0) -> Effect:
     The excess is what was lost less what the periods before lead to expect, whatever course the effect takes. Its
     standard error is calibrated by placebo dates: the same is done for dates before the event, where nothing
     happened, and where the placebo effects are larger than their standard errors, the real one's is widened as much.
-
-    Parameters
-    ----------
-    series : Series
-    at, end : int
-        First and last period judged.
-    skip : int
-        Periods just before it that are taken neither for what came before nor for the effect.
-
-    Returns
-    -------
-    Effect
+    The last `skip` periods before it are taken neither for what came before nor for the effect.
     """
     excess, error, expected, freedom, carried = _excess(series, at, end, skip)
     placebos = [_excess(series, k, k + span, skip)[:2] for k, span in _placebo_dates(series, at, end, skip)]

@@ -12,7 +12,7 @@ from churnlib import text
 from churnlib.intervals import difference
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, table_columns
-from churnlib.trend.trend import comparisons, series
+from churnlib.trend.trend import comparisons, level_rates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +46,12 @@ class SegmentRates(Result):
         told = self.shown[self.shown["churn_rate"].notna()]
         if len(told) < 2 or not told["share_lost"].notna().any():
             return (Finding("trend.segment.too_small", {"segment": self.about.segment.label}),)
-        standing_out = told[told["gap_clear"].astype(bool)]
         worst, lost_most = told.loc[told["churn_rate"].idxmax()], told.loc[told["share_lost"].idxmax()]
         values = {"segment": self.about.segment.label, "level": self.level(worst.level), "rate": worst.churn_rate}
         values |= {"lower": worst.ci_lower, "upper": worst.ci_upper}
         values |= {"share_lost": worst.share_lost, "share_base": worst.share_base}
-        extra = worst.gap * worst.n_opening
-        if worst.level in set(standing_out["level"]) and worst.gap > 0:
+        if worst.gap_clear and worst.gap > 0:
+            extra = worst.gap * worst.n_opening
             head = Finding("trend.segment.highest", values, grade="moderate", tone="worse", weight=extra)
         else:
             head = Finding("trend.segment.alike", {"segment": self.about.segment.label, "n": len(told)})
@@ -114,7 +113,7 @@ def segment_rates(counts) -> SegmentRates:
         One row per level.
     """
     about = counts.about
-    now = series(counts.frame, about)
+    now = level_rates(counts.frame, about)
     now = now[(now["period"] == str(about.period)) & (now["n_opening"] > 0)]
     place = {level: i for i, level in enumerate(about.segment.levels)}
     now = now.sort_values("level", key=lambda levels: levels.map(place), kind="stable").reset_index(drop=True)

@@ -83,8 +83,7 @@ class SlicesFound(Result):
     def _of(self, row) -> Finding:
         names = ("item", "churn_rate", "rate_before", "rate_expected", "contribution", "ci_lower", "ci_upper")
         values = {name: getattr(row, name) for name in names} | {"n": abs(row.n_excess)}
-        way = "up" if row.contribution > 0 else "down"
-        tone = "worse" if way == "up" else "better"
+        way, tone = ("up", "worse") if row.contribution > 0 else ("down", "better")
         return Finding(f"slices.slice.{way}", values, grade="moderate", tone=tone, weight=abs(row.n_excess))
 
     @property
@@ -117,22 +116,18 @@ class SlicesFound(Result):
     def plot(self, ax=None):
         if self.found.empty:
             return None
-        rates = zip(self.table["rate_before"], self.table["churn_rate"], strict=True)
+        rows = list(self.table.itertuples())
         return plots.bars(
             [str(item) for item in self.table["item"]],
             self.table["contribution"].tolist(),
             lower=self.table["ci_lower"].tolist(),
             upper=self.table["ci_upper"].tolist(),
-            tones=[_tone(row) for row in self.table.itertuples()],
+            tones=["steady" if r.kind != "slice" else "worse" if r.contribution > 0 else "better" for r in rows],
             total=True,
-            columns=[(text.say("slices.column.rates"), [_arrow(*pair) for pair in rates])],
+            columns=[(text.say("slices.column.rates"), [_arrow(r.rate_before, r.churn_rate) for r in rows])],
             kind="points",
             ax=ax,
         )
-
-
-def _tone(row) -> str:
-    return "steady" if row.kind != "slice" else "worse" if row.contribution > 0 else "better"
 
 
 def _arrow(before: float, now: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -199,35 +199,19 @@ class ChurnTrend(Result):
 
     @property
     def kpis(self) -> tuple[Kpi, ...]:
-        now, past = self.current, self._past()
-        rate = Kpi(
-            "churn_rate_longer" if self.about.reported else "churn_rate",
-            value=now.churn_rate,
-            ci_lower=now.ci_lower,
-            ci_upper=now.ci_upper,
-            n=int(now.n_opening),
-            unit="share",
-            previous=now.previous,
-            year_ago=now.year_ago,
-            change_clear=_known(now.previous, now.previous_clear),
-            year_change_clear=_known(now.year_ago, now.year_ago_clear),
-            series=tuple(past["churn_rate"]),
-            target=self.about.target("churn_rate"),
-            flag=now.flag,
-        )
-        if self.about.reported:
-            return (rate,)  # sums of a longer period would be taken for those of the report's own
-        return (rate, self._sum_kpi("n_churned_opening", "customers"), *self._money_kpi())
+        now, period = self.current, self.about.period
+        rate = self._kpi("churn_rate", "share", now.previous, now.year_ago)
+        rate = replace(rate, ci_lower=now.ci_lower, ci_upper=now.ci_upper)
+        if self.about.reported:  # sums of a longer period would be taken for those of the report's own
+            return (replace(rate, id="churn_rate_longer"),)
+        sums = [("n_churned_opening", "customers"), ("fee_churned_opening", "money")]
+        known = [(c, unit) for c, unit in sums if c in self.table and self.table[c].notna().any()]
+        values, earlier = self.shown.set_index("period"), (str(period.shift(-1)), str(period.year_before()))
+        return rate, *(self._kpi(c, unit, *(values[c].get(p, np.nan) for p in earlier)) for c, unit in known)
 
-    def _past(self) -> pd.DataFrame:
-        """The complete periods up to the report's own, for spark lines."""
-        return self.shown[self.shown["period"] <= str(self.about.period)].tail(SPARK)
-
-    def _sum_kpi(self, column: str, unit: str) -> Kpi:
+    def _kpi(self, column: str, unit: str, previous: float, year_ago: float) -> Kpi:
         """A sum has no interval of its own; whether it moved clearly is what the rate says."""
-        now, values = self.current, self.shown.set_index("period")[column]
-        year_ago = values.get(str(self.about.period.year_before()), np.nan)
-        previous = values.get(str(self.about.period.shift(-1)), np.nan)
+        now = self.current
         return Kpi(
             column,
             value=now[column],
@@ -235,16 +219,12 @@ class ChurnTrend(Result):
             unit=unit,
             previous=previous,
             year_ago=year_ago,
-            change_clear=_known(previous, now.previous_clear),
-            year_change_clear=_known(year_ago, now.year_ago_clear),
-            series=tuple(self._past()[column]),
+            change_clear=None if pd.isna(previous) else bool(now.previous_clear),
+            year_change_clear=None if pd.isna(year_ago) else bool(now.year_ago_clear),
+            series=tuple(self.shown.loc[self.shown["period"] <= str(self.about.period), column].tail(SPARK)),
             target=self.about.target(column),
             flag=now.flag,
         )
-
-    def _money_kpi(self) -> tuple[Kpi, ...]:
-        has_money = "fee_churned_opening" in self.table and self.table["fee_churned_opening"].notna().any()
-        return (self._sum_kpi("fee_churned_opening", "money"),) if has_money else ()
 
     def plot(self, ax=None):
         shown = self.shown.tail(PLOTTED)
@@ -285,7 +265,7 @@ def churn_trend(counts) -> ChurnTrend:
     return ChurnTrend(about=about, table=table, name="churn_rate", has_usual=beyond is not None)
 
 
-def series(frame: pd.DataFrame, about) -> pd.DataFrame:
+def level_rates(frame: pd.DataFrame, about) -> pd.DataFrame:
     """Work out rates and comparisons of every level's periods: one row per level and period, in order."""
     return _compared(frame, about, usual_and_beyond(frame, about)[0])
 
@@ -314,7 +294,3 @@ def _as_charted(rates: pd.DataFrame, beyond: set[str] | None, year: int) -> pd.D
 def comparisons(table: pd.DataFrame) -> tuple[str, ...]:
     """Name the columns that tell something of other periods."""
     return tuple(c for c in table.columns if c.startswith(("previous", "year_ago")) and not c.endswith("_clear"))
-
-
-def _known(earlier: float, clear: bool) -> bool | None:
-    return None if pd.isna(earlier) else bool(clear)
