@@ -1,4 +1,4 @@
-"""Intervals for a share: of one group, between two, and when months vary by more than chance."""
+"""Intervals for a share: of one group, between two, when months vary by more than chance; variances from blocks."""
 
 from __future__ import annotations
 
@@ -115,3 +115,14 @@ def difference(d1, n1, d0, n0, sigma: float = 1.0, conf_level: float = 0.95):
     lower = gap - sigma * np.sqrt((p1 - l1) ** 2 + (u0 - p0) ** 2)
     upper = gap + sigma * np.sqrt((u1 - p1) ** 2 + (p0 - l0) ** 2)
     return np.maximum(lower, -1.0), np.minimum(upper, 1.0)
+
+
+def block_variance(estimates: np.ndarray) -> np.ndarray:
+    """Give the variance of an estimate from what it is without each block of customers (the first axis).
+
+    References
+    ----------
+    Efron, B. and Stein, C. (1981). The jackknife estimate of variance. Annals of Statistics 9, 586-596.
+    """
+    b = max(len(estimates), 1)
+    return (b - 1) / b * np.square(estimates - estimates.mean(axis=0)).sum(axis=0)

@@ -11,7 +11,7 @@ import pandas as pd
 from churnlib import text
 from churnlib.intervals import wilson
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 
 BEYOND = 0.10  # of the gaps between activities, how many may be longer than a limit: the others are the usual rhythm
 TOLERATED = 0.10  # of the silences called churn, how many may end with a return: the recommendation's yardstick
@@ -48,16 +48,9 @@ class LimitEvidence(Result):
     declared: str
     module: ClassVar[str] = "limits"
     folded: ClassVar[bool] = False
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("limit", "length"),
-        Column("exceeded", "pct", 0),
-        Column("n_judged", "whole"),
-        Column("n_confirmed_wrong", "whole"),
-        Column("wrong", "pct", 1),
-        Column("ci_lower", "pct", 1),
-        Column("ci_upper", "pct", 1),
-        Column("n_alive", "whole"),
-        Column("flagged", "pct", 1),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "limit:length exceeded:pct.0 n_judged n_confirmed_wrong wrong:pct.1 ci_lower:pct.1 ci_upper:pct.1 n_alive",
+        "flagged:pct.1",
     )
 
     @property
@@ -76,15 +69,12 @@ class LimitEvidence(Result):
         if told.empty:
             return (Finding("limits.too_short", {"n": int(self.table["n_judged"].max())}), gaps)
         named = {row.limit: _judged(row) for row in told.itertuples()}
+        found = [Finding("limits.none", named[told["limit"].iloc[-1]])]
         if self.recommended:
             found = [Finding("limits.recommended", named[self.recommended], grade="moderate")]
-        else:
-            found = [Finding("limits.none", named[told["limit"].iloc[-1]])]
         if self.declared in named and self.declared != self.recommended:
-            wrong = named[self.declared]["wrong"]
-            found.append(
-                Finding("limits.declared", named[self.declared], tone="worse" if wrong > TOLERATED else "steady")
-            )
+            tone = "worse" if named[self.declared]["wrong"] > TOLERATED else "steady"
+            found.append(Finding("limits.declared", named[self.declared], tone=tone))
         return (*found, gaps)
 
     @property
@@ -97,27 +87,21 @@ class LimitEvidence(Result):
 
     def plot(self, ax=None):
         told = self.shown[self.shown["wrong"].notna()]
-        return plots.bars(
-            [say_length(limit) for limit in told["limit"]],
-            told["wrong"].tolist(),
-            lower=told["ci_lower"].tolist(),
-            upper=told["ci_upper"].tolist(),
-            reference=TOLERATED,
-            reference_label=text.say("limits.tolerated"),
-            tones=["steady" if share <= BEYOND else "previous" for share in told["exceeded"]],
-            columns=[
-                (text.say("limits.column.exceeded"), [text.show(x, "pct", digits=0) for x in told["exceeded"]]),
-                (text.say("limits.column.n_judged"), [text.show(n, "number", digits=0) for n in told["n_judged"]]),
-            ],
-            digits=1,
-            ax=ax,
-        )
+        columns = [
+            (text.say("limits.column.exceeded"), [text.show(share, "pct", digits=0) for share in told["exceeded"]]),
+            (text.say("limits.column.n_judged"), [text.show(n, "number", digits=0) for n in told["n_judged"]]),
+        ]
+        tones = ["steady" if share <= BEYOND else "previous" for share in told["exceeded"]]
+        how = {"reference": TOLERATED, "reference_label": text.say("limits.tolerated"), "columns": columns}
+        how |= {"lower": told["ci_lower"], "upper": told["ci_upper"], "tones": tones, "digits": 1}
+        return plots.bars([say_length(limit) for limit in told["limit"]], told["wrong"], **how, ax=ax)
 
 
 def _judged(row) -> dict:
     """What the findings say about one limit."""
+    limit = text.Label(*(say_length(row.limit, language) for language in text.LANGUAGES))
     values = {"wrong": row.wrong, "lower": row.ci_lower, "upper": row.ci_upper, "n": int(row.n_judged)}
-    return {"limit": length_label(row.limit), **values}
+    return {"limit": limit, **values}
 
 
 def say_length(limit: str, language: str | None = None) -> str:
@@ -125,11 +109,6 @@ def say_length(limit: str, language: str | None = None) -> str:
     n, _, units = limit.partition(" ")
     unit = units.removesuffix("s")
     return text.say(f"limits.length.{unit}", language, n=n)
-
-
-def length_label(limit: str) -> text.Label:
-    """Say a limit in both languages."""
-    return text.Label(*(say_length(limit, language) for language in text.LANGUAGES))
 
 
 def _days(limit: str, usual_gap: float) -> float:
@@ -152,30 +131,21 @@ def limit_evidence(evidence, about) -> LimitEvidence:
         One row per limit.
     """
     tried = evidence.limits.reset_index(drop=True)
-    judged, wrong = tried["n_judged"], tried["n_confirmed_wrong"]
-    lower, upper = wilson(wrong, judged, about.conf_level)
+    judged, gaps = tried["n_judged"], evidence.gaps
+    lower, upper = wilson(tried["n_confirmed_wrong"], judged, about.conf_level)
+    medians = evidence.medians
+    usual = float(np.median(np.repeat(medians["days"], medians["n_customers"]))) if len(medians) else float("nan")
+    longer = [gaps.loc[gaps["days"] > _days(limit, usual), "n_gaps"].sum() for limit in tried["limit"]]
     table = tried.assign(
-        wrong=wrong / judged.where(judged > 0),
+        wrong=tried["n_confirmed_wrong"] / judged.where(judged > 0),
         ci_lower=lower,
         ci_upper=upper,
         flagged=tried["n_alive_flagged"] / tried["n_alive"].where(tried["n_alive"] > 0),
+        exceeded=np.array(longer, float) / max(gaps["n_gaps"].sum(), 1),
     )
-    medians = evidence.medians
-    usual = float(np.median(np.repeat(medians["days"], medians["n_customers"]))) if len(medians) else float("nan")
-    percentiles = tuple(evidence.percentile(share) for share in PERCENTILES) if len(evidence.gaps) else (0, 0, 0)
-    gaps = evidence.gaps
-    longer = [gaps.loc[gaps["days"] > _days(limit, usual), "n_gaps"].sum() for limit in table["limit"]]
-    table = table.assign(exceeded=np.array(longer, float) / max(gaps["n_gaps"].sum(), 1))
     # returns are only counted within one more limit: a limit inside the usual rhythm would look right by that alone
     is_long = table["exceeded"] <= BEYOND
     good = table[is_long & (table["wrong"] <= TOLERATED) & (judged >= about.min_denominator)]
-    recommended = good["limit"].iloc[0] if len(good) else ""
-    return LimitEvidence(
-        about=about,
-        table=table,
-        name="limit_evidence",
-        percentiles=percentiles,
-        usual_gap=usual,
-        recommended=recommended,
-        declared=evidence.declared,
-    )
+    has = {"usual_gap": usual, "declared": evidence.declared, "recommended": good["limit"].iloc[0] if len(good) else ""}
+    has["percentiles"] = tuple(evidence.percentile(share) for share in PERCENTILES) if len(gaps) else (0, 0, 0)
+    return LimitEvidence(about=about, table=table, name="limit_evidence", **has)

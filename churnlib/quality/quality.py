@@ -8,7 +8,7 @@ from typing import ClassVar
 import pandas as pd
 
 from churnlib import text
-from churnlib.show.results import Column, Finding, Kpi, Result, Statement
+from churnlib.show.results import Column, Finding, Kpi, Result, Statement, table_columns
 
 LONG = 15  # files, beyond which their table is folded away
 
@@ -25,13 +25,10 @@ class FilesRead(Result):
     """
 
     module: ClassVar[str] = "quality"
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("file"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "file:text",
         Column("table", "term", prefix="quality.table"),
-        Column("read_as"),
-        Column("n_rows_in", "whole"),
-        Column("n_rows_used", "whole"),
-        Column("n_rows_set_aside", "whole"),
+        "read_as:text n_rows_in n_rows_used n_rows_set_aside",
     )
 
     @property
@@ -69,12 +66,11 @@ class RulesApplied(Result):
 
     module: ClassVar[str] = "quality"
     folded: ClassVar[bool] = False
-    columns: ClassVar[tuple[Column, ...]] = (
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
         Column("table", "term", prefix="quality.table"),
-        Column("rule", "label"),
+        "rule:label",
         Column("severity", "term", prefix="quality.severity"),
-        Column("n_rows", "whole"),
-        Column("examples"),
+        "n_rows examples:text",
     )
 
     @property
@@ -83,12 +79,7 @@ class RulesApplied(Result):
         if met.empty:
             return (Finding("quality.rules.none"),)
         most = met.loc[met["n_rows"].idxmax()]
-        values = {
-            "n": len(met),
-            "rows": int(met["n_rows"].sum()),
-            "rule": most.rule,
-            "most": int(most.n_rows),
-        }
+        values = {"n": len(met), "rows": int(met["n_rows"].sum()), "rule": most.rule, "most": int(most.n_rows)}
         return (Finding("quality.rules.met", values),)
 
     @property
@@ -108,9 +99,8 @@ class Definitions(Result):
 
     module: ClassVar[str] = "quality"
     folded: ClassVar[bool] = False
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("item", "term", prefix="quality.item"),
-        Column("meaning", "label"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        Column("item", "term", prefix="quality.item"), "meaning:label"
     )
 
     @property
@@ -164,29 +154,21 @@ def what_is_counted(data, excluded: pd.DataFrame | None = None) -> Definitions:
         One row per item.
     """
     about = data.about
+    thresholds = "thresholds" if about.privacy_k > 1 else "thresholds_open"
     items = {
         "population": about.title,
         "churn": about.definition_note,
         "churn_rate": text.label("quality.meaning.churn_rate"),
         "net_rate": text.label("quality.meaning.net_rate"),
-        "period": _both("quality.meaning.period", period=about.period, as_of=about.as_of),
-        "observed": _both("quality.meaning.observed", first=about.observed_from),
+        "period": text.label("quality.meaning.period", period=about.period, as_of=about.as_of),
+        "observed": text.label("quality.meaning.observed", first=about.observed_from),
         "tenure": text.label(f"quality.meaning.tenure_{about.time_unit}"),
-        "thresholds": _both(
-            "quality.meaning.thresholds" if about.privacy_k > 1 else "quality.meaning.thresholds_open",
-            n=about.min_denominator,
-            k=about.privacy_k,
-        ),
+        "thresholds": text.label(f"quality.meaning.{thresholds}", n=about.min_denominator, k=about.privacy_k),
     }
     if about.snapshot:  # one list knows no periods
         items = {item: items[item] for item in ("population", "churn", "period", "tenure", "thresholds")}
     rows = [{"item": item, "meaning": meaning} for item, meaning in items.items()]
     for _, row in excluded.iterrows() if excluded is not None else ():
-        said = _both("quality.meaning.excluded", label=text.Label.of(row["label"]), n=int(row["n_customers"]))
+        said = text.label("quality.meaning.excluded", label=text.Label.of(row["label"]), n=int(row["n_customers"]))
         rows.append({"item": "excluded", "meaning": said})
     return Definitions(about=about, table=pd.DataFrame(rows), name="definitions")
-
-
-def _both(key: str, **values) -> text.Label:
-    """Say one entry in both languages."""
-    return text.Label(*(text.say(key, language, **values) for language in text.LANGUAGES))

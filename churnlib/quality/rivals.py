@@ -14,7 +14,7 @@ from churnlib import text
 from churnlib.about import YEAR, Segment
 from churnlib.intervals import difference
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Result, Statement, period_values
+from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
 from churnlib.text import Label
 from churnlib.trend.series import PLOTTED
 from churnlib.trend.trend import churn_trend
@@ -39,15 +39,8 @@ class RivalDefinitions(Result):
     monthly: pd.DataFrame
     module: ClassVar[str] = "rivals"
     folded: ClassVar[bool] = False
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("level", "level"),
-        Column("n_opening", "whole"),
-        Column("n_churned_opening", "whole"),
-        Column("churn_rate", "pct"),
-        Column("ci_lower", "pct"),
-        Column("ci_upper", "pct"),
-        Column("previous_change", "points"),
-        Column("year_ago_change", "points"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "level n_opening n_churned_opening churn_rate ci_lower ci_upper previous_change year_ago_change",
         Column("year_move", "term", prefix="rivals.move"),
         Column("is_provisional", "term", prefix="rivals.provisional"),
     )
@@ -62,13 +55,8 @@ class RivalDefinitions(Result):
         if len(told) < 2:
             return (Finding("rivals.only_one"),)
         low, high = told.loc[told["churn_rate"].idxmin()], told.loc[told["churn_rate"].idxmax()]
-        values = {
-            "n": len(told),
-            "low": low.churn_rate,
-            "low_by": self.level(low.level),
-            "high": high.churn_rate,
-            "high_by": self.level(high.level),
-        }
+        values = {"n": len(told), "low": low.churn_rate, "low_by": self.level(low.level)}
+        values |= {"high": high.churn_rate, "high_by": self.level(high.level)}
         return (Finding("rivals.range", values), self._story(told))
 
     def _story(self, told: pd.DataFrame) -> Finding:
@@ -81,11 +69,8 @@ class RivalDefinitions(Result):
             return Finding(f"rivals.same_{move}", {"n": len(moves)})
         named = {m: [self.level(v) for v in moves.loc[moves["year_move"] == m, "level"]] for m in (RISE, FALL, FLAT)}
         key = "rivals.opposed" if named[RISE] and named[FALL] else "rivals.partly"
-        return Finding(
-            key,
-            {"moves": [text.label(f"rivals.moved.{move}", names=names) for move, names in named.items() if names]},
-            tone="worse",
-        )
+        said = [text.label(f"rivals.moved.{move}", names=names) for move, names in named.items() if names]
+        return Finding(key, {"moves": said}, tone="worse")
 
     @property
     def subtitle(self) -> Statement:
@@ -138,8 +123,8 @@ def _moves(rows: pd.DataFrame, prefix: str) -> np.ndarray:
 
 
 def _protected(table: pd.DataFrame, about) -> pd.DataFrame:
-    hides = ["n_churned_opening", "churn_rate", "ci_lower", "ci_upper", "previous_change", "year_ago_change"]
-    return disclosure.protect(table, about, hides=tuple(hides))
+    hides = ("n_churned_opening", "churn_rate", "ci_lower", "ci_upper", "previous_change", "year_ago_change")
+    return disclosure.protect(table, about, hides=hides)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,18 +221,13 @@ def rival_rankings(counts: Mapping[str, object]) -> RivalRankings:
     for i in table.columns:
         wide[f"rate_{i}"] = table[i].to_numpy()
         wide[f"rank_{i}"] = table[i].rank(ascending=False, method="min").to_numpy()
-    labels = tuple(Label.of(c.about.definition_label) for c in counts.values())
-    agreement = float(np.nanmin(taus)) if taus else float("nan")
-    name = f"rival_rankings_by_{about.segment.name}"
-    return RivalRankings(
-        about=about,
-        table=wide,
-        name=name,
-        definitions=labels,
-        agreement=agreement,
-        n_periods=min(n for _, n in year),
-        is_clear=_is_clear([rows.loc[table.index] for rows, _ in year], about.conf_level),
-    )
+    has = {
+        "definitions": tuple(Label.of(c.about.definition_label) for c in counts.values()),
+        "agreement": float(np.nanmin(taus)) if taus else float("nan"),
+        "n_periods": min(n for _, n in year),
+        "is_clear": _is_clear([rows.loc[table.index] for rows, _ in year], about.conf_level),
+    }
+    return RivalRankings(about=about, table=wide, name=f"rival_rankings_by_{about.segment.name}", **has)
 
 
 def _year(counts, about) -> tuple[pd.DataFrame, int]:
@@ -256,8 +236,7 @@ def _year(counts, about) -> tuple[pd.DataFrame, int]:
     last = sorted(frame["period"].unique())[-YEAR[about.period.unit] :]
     pooled = frame[frame["period"].isin(last)].groupby("level")[["n_opening", "n_churned_opening"]].sum()
     rows = pooled.reset_index().assign(churn_rate=lambda rows: rows["n_churned_opening"] / rows["n_opening"])
-    hides = ("n_churned_opening", "churn_rate")
-    shown = disclosure.protect(rows, about, hides=hides)
+    shown = disclosure.protect(rows, about, hides=("n_churned_opening", "churn_rate"))
     return shown.set_index("level"), len(last)
 
 

@@ -27,7 +27,7 @@ from churnlib.reasons.attribution import (
 from churnlib.reasons.drivermodel import Fit, Panel, fit_drivers
 from churnlib.reasons.reasons import reason_label
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 from churnlib.text import Label
 
 UNEXPLAINED = "unexplained"
@@ -71,17 +71,9 @@ class AttributableReasons(Result):
     left_out: tuple[Label, ...]
     silent: bool
     module: ClassVar[str] = "attributable"
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("label", "label"),
-        Column("n_exposed", "whole"),
-        Column("n_churned", "whole"),
-        Column("attributable", "number", 0),
-        Column("ci_lower", "number", 0),
-        Column("ci_upper", "number", 0),
-        Column("share", "pct", 1),
-        Column("share_ci_lower", "pct", 1),
-        Column("share_ci_upper", "pct", 1),
-        Column("risk", "points", 2),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "label:label n_exposed n_churned attributable:number.0 ci_lower:number.0 ci_upper:number.0",
+        "share:pct.1 share_ci_lower:pct.1 share_ci_upper:pct.1 risk:points.2",
         Column("risk_lower", "points", 2, read=False),
         Column("risk_upper", "points", 2, read=False),
         Column("verdict", "term", prefix="attributable.verdict"),
@@ -118,16 +110,9 @@ class AttributableReasons(Result):
 
     def _finding(self, row) -> Finding:
         more = row.attributable > 0
-        ends = sorted((abs(row.ci_lower), abs(row.ci_upper)))
-        values = {
-            "reason": row.label,
-            "drivers": drivers_of(self.table, row.reason_group),
-            "n": abs(row.attributable),
-            "lower": ends[0],
-            "upper": ends[1],
-            "share": abs(row.share),
-            "churned": self.n_churned,
-        }
+        lower, upper = sorted((abs(row.ci_lower), abs(row.ci_upper)))
+        values = {"reason": row.label, "drivers": drivers_of(self.table, row.reason_group), "n": abs(row.attributable)}
+        values |= {"lower": lower, "upper": upper, "share": abs(row.share), "churned": self.n_churned}
         word, tone = ("more", "worse") if more else ("less", "better")
         if more and not row.modifiable:  # no decision can be asked for
             word, tone = "given", "steady"
@@ -149,36 +134,25 @@ class AttributableReasons(Result):
         form = "adds" if self.adds else "multiplies"
         out = [Statement("attributable.note.scale"), Statement(f"attributable.note.{form}")]
         out.append(Statement("attributable.note.controls", {"controls": self.controls}))
-        if self.left_out:
-            out.append(Statement("attributable.note.left_out", {"segments": self.left_out}))
-        if self.silent:
-            out.append(Statement("attributable.note.silent"))
-        fits = self.calibration_p >= 1 - self.about.conf_level
-        worst = (self.calibration["n_churned"] / self.calibration["expected"] - 1).abs().max()
+        out += [Statement("attributable.note.left_out", {"segments": self.left_out})] if self.left_out else []
+        out += [Statement("attributable.note.silent")] if self.silent else []
         if np.isfinite(self.calibration_p):
-            key = "attributable.note.calibrated" if fits else "attributable.note.uncalibrated"
-            out.append(Statement(key, {"p": self.calibration_p, "worst": worst}))
+            key = "calibrated" if self.calibration_p >= 1 - self.about.conf_level else "uncalibrated"
+            worst = (self.calibration["n_churned"] / self.calibration["expected"] - 1).abs().max()
+            out.append(Statement(f"attributable.note.{key}", {"p": self.calibration_p, "worst": worst}))
         return tuple(out)
 
     def plot(self, ax=None):
         shown = self.shown.assign(label=self.table["label"])
-        rows = shown[shown["driver"].notna() & (shown["state"] == "estimated")]
-        rows = rows[rows["attributable"].notna()]
+        rows = shown[shown["driver"].notna() & (shown["state"] == "estimated") & shown["attributable"].notna()]
         if rows.empty:
             return None
         tones = ["steady" if not r.reported else "worse" if r.attributable > 0 else "better" for r in rows.itertuples()]
-        return plots.forest(
-            [f"{row.label}" for row in rows.itertuples()],
-            rows["attributable"].tolist(),
-            rows["ci_lower"].tolist(),
-            rows["ci_upper"].tolist(),
-            sides=(text.say("attributable.fewer"), text.say("attributable.greater")),
-            tones=tones,
-            columns=[(text.say("attributable.column.share"), [text.show(v, "pct", digits=1) for v in rows["share"]])],
-            kind="number",
-            digits=0,
-            ax=ax,
-        )
+        sides = (text.say("attributable.fewer"), text.say("attributable.greater"))
+        shares = [text.show(share, "pct", digits=1) for share in rows["share"]]
+        how = {"sides": sides, "tones": tones, "columns": [(text.say("attributable.column.share"), shares)]}
+        estimates = (rows[name] for name in ("attributable", "ci_lower", "ci_upper"))
+        return plots.forest([str(label) for label in rows["label"]], *estimates, **how, kind="number", digits=0, ax=ax)
 
 
 def drivers_of(table: pd.DataFrame, group: str) -> Label:

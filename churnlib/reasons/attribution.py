@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
+from scipy.stats import chi2, false_discovery_control
 from scipy.stats import t as student
 
+from churnlib.intervals import block_variance
 from churnlib.reasons.drivermodel import Fit, Panel, hazards
 
 DECILES = 10
@@ -111,19 +112,13 @@ def intervals(whole: np.ndarray, without: np.ndarray, conf_level: float) -> pd.D
     b = len(without)
     with np.errstate(divide="ignore", invalid="ignore"):
         log_ratio = -np.log(1 - value / lost)
-        z = _error(without[:, 0]) / lost
+        z = np.sqrt(block_variance(without[:, 0])) / lost
         statistic = np.where(np.isfinite(log_ratio), np.abs(log_ratio), np.abs(value) / lost) / z
-        own = np.abs(log_ratio) / _error(np.log(1 - without[:, 0] / without[:, 1]))
+        own = np.abs(log_ratio) / np.sqrt(block_variance(np.log(1 - without[:, 0] / without[:, 1])))
         p = 2 * student.sf(np.fmin(statistic, own), b - 1)
         reach = student.ppf((1 + conf_level) / 2, b - 1) * z
         ends = [lost * np.exp(side * reach) - (lost - value) for side in (-1, 1)]
     return pd.DataFrame({"attributable": value, "ci_lower": ends[0], "ci_upper": ends[1], "p_value": p})
-
-
-def _error(without: np.ndarray) -> np.ndarray:
-    """Give the jackknife's standard error of estimates without each block (rows)."""
-    b = len(without)
-    return np.sqrt((b - 1) / b * np.square(without - without.mean(axis=0)).sum(axis=0))
 
 
 def exposed_losses(panel: Panel, inside: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -169,10 +164,7 @@ def losses_alone(panel: Panel, fit: Fit, inside: np.ndarray) -> np.ndarray:
 def discoveries(p_values, level: float) -> np.ndarray:
     """Tell which of several tests stand when the share of false ones among them is held at a level."""
     p = np.nan_to_num(np.asarray(p_values, float), nan=1.0)
-    ranks = np.empty(len(p))
-    ranks[np.argsort(p, kind="stable")] = np.arange(1, len(p) + 1)
-    passed = p <= level * ranks / max(len(p), 1)
-    return p <= p[passed].max(initial=-1.0)
+    return false_discovery_control(p) <= level if len(p) else p > 1
 
 
 def calibrated(panel: Panel, fit: Fit, inside: np.ndarray) -> tuple[pd.DataFrame, float]:

@@ -12,6 +12,8 @@ from itertools import combinations
 
 import numpy as np
 
+from churnlib.survival.efron import aliased as aliased_columns
+
 MIN_EVENTS = 10  # churned customers (and others) of a driver's level, or there is nothing to estimate
 STEPS, TOLERANCE, ALIASED = 25, 1e-9, 1e-7
 UNTOLD, FAR = 3.0, 8.0  # standard error and size of a log hazard ratio beyond which it is none
@@ -131,21 +133,10 @@ def _columns(panel: Panel) -> tuple[list[np.ndarray], np.ndarray, list[np.ndarra
         place += int(there.sum())
     pooled = panel.n[used] * (panel.y[used].sum() / max(panel.n[used].sum(), 1))
     information = _information([c[k[used]] for c, k in zip(columns, panel.codes, strict=True)], pooled, None, place, 0)
-    free = _independent(information)
+    free = ~aliased_columns(information, ALIASED)
     renumber = np.append(np.where(free, np.cumsum(free) - 1, -1), -1)
     aliased = [(c >= 0) & ~np.append(free, False)[c] for c in columns]
     return [renumber[c] for c in columns], used, aliased
-
-
-def _independent(information: np.ndarray) -> np.ndarray:
-    """Tell which columns are no combination of those before them (sweeping one after the other)."""
-    a, free = information.copy(), np.zeros(len(information), bool)
-    start = np.maximum(np.diag(information).copy(), 1e-300)
-    for j in range(len(a)):
-        if a[j, j] > ALIASED * start[j]:
-            free[j] = True
-            a -= np.outer(a[:, j], a[j]) / a[j, j]
-    return free
 
 
 def _information(cols: list[np.ndarray], weight, slope, size: int, n_controls: int) -> np.ndarray:

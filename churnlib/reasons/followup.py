@@ -11,10 +11,10 @@ import pandas as pd
 from churnlib import text
 from churnlib.about import Period
 from churnlib.intervals import wilson
-from churnlib.reasons.reasons import ANSWERED, spans
+from churnlib.reasons.reasons import ANSWERED, share_bars
 from churnlib.reasons.reasonshares import window_of, within
-from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.show import disclosure
+from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 from churnlib.text import Label
 
 ASKED = (ANSWERED, "declined", "not_asked")  # all other outcomes: not reached
@@ -35,14 +35,9 @@ class FollowUp(Result):
 
     window: tuple[Period, Period]
     module: ClassVar[str] = "reasons"
-    columns: ClassVar[tuple[Column, ...]] = (
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
         Column("follow_up", "term", prefix="reasons.follow_up"),
-        Column("n_customers", "whole"),
-        Column("share", "pct", 1),
-        Column("ci_lower", "pct", 1),
-        Column("ci_upper", "pct", 1),
-        Column("n_before", "whole"),
-        Column("change", "points", 1),
+        "n_customers share:pct.1 ci_lower:pct.1 ci_upper:pct.1 n_before change:points.1",
     )
     tucked: ClassVar[bool] = True
 
@@ -102,22 +97,13 @@ def follow_up(response, *, window: int = 3) -> FollowUp:
     now, before = now.reindex(kinds, fill_value=0), before.reindex(kinds, fill_value=0)
     n, n_before = int(now.sum()), int(past["n_customers"].sum())
     lower, upper = wilson(now.to_numpy(), np.full(len(now), n), about.conf_level)
-    table = pd.DataFrame(
-        {
-            "follow_up": now.index,
-            "n_customers": now.to_numpy(),
-            "n_churned": n,
-            "share": now.to_numpy() / n if n else np.nan,
-            "ci_lower": lower,
-            "ci_upper": upper,
-            "n_before": before.to_numpy(int),
-            "share_before": before.to_numpy() / n_before if n_before else np.nan,
-        }
-    )
+    table = pd.DataFrame({"follow_up": now.index, "n_customers": now.to_numpy(), "n_churned": n})
+    table["share"] = now.to_numpy() / n if n else np.nan
+    table = table.assign(ci_lower=lower, ci_upper=upper, n_before=before.to_numpy(int))
+    table["share_before"] = before.to_numpy() / n_before if n_before else np.nan
     table["change"] = table["share"] - table["share_before"]
-    table = table.sort_values(["n_customers", "follow_up"], ascending=[False, True], kind="stable").reset_index(
-        drop=True
-    )
+    order = {"by": ["n_customers", "follow_up"], "ascending": [False, True]}
+    table = table.sort_values(**order, kind="stable", ignore_index=True)
     return FollowUp(about=about, table=table, name="follow_up", window=(first, last))
 
 
@@ -145,15 +131,9 @@ class LostTo(Result):
     window: tuple[Period, Period]
     module: ClassVar[str] = "reasons"
     tucked: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("place_label", "label"),
-        Column("n_customers", "whole"),
-        Column("share", "pct", 1),
-        Column("ci_lower", "pct", 1),
-        Column("ci_upper", "pct", 1),
-        Column("bound_lower", "pct", 1),
-        Column("bound_upper", "pct", 1),
-        Column("fee_lost", "money"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "place_label:label n_customers share:pct.1 ci_lower:pct.1 ci_upper:pct.1 bound_lower:pct.1 bound_upper:pct.1",
+        "fee_lost:money",
     )
 
     @property
@@ -186,19 +166,7 @@ class LostTo(Result):
         shown = self.shown
         if shown["share"].isna().all():
             return None
-        customers = [text.show(n, "number", digits=0) for n in shown["n_customers"]]
-        return plots.bars(
-            [str(label) for label in shown["place_label"]],
-            shown["share"].tolist(),
-            lower=shown["ci_lower"].tolist(),
-            upper=shown["ci_upper"].tolist(),
-            columns=[
-                (text.say("reasons.column.n_customers"), customers),
-                (text.say("reasons.column.bounds"), spans(shown, "bound_lower", "bound_upper", 1)),
-            ],
-            digits=1,
-            ax=ax,
-        )
+        return share_bars(shown, "place_label", "n_customers", ax=ax)
 
 
 def lost_to(places, *, window: int = 12) -> LostTo:
@@ -222,22 +190,14 @@ def lost_to(places, *, window: int = 12) -> LostTo:
     rows = rows.assign(place=rows["lost_to"].where(~rows["lost_to"].isin(NOWHERE), ""))
     sums = rows.groupby("place")[["n_customers", "fee_lost"]].sum(min_count=1)
     n, unknown = int(sums["n_customers"].sum()), int(sums["n_customers"].get("", 0))
-    known = (
-        sums.drop(index="", errors="ignore").sort_values("n_customers", ascending=False, kind="stable").reset_index()
-    )
+    known = sums.drop(index="", errors="ignore").sort_values("n_customers", ascending=False, kind="stable")
+    known, n_known = known.reset_index(), n - unknown
     d = known["n_customers"].to_numpy(int)
-    lower, upper = wilson(d, np.full(len(d), n - unknown), about.conf_level)
-    known = known.assign(
-        n_base=n - unknown,
-        share=d / max(n - unknown, 1),
-        ci_lower=lower,
-        ci_upper=upper,
-        bound_lower=d / max(n, 1),
-        bound_upper=(d + unknown) / max(n, 1),
-    )
+    lower, upper = wilson(d, np.full(len(d), n_known), about.conf_level)
+    known = known.assign(n_base=n_known, share=d / max(n_known, 1), ci_lower=lower, ci_upper=upper)
+    known = known.assign(bound_lower=d / max(n, 1), bound_upper=(d + unknown) / max(n, 1))
     fee = sums["fee_lost"].get("", 0 if sums["fee_lost"].notna().any() else np.nan)
     silent = pd.DataFrame({"place": [""], "n_customers": [unknown], "fee_lost": [fee], "n_base": [n]})
     table = pd.concat([known, silent], ignore_index=True)
     table.insert(0, "place_label", [place_label(place) for place in table["place"]])
-    name = "lost_to"
-    return LostTo(about=about, table=table, name=name, n_churned=n, n_known=n - unknown, window=(first, last))
+    return LostTo(about=about, table=table, name="lost_to", n_churned=n, n_known=n_known, window=(first, last))

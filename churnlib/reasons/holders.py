@@ -10,9 +10,9 @@ import pandas as pd
 from scipy.stats import t as student
 
 from churnlib import text
-from churnlib.intervals import wilson
+from churnlib.intervals import block_variance, wilson
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 from churnlib.trend.units import shrink
 
 PHASES = ("before_departure", "after_departure", "after_change")
@@ -33,17 +33,11 @@ class HolderChanges(Result):
     """
 
     module: ClassVar[str] = "holders"
-    columns: ClassVar[tuple[Column, ...]] = (
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
         Column("phase", "term", prefix="holders.phase"),
         Column("size", "term", prefix="holders.size"),
-        Column("n_at_risk", "whole"),
-        Column("n_churned", "whole"),
-        Column("churn_rate", "pct", 1),
-        Column("matched", "pct", 1),
-        Column("difference", "points", 1),
-        Column("ci_lower", "points", 1),
-        Column("ci_upper", "points", 1),
-        Column("excess", "signed", 0),
+        "n_at_risk n_churned churn_rate:pct.1 matched:pct.1 difference:points.1 ci_lower:points.1 ci_upper:points.1",
+        "excess:signed.0",
     )
 
     @property
@@ -53,9 +47,8 @@ class HolderChanges(Result):
     @property
     def shown(self) -> pd.DataFrame:
         hides = ("n_churned", "churn_rate", "difference", "ci_lower", "ci_upper", "excess")
-        return disclosure.protect(
-            self.table, self.about, count="n_churned", base="n_at_risk", hides=hides, within=("phase",)
-        )
+        how = {"count": "n_churned", "base": "n_at_risk", "hides": hides, "within": ("phase",)}
+        return disclosure.protect(self.table, self.about, **how)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -68,15 +61,8 @@ class HolderChanges(Result):
     def _finding(self, row) -> Finding:
         clear = row.ci_lower > 0 or row.ci_upper < 0
         key = ("more" if row.difference > 0 else "less") if clear else "none"
-        values = {
-            "holder": self.about.segment.label,
-            "rate": row.churn_rate,
-            "matched": row.matched,
-            "lower": row.ci_lower,
-            "upper": row.ci_upper,
-            "n": row.n_at_risk,
-            "excess": abs(row.excess),
-        }
+        values = {"holder": self.about.segment.label, "rate": row.churn_rate, "matched": row.matched}
+        values |= {"lower": row.ci_lower, "upper": row.ci_upper, "n": row.n_at_risk, "excess": abs(row.excess)}
         tone = {"more": "worse", "less": "better"}.get(key, "steady")
         weight = abs(float(row.excess)) if clear else 0.0
         return Finding(f"holders.{row.phase}.{key}", values, "moderate" if clear else "descriptive", tone, weight)
@@ -94,17 +80,13 @@ class HolderChanges(Result):
         if rows.empty:
             return None
         named = zip(rows["phase"], rows["size"], strict=True)
+        labels = [f"{text.say(f'holders.phase.{phase}')} · {text.say(f'holders.size.{size}')}" for phase, size in named]
         clear = (rows["ci_lower"] > 0).astype(int) - (rows["ci_upper"] < 0)
-        return plots.forest(
-            [f"{text.say(f'holders.phase.{phase}')} · {text.say(f'holders.size.{size}')}" for phase, size in named],
-            rows["difference"].tolist(),
-            rows["ci_lower"].tolist(),
-            rows["ci_upper"].tolist(),
-            sides=(text.say("attributable.fewer"), text.say("attributable.greater")),
-            tones=[{1: "worse", -1: "better"}.get(c, "steady") for c in clear],
-            columns=[(text.say("holders.column.n_churned"), [text.show(n, "count") for n in rows["n_churned"]])],
-            ax=ax,
-        )
+        tones = [{1: "worse", -1: "better"}.get(c, "steady") for c in clear]
+        sides = (text.say("attributable.fewer"), text.say("attributable.greater"))
+        lost = (text.say("holders.column.n_churned"), [text.show(n, "count") for n in rows["n_churned"]])
+        estimates = (rows[name] for name in ("difference", "ci_lower", "ci_upper"))
+        return plots.forest(labels, *estimates, sides=sides, tones=tones, columns=[lost], ax=ax)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,22 +103,16 @@ class HolderUnits(Result):
 
     module: ClassVar[str] = "holders"
     tucked: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("holder", "text"),
-        Column("n_at_risk", "whole"),
-        Column("n_churned", "whole"),
-        Column("churn_rate", "pct", 1),
-        Column("matched", "pct", 1),
-        Column("shrunk", "pct", 1),
-        Column("shrunk_lower", "pct", 1),
-        Column("shrunk_upper", "pct", 1),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "holder:text n_at_risk n_churned churn_rate:pct.1 matched:pct.1",
+        "shrunk:pct.1 shrunk_lower:pct.1 shrunk_upper:pct.1",
     )
 
     @property
     def shown(self) -> pd.DataFrame:
         hides = ("n_churned", "churn_rate", "shrunk", "shrunk_lower", "shrunk_upper")
-        names = {"count": "n_churned", "base": "n_at_risk", "hides": hides}
-        return disclosure.protect(self.table, self.about, **names, within=("all",))
+        how = {"count": "n_churned", "base": "n_at_risk", "hides": hides, "within": ("all",)}
+        return disclosure.protect(self.table, self.about, **how)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -190,10 +166,9 @@ def holder_units(counts) -> HolderUnits:
     neither = frame[frame["phase"] == "neither"]
     matched = [_matched(frame[after & (frame["holder"] == name)], neither) for name in sums["holder"]]
     n, d = sums["n_at_risk"].to_numpy(float), sums["n_churned"].to_numpy(float)
-    table = sums.assign(churn_rate=d / n, matched=np.array(matched, float))
-    names = ["shrunk", "shrunk_lower", "shrunk_upper"]
-    shrunk = shrink(d, n, counts.about.conf_level) if len(table) else (np.empty(0),) * 3
-    table = table.assign(**dict(zip(names, shrunk, strict=True)))
+    shrunk = shrink(d, n, counts.about.conf_level) if len(sums) else (np.empty(0),) * 3
+    shrunk = dict(zip(("shrunk", "shrunk_lower", "shrunk_upper"), shrunk, strict=True))
+    table = sums.assign(churn_rate=d / n, matched=np.array(matched, float), **shrunk)
     table = table.sort_values("shrunk", ascending=False, kind="stable", ignore_index=True)
     return HolderUnits(about=counts.about, table=table, name="holder_units")
 
@@ -219,15 +194,12 @@ def _compared(frame: pd.DataFrame, chosen: pd.Series, about) -> dict:
     rate, matched = _rates(whole)
     others = np.array([_rates(whole - sums[..., b])[1] for b in range(blocks)])
     others = others[np.isfinite(others)]
-    se = np.sqrt((len(others) - 1) / max(len(others), 1) * np.square(others - others.mean()).sum())
-    reach = student.ppf((1 + about.conf_level) / 2, blocks - 1) * se
+    reach = student.ppf((1 + about.conf_level) / 2, blocks - 1) * np.sqrt(block_variance(others))
     n, lost = whole[:, 1].sum(axis=-1)
     low, high = wilson(lost, n, about.conf_level)  # few are lost: none lost is no proof of none
-    ends = {"difference": rate - matched, "ci_lower": rate - matched - np.hypot(rate - low, reach)}
-    ends["ci_upper"] = rate - matched + np.hypot(high - rate, reach)
-    return {"n_at_risk": int(n), "n_churned": int(lost), "churn_rate": rate, "matched": matched, **ends} | {
-        "excess": (rate - matched) * n
-    }
+    gap, low, high = rate - matched, np.hypot(rate - low, reach), np.hypot(high - rate, reach)
+    row = {"n_at_risk": int(n), "n_churned": int(lost), "churn_rate": rate, "matched": matched, "difference": gap}
+    return row | {"ci_lower": gap - low, "ci_upper": gap + high, "excess": gap * n}
 
 
 def _rates(sums: np.ndarray) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar
 
 import numpy as np
@@ -10,8 +11,9 @@ import pandas as pd
 from scipy.stats import t as student
 
 from churnlib import text
+from churnlib.intervals import block_variance
 from churnlib.show import plots
-from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 
 MEASURES = ("n_active", "amount", "n_complaints", "n_returns")
 NOTEWORTHY = 0.05  # of the ratio: smaller gaps may be clear and mean nothing
@@ -35,14 +37,9 @@ class LeavingProfile(Result):
 
     n_left: int
     module: ClassVar[str] = "leaving"
-    columns: ClassVar[tuple[Column, ...]] = (
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
         Column("measure", "term", prefix="leaving.measure"),
-        Column("back", "whole"),
-        Column("left", "number", 3),
-        Column("stayed", "number", 3),
-        Column("ratio", "pct", 0),
-        Column("ci_lower", "pct", 0),
-        Column("ci_upper", "pct", 0),
+        "back:whole left:number.3 stayed:number.3 ratio:pct.0 ci_lower:pct.0 ci_upper:pct.0",
     )
 
     @property
@@ -67,14 +64,10 @@ class LeavingProfile(Result):
         last = rows.iloc[0]
         if not since or abs(last["ratio"] - 1) < NOTEWORTHY:
             return ()
-        values = {
-            "measure": text.label(f"leaving.measure.{last['measure']}"),
-            "back": int(rows["back"].iloc[since - 1]),
-            "change": abs(last["ratio"] - 1),
-            "lower": min(abs(last["ci_lower"] - 1), abs(last["ci_upper"] - 1)),
-            "upper": max(abs(last["ci_lower"] - 1), abs(last["ci_upper"] - 1)),
-            "n": self.n_left,
-        }
+        lower, upper = sorted((abs(last["ci_lower"] - 1), abs(last["ci_upper"] - 1)))
+        measure, back = text.label(f"leaving.measure.{last['measure']}"), int(rows["back"].iloc[since - 1])
+        values = {"measure": measure, "back": back, "change": abs(last["ratio"] - 1)}
+        values |= {"lower": lower, "upper": upper, "n": self.n_left}
         key = "leaving.more" if last["ratio"] > 1 else "leaving.less"
         return (Finding(key, values, grade="moderate", weight=float(self.n_left * min(values["change"], 1))),)
 
@@ -140,15 +133,11 @@ def leaving_profile(counts) -> LeavingProfile:
     left, stayed = _means(whole)
     with np.errstate(divide="ignore", invalid="ignore"):
         without = [np.log(np.divide(*_means(whole - sums[..., b]))) for b in range(blocks)]
-    rows = [
-        {"measure": m, "back": int(k), "left": left[i, j], "stayed": stayed[i, j]}
-        | _interval(
-            np.array([w[i, j] for w in without]), left[i, j] / stayed[i, j], counts.about, len(used) * len(backs)
-        )
-        for i, m in enumerate(MEASURES)
-        if m in used
-        for j, k in reversed(list(enumerate(backs)))
-    ]
+    rows, n_rows = [], len(used) * len(backs)
+    for i, j in product([MEASURES.index(m) for m in used], reversed(range(len(backs)))):
+        row = {"measure": MEASURES[i], "back": int(backs[j]), "left": left[i, j], "stayed": stayed[i, j]}
+        logs = np.array([each[i, j] for each in without])
+        rows.append(row | _interval(logs, left[i, j] / stayed[i, j], counts.about, n_rows))
     columns = ["measure", "back", "left", "stayed", "ratio", "ci_lower", "ci_upper", "clear"]
     table = pd.DataFrame(rows, columns=columns)
     return LeavingProfile(about=counts.about, table=table, name="before_leaving", n_left=n_left)
@@ -167,7 +156,7 @@ def _means(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _interval(logs: np.ndarray, ratio: float, about, n_rows: int) -> dict:
     b = len(logs)
-    se = np.sqrt((b - 1) / b * np.square(logs - logs.mean()).sum()) if np.isfinite(logs).all() else np.nan
+    se = np.sqrt(block_variance(logs)) if np.isfinite(logs).all() else np.nan
     reach, strict = (student.ppf(1 - (1 - about.conf_level) / 2 / k, b - 1) * se for k in (1, max(n_rows, 1)))
     ends = {"ci_lower": ratio * np.exp(-reach), "ci_upper": ratio * np.exp(reach)}
     return {"ratio": ratio, **ends, "clear": bool(abs(np.log(ratio)) > strict) if np.isfinite(se) else False}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from churnlib import text
 from churnlib.about import Period
 from churnlib.reasons.reasons import reason_label
-from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 from churnlib.text import Label
 from churnlib.trend.impact import ESTIMATED
 
@@ -46,18 +47,11 @@ class ReasonChanges(Result):
     window: tuple[Period, Period] | None
     module: ClassVar[str] = "reconcile"
     tucked: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("label", "label"),
-        Column("change", "points", 1),
-        Column("change_lower", "points", 1),
-        Column("change_upper", "points", 1),
-        Column("event", "text"),
-        Column("touched", "text"),
-        Column("excess", "signed"),
-        Column("excess_lower", "signed"),
-        Column("excess_upper", "signed"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "label:label change:points.1 change_lower:points.1 change_upper:points.1 event:text touched:text",
+        "excess:signed excess_lower:signed excess_upper:signed",
         Column("state", "term", prefix="impact.state"),
-        Column("contribution", "signed"),
+        "contribution:signed",
         Column("change_verdict", "term", prefix="reconcile.change_verdict"),
     )
 
@@ -86,10 +80,9 @@ class ReasonChanges(Result):
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        notes = [Statement("reconcile.note.changes")]
-        if self.window:
-            notes.append(Statement("reconcile.note.said", {"first": self.window[0], "last": self.window[1]}))
-        return tuple(notes)
+        first, last = self.window or (None, None)
+        said = (Statement("reconcile.note.said", {"first": first, "last": last}),) if first else ()
+        return (Statement("reconcile.note.changes"), *said)
 
 
 def reconcile_changes(stated=None, effects=None, explained=None) -> ReasonChanges:
@@ -123,8 +116,8 @@ def reconcile_changes(stated=None, effects=None, explained=None) -> ReasonChange
             rows.append(row)
     table = pd.DataFrame(rows, columns=_CHANGES)
     table["verdict"] = [_change_verdict(row) for row in table.itertuples()]
-    order = table["verdict"].map(["together", "opposed", "event_only", "said_only", "neither"].index)
-    table = table.iloc[np.argsort(order.to_numpy(int), kind="stable")]
+    order = ["together", "opposed", "event_only", "said_only", "neither"]
+    table = table.sort_values("verdict", key=lambda verdict: verdict.map(order.index), kind="stable")
     if explained is not None and len(explained.shown):
         total = {"reason_group": "", "label": text.label("reconcile.total"), "verdict": "total"}
         total["contribution"] = float(explained.shown["n_lost"].iloc[-1])
@@ -145,10 +138,8 @@ def _cases(about, stated, effects) -> list[dict]:
         return []
     first = None
     if stated is not None:
-        n = 1
-        while stated.window[0].shift(n - 1) < stated.window[1]:
-            n += 1
-        first = stated.window[0].shift(-n).first
+        n = next(n for n in count(1) if not stated.window[0].shift(n - 1) < stated.window[1])
+        first = stated.window[0].shift(-n).first  # of the window before
     found = []
     for row in effects.table[effects.table["state"].isin(ESTIMATED)].itertuples():
         if first and Period.parse(row.last).last < first:
@@ -176,8 +167,7 @@ def _contribution(about, name: Label, explained) -> float:
 
 
 def _change_verdict(row) -> str:
-    moved = bool(row.change_clear) if pd.notna(row.change_clear) else False
-    moved = moved and np.isfinite(row.change)
+    moved = pd.notna(row.change_clear) and bool(row.change_clear) and np.isfinite(row.change)
     lost = pd.notna(row.state) and row.state in ESTIMATED[:2]
     if moved and lost:
         return "together" if (row.change > 0) == (row.excess > 0) else "opposed"

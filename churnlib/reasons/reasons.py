@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from churnlib.intervals import wilson
 from churnlib.reasons.reasonshares import add_up, changes, shares, window_of, within
 from churnlib.reasons.response import propensity, weighted_shares
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Kpi, Result, Statement
+from churnlib.show.results import Column, Finding, Kpi, Result, Statement, table_columns
 from churnlib.text import Label
 
 ANSWERED = "answered"
@@ -70,23 +71,14 @@ class StatedReasons(Result):
     unheard: int
     level: str
     module: ClassVar[str] = "reasons"
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("reason_label", "label"),
-        Column("n_named", "whole"),
-        Column("share", "pct", 1),
-        Column("ci_lower", "pct", 1),
-        Column("ci_upper", "pct", 1),
-        Column("share_mentions", "pct", 1),
-        Column("weighted", "pct", 1),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "reason_label:label n_named share:pct.1 ci_lower:pct.1 ci_upper:pct.1 share_mentions:pct.1 weighted:pct.1",
         Column("weighted_lower", "pct", 1, read=False),
         Column("weighted_upper", "pct", 1, read=False),
-        Column("bound_lower", "pct", 1),
-        Column("bound_upper", "pct", 1),
-        Column("fee_lost", "money"),
-        Column("fee_share", "pct", 1),
+        "bound_lower:pct.1 bound_upper:pct.1 fee_lost:money fee_share:pct.1",
         Column("fee_lower", "pct", 1, read=False),
         Column("fee_upper", "pct", 1, read=False),
-        Column("change", "points", 1),
+        "change:points.1",
         Column("change_lower", "points", 1, read=False),
         Column("change_upper", "points", 1, read=False),
     )
@@ -148,11 +140,10 @@ class StatedReasons(Result):
         return (Finding("reasons.money", values, grade="weak", tone="worse", weight=float(costly.n_named)),)
 
     def _moved(self, told: pd.DataFrame) -> tuple[Finding, ...]:
+        lists = {"before": self.versions_before, "now": self.versions}
         if self.versions_before and set(self.versions) != set(self.versions_before):
-            names = (
-                [Label.of(v or text.MISSING) for v in versions] for versions in (self.versions_before, self.versions)
-            )
-            return (Finding("reasons.list_changed", dict(zip(("before", "now"), names, strict=True))),)
+            names = {when: [Label.of(v or text.MISSING) for v in versions] for when, versions in lists.items()}
+            return (Finding("reasons.list_changed", names),)
         clear = told[told["change_clear"].astype(bool) & told["change"].notna()]
         if clear.empty:
             return (Finding("reasons.no_change"),) if told["change"].notna().any() else ()
@@ -171,18 +162,13 @@ class StatedReasons(Result):
     def notes(self) -> tuple[Statement, ...]:
         values = {"churned": self.n_churned, "n": self.n_respondents, "mentions": self.n_mentions}
         notes = [Statement("reasons.note.shares", values), Statement("reasons.note.bounds")]
-        if self.by:
-            notes.append(Statement("reasons.note.weighted", {"by": list(self.by)}))
-        if self.by and self.unheard:
-            notes.append(Statement("reasons.note.unheard", {"unheard": self.unheard}))
+        notes += [Statement("reasons.note.weighted", {"by": list(self.by)})] if self.by else []
+        notes += [Statement("reasons.note.unheard", {"unheard": self.unheard})] if self.by and self.unheard else []
         if len(self.versions) > 1:
-            sizes = [
-                Label(f"{v or text.MISSING}（n = {n}）", f"{v or text.MISSING} (n = {n})")
-                for v, n in self.versions.items()
-            ]
+            named = {v or text.MISSING: n for v, n in self.versions.items()}
+            sizes = [Label(f"{v}（n = {n}）", f"{v} (n = {n})") for v, n in named.items()]
             notes.append(Statement("reasons.note.versions", {"versions": sizes}))
-        if self.level in ("type", "initiative"):
-            notes.append(Statement(f"reasons.note.{self.level}"))
+        notes += [Statement(f"reasons.note.{self.level}")] if self.level in ("type", "initiative") else []
         members = [_members(label, codes) for level, _, label, codes in self.about.reason_lists if level == self.level]
         if members:
             said = Label("；".join(m.zh for m in members), "; ".join(m.en for m in members))
@@ -192,9 +178,8 @@ class StatedReasons(Result):
     @property
     def kpis(self) -> tuple[Kpi, ...]:
         share = self.n_respondents / self.n_churned if self.n_churned else np.nan
-        lower, upper = map(float, wilson(self.n_respondents, self.n_churned))
-        ends = {"ci_lower": lower, "ci_upper": upper}
-        return (Kpi("response_rate", share, n=self.n_churned, unit="share", rise_is="better", **ends),)
+        ends = map(float, wilson(self.n_respondents, self.n_churned))
+        return (Kpi("response_rate", share, self.n_churned, "share", *ends, rise_is="better"),)
 
     def plot(self, ax=None):
         told = self.shown[self.shown["share"].notna()]
@@ -202,21 +187,9 @@ class StatedReasons(Result):
             return None
         rest = told.iloc[PLOTTED:]
         told = pd.concat([told.head(PLOTTED), rest[rest["reason"].isin(UNKNOWN)]])  # never hidden
-
         weighted = [text.show(value, "pct", digits=1) for value in told.get("weighted", ())]
-        return plots.bars(
-            [str(label) for label in told["reason_label"]],
-            told["share"].tolist(),
-            lower=told["ci_lower"].tolist(),
-            upper=told["ci_upper"].tolist(),
-            columns=[
-                (text.say("reasons.column.n_named"), [text.show(n, "number", digits=0) for n in told["n_named"]]),
-                *([(text.say("reasons.column.weighted"), weighted)] if weighted else []),
-                (text.say("reasons.column.bounds"), spans(told, "bound_lower", "bound_upper", 1)),
-            ],
-            digits=1,
-            ax=ax,
-        )
+        beside = [(text.say("reasons.column.weighted"), weighted)] if weighted else []
+        return share_bars(told, "reason_label", "n_named", beside, ax)
 
 
 def stated_reasons(mentions, response, answers=None, *, level: str = "group", window: int = 3) -> StatedReasons:
@@ -270,20 +243,23 @@ def stated_reasons(mentions, response, answers=None, *, level: str = "group", wi
     )
 
 
+def share_bars(rows: pd.DataFrame, label: str, n: str, beside: Sequence = (), ax=None):
+    """Draw shares of customers with their intervals; beside them how many named it, and the bounds for all lost."""
+    customers = [text.show(count, "number", digits=0) for count in rows[n]]
+    columns = [(text.say(f"reasons.column.{n}"), customers), *beside]
+    columns.append((text.say("reasons.column.bounds"), spans(rows, "bound_lower", "bound_upper", 1)))
+    names, how = [str(name) for name in rows[label]], {"columns": columns, "digits": 1, "ax": ax}
+    return plots.bars(names, rows["share"], lower=rows["ci_lower"], upper=rows["ci_upper"], **how)
+
+
 def spans(rows: pd.DataFrame, lower: str, upper: str, digits: int = 0) -> list[str]:
     """Write intervals of shares: 12%–15%, or −3% to 1%."""
-    told = [
-        (low, [text.show(v, "pct", digits=digits) for v in (low, high)])
-        for low, high in rows[[lower, upper]].to_numpy(float)
-    ]
-    return [
-        text.MISSING
-        if np.isnan(low)
-        else text.say("reasons.span", low=ends[0], high=ends[1])
-        if low < 0
-        else "–".join(ends)
-        for low, ends in told
-    ]
+    said = []
+    for low, high in rows[[lower, upper]].to_numpy(float):
+        ends = [text.show(end, "pct", digits=digits) for end in (low, high)]
+        between = text.say("reasons.span", low=ends[0], high=ends[1]) if low < 0 else "–".join(ends)
+        said.append(text.MISSING if np.isnan(low) else between)
+    return said
 
 
 def enough_periods(response, window: int = 3) -> int:

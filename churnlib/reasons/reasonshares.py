@@ -70,7 +70,7 @@ def shares(window: Window, conf_level: float) -> pd.DataFrame:
     named, n, mentions = window.mentions["n_named"], window.n_respondents, window.mentions["n_mentions"]
     lower, upper = wilson(named, np.full(len(named), n), conf_level)
     silent, churned = window.n_churned - n, max(window.n_churned, 1)
-    fee_share, fee_lower, fee_upper = _money_shares(window, conf_level)
+    fees = dict(zip(("fee_share", "fee_lower", "fee_upper"), _money_shares(window, conf_level), strict=True))
     return window.mentions.drop(columns="fee_lost2").assign(
         n_respondents=n,
         share=named / n if n else np.nan,
@@ -79,9 +79,7 @@ def shares(window: Window, conf_level: float) -> pd.DataFrame:
         share_mentions=mentions / mentions.sum() if mentions.sum() else np.nan,
         bound_lower=named / churned,
         bound_upper=(named + silent) / churned,
-        fee_share=fee_share,
-        fee_lower=fee_lower,
-        fee_upper=fee_upper,
+        **fees,
     )
 
 
@@ -106,19 +104,12 @@ def _money_shares(window: Window, conf_level: float) -> tuple[np.ndarray, np.nda
 
 def changes(now: pd.DataFrame, before: pd.DataFrame, conf_level: float) -> pd.DataFrame:
     """Set each share beside that of the window before; the intervals are Bonferroni's over the reasons."""
-    earlier = (
-        before.set_index("reason")[["n_named", "share"]].reindex(now["reason"]).fillna({"n_named": 0, "share": 0.0})
-    )
+    earlier = before.set_index("reason")[["n_named", "share"]].reindex(now["reason"])
+    earlier = earlier.fillna({"n_named": 0, "share": 0.0})
     n_before = before["n_respondents"].iloc[0] if len(before) else 0
-    conf = 1 - (1 - conf_level) / max(len(now), 1)
-    lower, upper = difference(
-        now["n_named"], now["n_respondents"], earlier["n_named"].to_numpy(), n_before, conf_level=conf
-    )
+    counted = (now["n_named"], now["n_respondents"], earlier["n_named"].to_numpy(), n_before)
+    ends = difference(*counted, conf_level=1 - (1 - conf_level) / max(len(now), 1))
+    lower, upper = map(np.asarray, ends)
     share_before = earlier["share"].to_numpy() if n_before else np.full(len(now), np.nan)
-    return now.assign(
-        share_before=share_before,
-        change=now["share"] - share_before,
-        change_lower=lower,
-        change_upper=upper,
-        change_clear=(np.asarray(lower) > 0) | (np.asarray(upper) < 0),
-    )
+    now = now.assign(share_before=share_before, change=now["share"] - share_before)
+    return now.assign(change_lower=lower, change_upper=upper, change_clear=(lower > 0) | (upper < 0))

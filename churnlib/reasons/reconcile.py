@@ -18,7 +18,7 @@ from churnlib.about import Period
 from churnlib.reasons.attributable import drivers_of
 from churnlib.reasons.reasons import reason_label, spans
 from churnlib.show import plots
-from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 from churnlib.text import Label
 
 REST = ("unexplained", "unknown")  # groups without anything that could be done, told last
@@ -52,18 +52,17 @@ class ReasonLevels(Result):
     windows: tuple[tuple[Period, Period] | None, tuple[Period, Period] | None]
     module: ClassVar[str] = "reconcile"
     folded: ClassVar[bool] = False
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("label", "label"),
-        Column("share", "pct", 1),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "label:label share:pct.1",
         Column("ci_lower", "pct", 1, read=False),
         Column("ci_upper", "pct", 1, read=False),
-        Column("part", "pct", 1),
+        "part:pct.1",
         Column("part_lower", "pct", 1, read=False),
         Column("part_upper", "pct", 1, read=False),
-        Column("attributable", "number", 0),
+        "attributable:number.0",
         Column("verdict", "term", prefix="reconcile.verdict"),
         Column("evidence", "term", prefix="reconcile.evidence"),
-        Column("action", "label"),
+        "action:label",
     )
 
     @property
@@ -106,12 +105,10 @@ class ReasonLevels(Result):
     @property
     def notes(self) -> tuple[Statement, ...]:
         notes = [Statement("reconcile.note.levels")]
-        for key, window in zip(("said", "shown"), self.windows, strict=True):
-            if window:
-                notes.append(Statement(f"reconcile.note.{key}", {"first": window[0], "last": window[1]}))
-        if self.table["action"].notna().any():
-            notes.append(Statement("reconcile.note.action", {"least": NOTEWORTHY}))
-        return tuple(notes)
+        windows = zip(("said", "shown"), self.windows, strict=True)
+        notes += [Statement(f"reconcile.note.{key}", {"first": w[0], "last": w[1]}) for key, w in windows if w]
+        told = self.table["action"].notna().any()
+        return (*notes, Statement("reconcile.note.action", {"least": NOTEWORTHY})) if told else tuple(notes)
 
     @property
     def _drawn(self) -> pd.DataFrame | None:
@@ -123,17 +120,13 @@ class ReasonLevels(Result):
         rows = self._drawn
         if rows is None:
             return None
-        return plots.dumbbell(
-            [str(label) for label in rows["label"]],
-            rows["share"].tolist(),
-            rows["part"].tolist(),
-            (text.say("reconcile.said"), text.say("reconcile.shown")),
-            columns=[
-                (text.say("reconcile.column.share"), spans(rows, "ci_lower", "ci_upper")),
-                (text.say("reconcile.column.part"), spans(rows, "part_lower", "part_upper")),
-            ],
-            ax=ax,
-        )
+        labels = [str(label) for label in rows["label"]]
+        names = (text.say("reconcile.said"), text.say("reconcile.shown"))
+        columns = [
+            (text.say("reconcile.column.share"), spans(rows, "ci_lower", "ci_upper")),
+            (text.say("reconcile.column.part"), spans(rows, "part_lower", "part_upper")),
+        ]
+        return plots.dumbbell(labels, rows["share"], rows["part"], names, columns=columns, ax=ax)
 
 
 def reconcile_levels(stated=None, revealed=None) -> ReasonLevels:
@@ -153,9 +146,7 @@ def reconcile_levels(stated=None, revealed=None) -> ReasonLevels:
         chance, which leaves room for the dozen groups that are looked at.
     """
     about = (stated or revealed).about
-    said = _said(stated)
-    shown = _shown(revealed)
-    table = said.join(shown, how="outer")
+    table = _said(stated).join(_shown(revealed), how="outer")
     table["reported"] = table["reported"].eq(True)
     table["verdict"] = [_verdict(row) for row in table.itertuples()]
     more_said = (table["verdict"] == "more_said") & (table["bound_lower"] > table["part_upper"])
@@ -164,21 +155,16 @@ def reconcile_levels(stated=None, revealed=None) -> ReasonLevels:
     says, shows = table["ci_lower"] > NOTEWORTHY, table["reported"] & (table["part_lower"] > 0)
     table["evidence"] = np.select([says & shows, says, shows], ["both", "said", "shown"], "none")
     table = table.reset_index(names="reason_group")
-    own = dict(about.reason_actions)
-    table["action"] = [
-        _action(own, r.reason_group) if r.evidence != "none" and r.reason_group not in REST else None
-        for r in table.itertuples()
-    ]
+    backed = (table["evidence"] != "none") & ~table["reason_group"].isin(REST)
+    groups = zip(table["reason_group"], backed, strict=True)
+    table["action"] = [_action(about, group) if is_backed else None for group, is_backed in groups]
     table.insert(1, "label", [_label(group) for group in table["reason_group"]])
     gap = (table["share"] - table["part"]).abs().where(table["verdict"].isin(APART), -1)
     order = np.lexsort((-table["share"].fillna(-1), -gap.fillna(-1), table["reason_group"].isin(REST)))
-    return ReasonLevels(
-        about=about,
-        table=table.iloc[order].reset_index(drop=True),
-        name="reasons_reconciled",
-        n_respondents=stated.n_respondents if stated is not None else 0,
-        windows=(stated.window if stated is not None else None, revealed.window if revealed is not None else None),
-    )
+    windows = tuple(result.window if result is not None else None for result in (stated, revealed))
+    has = {"n_respondents": stated.n_respondents if stated is not None else 0, "windows": windows}
+    table = table.iloc[order].reset_index(drop=True)
+    return ReasonLevels(about=about, table=table, name="reasons_reconciled", **has)
 
 
 def _said(stated) -> pd.DataFrame:
@@ -212,6 +198,7 @@ def _label(group: str) -> Label:
     return text.label("reconcile.unexplained") if group == "unexplained" else reason_label(group)
 
 
-def _action(own: dict[str, Label], group: str) -> Label | None:
+def _action(about, group: str) -> Label | None:
+    """What is recommended for a group of reasons: by the company, or else by the catalogue."""
     key = f"reconcile.action.{group}"
-    return own.get(group) or (text.label(key) if text.known(key) else None)
+    return dict(about.reason_actions).get(group) or (text.label(key) if text.known(key) else None)

@@ -15,7 +15,7 @@ from churnlib.reasons.agreement import cohens_kappa
 from churnlib.reasons.reasons import reason_label
 from churnlib.reasons.reasonshares import window_of, within
 from churnlib.show import disclosure
-from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 from churnlib.text import Label
 
 UNCODED = "uncoded"
@@ -42,13 +42,8 @@ class CodedTexts(Result):
     words: tuple[str, ...]
     module: ClassVar[str] = "texts"
     tucked: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("reason_label", "label"),
-        Column("n_texts", "whole"),
-        Column("share", "pct", 1),
-        Column("ci_lower", "pct", 1),
-        Column("ci_upper", "pct", 1),
-        Column("quote", "label"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "reason_label:label n_texts share:pct.1 ci_lower:pct.1 ci_upper:pct.1 quote:label"
     )
 
     @property
@@ -118,10 +113,8 @@ def coded_texts(texts, source: str = "complaint", *, level: str = "group", windo
     labels = [text.label("texts.uncoded_label") if c == UNCODED else reason_label(c, about, level) for c in order]
     table.insert(0, "reason_label", labels)
     words = texts.words[(texts.words["source"] == source) & (texts.words["n_texts"] >= about.privacy_k)]
-    words = tuple(words["word"].head(SAID)) if len(words) else ()
-    return CodedTexts(
-        about=about, table=table, name=f"texts_{source}", source=source, window=(first, last), words=words
-    )
+    has = {"source": source, "window": (first, last), "words": tuple(words["word"].head(SAID)) if len(words) else ()}
+    return CodedTexts(about=about, table=table, name=f"texts_{source}", **has)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,18 +131,10 @@ class TextAgreement(Result):
 
     module: ClassVar[str] = "texts"
     tucked: ClassVar[bool] = True
-    folded: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = (
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
         Column("source", "term", prefix="texts.source"),
-        Column("reason_label", "label"),
-        Column("n_judged", "whole"),
-        Column("n_by_human", "whole"),
-        Column("n_by_words", "whole"),
-        Column("precision", "pct", 1),
-        Column("recall", "pct", 1),
-        Column("kappa", "ratio"),
-        Column("kappa_lower", "ratio"),
-        Column("kappa_upper", "ratio"),
+        "reason_label:label n_judged n_by_human n_by_words precision:pct.1 recall:pct.1",
+        "kappa:ratio kappa_lower:ratio kappa_upper:ratio",
     )
 
     @property

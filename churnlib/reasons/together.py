@@ -14,7 +14,7 @@ from churnlib.intervals import wilson
 from churnlib.reasons.reasons import reason_label
 from churnlib.reasons.reasonshares import window_of, within
 from churnlib.show import disclosure
-from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +34,9 @@ class ReasonsTogether(Result):
     window: tuple[Period, Period]
     module: ClassVar[str] = "together"
     tucked: ClassVar[bool] = True
-    folded: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("label_a", "label"),
-        Column("label_b", "label"),
-        Column("n_both", "whole"),
-        Column("share", "pct", 1),
-        Column("ci_lower", "pct", 1),
-        Column("ci_upper", "pct", 1),
-        Column("expected", "number", 1),
-        Column("ratio", "ratio"),
-        Column("ratio_lower", "ratio"),
-        Column("ratio_upper", "ratio"),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "label_a:label label_b:label n_both share:pct.1 ci_lower:pct.1 ci_upper:pct.1 expected:number.1",
+        "ratio:ratio ratio_lower:ratio ratio_upper:ratio",
     )
 
     @property
@@ -101,28 +92,18 @@ def reasons_together(pairs, mentions, response, *, level: str = "group", window:
     named = mentions.frame[(mentions.frame["level_of_list"] == level) & within(mentions.frame, first, last)]
     singles = named.groupby("reason")["n_named"].sum()
     n = int(response.frame.loc[within(response.frame, first, last), "n_respondents"].sum())
-    x, a, b = (
-        v.to_numpy(float) for v in (both["n_both"], *(singles.reindex(both[c]) for c in ("reason_a", "reason_b")))
-    )
+    x = both["n_both"].to_numpy(float)
+    a, b = (singles.reindex(both[side]).to_numpy(float) for side in ("reason_a", "reason_b"))
     cells = np.array([x, a - x, b - x, n - a - b + x]) + 0.5
     centre, error = np.log(cells[0] * cells[3] / (cells[1] * cells[2])), np.sqrt((1 / cells).sum(axis=0))
     z = ndtri(1 - (1 - about.conf_level) / 2 / max(len(both), 1))
     lower, upper = wilson(x, np.full(len(x), n), about.conf_level)
-    table = both.assign(
-        n_respondents=n,
-        n_a=a,
-        n_b=b,
-        share=x / max(n, 1),
-        ci_lower=lower,
-        ci_upper=upper,
-        expected=a * b / max(n, 1),
-        ratio=np.exp(centre),
-        ratio_lower=np.exp(centre - z * error),
-        ratio_upper=np.exp(centre + z * error),
-        differs=np.abs(centre) > z * error,
-    )
+    ends = {"ratio_lower": np.exp(centre - z * error), "ratio_upper": np.exp(centre + z * error)}
+    table = both.assign(n_respondents=n, n_a=a, n_b=b, share=x / max(n, 1), ci_lower=lower, ci_upper=upper)
+    table = table.assign(expected=a * b / max(n, 1), ratio=np.exp(centre), **ends, differs=np.abs(centre) > z * error)
     for side in "ba":
         table.insert(0, f"label_{side}", [reason_label(code, about, level) for code in table[f"reason_{side}"]])
-    table = table.sort_values(["n_both", "reason_a", "reason_b"], ascending=[False, True, True], kind="stable")
-    table, name = table.reset_index(drop=True), f"{level}s_together"
-    return ReasonsTogether(about=about, table=table, name=name, n_respondents=n, window=(first, last))
+    order = {"by": ["n_both", "reason_a", "reason_b"], "ascending": [False, True, True]}
+    table = table.sort_values(**order, kind="stable", ignore_index=True)
+    has = {"name": f"{level}s_together", "n_respondents": n, "window": (first, last)}
+    return ReasonsTogether(about=about, table=table, **has)

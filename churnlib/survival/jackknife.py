@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri, stdtrit
 
+from churnlib.intervals import block_variance
 from churnlib.survival.estimators import product_limit
 from churnlib.survival.lifetable import LifeTable, arrange
 
@@ -39,19 +40,15 @@ def without_each_block(frame: pd.DataFrame, life: LifeTable, prefix: str = "n") 
 
 
 def jackknife_variance(estimates: np.ndarray, conf_level: float = 0.95) -> np.ndarray:
-    """Turn the estimates without each block, along the first axis, into a variance.
+    """Turn the estimates without each block, along the first axis, into a variance for normal intervals.
 
-    It is widened so that a normal interval has the coverage of the t interval that few blocks call for.
-
-    References
-    ----------
-    Efron, B. and Stein, C. (1981). The jackknife estimate of variance. Annals of Statistics 9, 586-596.
+    It is widened so that these have the coverage of the t interval that few blocks call for.
     """
     b = len(estimates)
     if b < 2:
         return np.full(estimates.shape[1:], np.nan)
     widen = stdtrit(b - 1, (1 + conf_level) / 2) / ndtri((1 + conf_level) / 2)
-    return (b - 1) / b * np.square(estimates - estimates.mean(axis=0)).sum(axis=0) * widen**2
+    return block_variance(estimates) * widen**2
 
 
 def log_survival_variance(frame: pd.DataFrame, life: LifeTable, prefix: str = "n") -> np.ndarray:
