@@ -5,6 +5,7 @@ case says, so none can be written that was never looked at.
 """
 
 import re
+from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
 
@@ -76,7 +77,10 @@ def costly():
 def of_drivers():
     cases = [((1.5, 1.0), 40), ((-0.7, 0), 400), ((2.0, -0.8), 400), ((0, 0), 40), ((1.0,), 0.02), ((), 40)]
     for excess, size in cases:
-        yield attributable_reasons(simulated(np.random.default_rng(8), excess, size=size)[0])
+        counts = simulated(np.random.default_rng(8), excess, size=size)[0]
+        yield attributable_reasons(counts)
+        given = tuple(replace(factor, modifiable=False) for factor in counts.factors)
+        yield attributable_reasons(replace(counts, factors=given))
 
 
 def of_both():
