@@ -26,23 +26,12 @@ RECENT = 3  # last periods that are never called outliers: something new may hav
 
 @dataclass(frozen=True)
 class Calendar:
-    """The periods of the series and `AHEAD` further ones.
+    """The periods of the series and `AHEAD` further ones."""
 
-    Attributes
-    ----------
-    days : numpy.ndarray, shape (n + AHEAD,)
-        Length of each period.
-    season : numpy.ndarray, shape (n + AHEAD, k)
-    year : int
-        Periods in a year.
-    doubted : numpy.ndarray of bool, shape (n,)
-        Periods after an event.
-    """
-
-    days: np.ndarray
-    season: np.ndarray
-    year: int
-    doubted: np.ndarray
+    days: np.ndarray  # length of each period
+    season: np.ndarray  # one row per period
+    year: int  # periods in a year
+    doubted: np.ndarray  # which periods of the series follow an event
 
     @classmethod
     def of(cls, periods: Sequence[Period], time_unit: str, doubted: np.ndarray) -> Calendar:
@@ -59,20 +48,15 @@ def usual_roots(lost: np.ndarray, opening: np.ndarray, calendar: Calendar, origi
 
 
 def forecast(y: np.ndarray, calendar: Calendar, method: str) -> np.ndarray:
-    """Forecast from roots of the rate per day.
+    """Forecast from roots of the rate per day (see `usual_roots`).
 
-    Parameters
-    ----------
-    y : numpy.ndarray, shape (..., n)
-        From `usual_roots`.
-    calendar : Calendar
-    method : {"year_ago", "level"}
+    Some losses follow the days and others the bill at the month's end: the rate is that of the way, by days or by
+    periods, which has erred less; the interval holds those of both.
 
     Returns
     -------
     numpy.ndarray, shape (..., AHEAD, 3)
-        Rates, lower and upper. Some losses follow the days and others the bill at the month's end: the rate is that of
-        the way, by days or by periods, which has erred less; the interval holds those of both.
+        Rates, lower and upper.
     """
     days, origin, made = calendar.days, y.shape[-1], []
     for way in (days, np.ones(len(days))):
@@ -109,12 +93,7 @@ def tried(lost: np.ndarray, opening: np.ndarray, calendar: Calendar) -> Iterator
 def is_year_ago_as_good(trials: Sequence[tuple[int, dict[str, np.ndarray]]], rate: np.ndarray) -> np.ndarray:
     """Tell whether the seasonal naive forecast has erred no more than the level, on average; no where none was tried.
 
-    Parameters
-    ----------
-    trials : sequence
-        From `tried`.
-    rate : numpy.ndarray, shape (..., n)
-        What came.
+    `trials` are those of `tried`, `rate` is what came, of shape (..., n).
     """
     if not trials:
         return np.zeros(rate.shape[:-1], bool)

@@ -29,10 +29,9 @@ class ChangePoints(Result):
     ----------
     table : pandas.DataFrame
         One row per change, the latest first: `period` (the first one under the new rule) with `lower`, `upper` (95 %),
-        `kind` ("step" or "slope"), `shape` (what happens from then on: "step.rise", "step.fall", "slope.rise",
-        "slope.peak", "slope.fall", "slope.level"), the fitted rate `before` (in the period before it) and `after` (a
-        step's new level; where a slope has led to, at the next change or the end), `change` = after - before, `slope`
-        (a period, in shares).
+        `kind` ("step" or "slope"), `shape` (what happens from then on, see `_shape`), the fitted rate `before` (in the
+        period before it) and `after` (a step's new level; where a slope has led to, at the next change or the end),
+        `change` = after - before, `slope` (a period, in shares).
     series : pandas.DataFrame
         One row per complete period looked at: `period`, counts, `churn_rate`, `fitted` (the course without season and
         length of month).

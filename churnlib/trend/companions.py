@@ -217,14 +217,7 @@ def surprises(values: np.ndarray, periods: list[Period]) -> tuple[np.ndarray, in
     """Give what could not be told from the period before: the residuals of a first-order autoregression.
 
     Two series that only drift are correlated at every lag; their surprises are not. Where three years are known, the
-    season (with the Spring Festival) is taken off first.
-
-    Returns
-    -------
-    surprises : numpy.ndarray
-        As long as `values`; NaN where unknown.
-    n_fitted : int
-        Numbers estimated for the season: observations that it cost.
+    season (with the Spring Festival) is taken off first: the second number is how many observations that has cost.
     """
     y, out = np.asarray(values, float), np.full(len(values), np.nan)
     known, season = np.isfinite(y), np.empty((len(y), 0))

@@ -17,32 +17,17 @@ COUNTS = ["n_opening", "n_churned_opening"]
 
 @dataclass(frozen=True)
 class Cells:
-    """Customers by combination of levels, in two stretches of time.
+    """Customers by combination of levels, in two stretches of time: now (1) and before (0)."""
 
-    Attributes
-    ----------
-    levels : numpy.ndarray of int, shape (n_cells, n_segments)
-        Level codes of each cell.
-    n1, d1, n0, d0 : numpy.ndarray of float, shape (n_cells,)
-        Opening customers and their losses, now (1) and before (0), summed over the periods of each stretch; a cell may
-        be empty in one of them.
-    days1, days0 : float
-        Lengths of the two: a longer month has more days to leave in.
-    periods : int
-        Of each stretch.
-    names : tuple of sequence of str
-        Each segment's levels, in the order of their codes.
-    """
-
-    levels: np.ndarray
-    n1: np.ndarray
-    d1: np.ndarray
+    levels: np.ndarray  # codes, shape (n_cells, n_segments)
+    n1: np.ndarray  # opening customers of each cell, summed over the periods; it may be empty in one of the stretches
+    d1: np.ndarray  # their losses
     n0: np.ndarray
     d0: np.ndarray
-    days1: float = 1.0
+    days1: float = 1.0  # a longer month has more days to leave in
     days0: float = 1.0
-    periods: int = 1
-    names: tuple[Sequence[str], ...] = ()
+    periods: int = 1  # of each stretch
+    names: tuple[Sequence[str], ...] = ()  # each segment's levels, in the order of their codes
 
     @property
     def rates(self) -> tuple[float, float]:

@@ -88,11 +88,8 @@ class ControlChart(Result):
         """
         if self.usual is None or not len(self.changes.table):
             return None
-        last, usual, rate = (
-            self.changes.table.iloc[0],
-            self._base["churn_rate"].mean(),
-            self.table["churn_rate"].iloc[-1],
-        )
+        last, rate = self.changes.table.iloc[0], self.table["churn_rate"].iloc[-1]
+        usual = self._base["churn_rate"].mean()
         leads_away = abs(last["after"] - usual) > abs(last["before"] - usual)
         if last["period"] <= self._base["period"].iloc[-1] or not leads_away:
             return None

@@ -22,23 +22,12 @@ LAG_BIAS = 1.2  # n-ths that each term of a fit takes from the lag-1 correlation
 
 @dataclass(frozen=True)
 class Fit:
-    """A regression of counts.
-
-    Attributes
-    ----------
-    effect, covariance : numpy.ndarray
-        Coefficients, and their covariance with the overdispersion in it.
-    dispersion : float
-        Overdispersion, at least 1.
-    likeness : float
-        Factor by which the variance of a mean grows because neighbouring periods are alike, from 1 to 4.
-    freedom : int
-    """
+    """A regression of counts."""
 
     effect: np.ndarray
-    covariance: np.ndarray
-    dispersion: float
-    likeness: float
+    covariance: np.ndarray  # of the coefficients, with the overdispersion in it
+    dispersion: float  # overdispersion, at least 1
+    likeness: float  # factor by which the variance of a mean grows as neighbouring periods are alike, from 1 to 4
     freedom: int
 
     def ratio(self, k: int, freedom: float = np.inf) -> tuple[float, float, float]:
@@ -51,27 +40,16 @@ class Fit:
 class Series:
     """Counts of the customers that an event touched, and of those that it did not.
 
-    Attributes
-    ----------
-    lost, exposed : numpy.ndarray, shape (n,)
-        Touched customers lost, and at risk (times the length of the period).
-    control_lost, control_exposed : numpy.ndarray or None
-        The same of untouched customers. With them, season, festival and whatever meets everybody cancel out.
-    terms : numpy.ndarray, shape (n, k)
-        Season and festival (without a control), and the courses of earlier events.
-    year : int
-        Periods of a year.
-    starts : tuple of int
-        First periods of those earlier events.
+    With those untouched, season, festival and whatever meets everybody cancel out.
     """
 
     lost: np.ndarray
-    exposed: np.ndarray
+    exposed: np.ndarray  # at risk, times the length of the period
     control_lost: np.ndarray | None
     control_exposed: np.ndarray | None
-    terms: np.ndarray
-    year: int = 12
-    starts: tuple[int, ...] = ()
+    terms: np.ndarray  # shape (n, k): season and festival (without a control), and the courses of earlier events
+    year: int = 12  # periods of a year
+    starts: tuple[int, ...] = ()  # first periods of those earlier events
 
     @property
     def offset(self) -> np.ndarray:
@@ -90,31 +68,17 @@ class Series:
 
 @dataclass(frozen=True)
 class Effect:
-    """What an event did, in customers, from its first period to the last one judged.
+    """What an event did, in customers, from its first period to the last one judged."""
 
-    Attributes
-    ----------
-    excess : float
-        Customers lost more than expected; `error` its standard error, as wide as the placebo dates make it.
-    expected : float
-    freedom : float
-    widening : float
-        How much wider the placebo dates make the error, at least 1; `n_placebos` of them.
-    carried : float
-        Share of the variance that comes from what is not known of the course before, carried on; the rest is chance.
-    level, slope : tuple of float
-        Rate ratio at the event, and per further period, with intervals; the slope is (1, nan, nan) when not fitted.
-    """
-
-    excess: float
-    error: float
+    excess: float  # lost more than expected
+    error: float  # its standard error, as wide as the placebo dates make it
     expected: float
     freedom: float
-    widening: float
+    widening: float  # how much wider the placebo dates make the error, at least 1
     n_placebos: int
-    carried: float
-    level: tuple[float, float, float] = (np.nan,) * 3
-    slope: tuple[float, float, float] = (np.nan,) * 3
+    carried: float  # share of the variance that comes from what is not known of the course before; the rest is chance
+    level: tuple[float, float, float] = (np.nan,) * 3  # rate ratio at the event, with its interval
+    slope: tuple[float, float, float] = (np.nan,) * 3  # per further period; (1, nan, nan) when not fitted
 
     @property
     def half(self) -> float:

@@ -25,32 +25,15 @@ MOST_ASIDE = 6  # one period in so many may be set aside as an outlier
 
 @dataclass(frozen=True)
 class Usual:
-    """What a baseline says is usual.
+    """What a baseline says is usual."""
 
-    Attributes
-    ----------
-    inside : numpy.ndarray of bool, shape (n,)
-        The periods of the baseline.
-    variance : float
-        Of their z-scores; 1 by chance alone.
-    freedom : float
-        Periods less what was estimated from them.
-    seasonal : bool
-    expected : float
-        Losses expected in one of them, on average.
-    drawn : float
-        By which the usual rate is drawn towards that of other groups; 1 when it is all its own.
-    own : float
-        Share of it that is the group's own: the rest is known from the others.
-    """
-
-    inside: np.ndarray
-    variance: float
-    freedom: float
+    inside: np.ndarray  # the periods of the baseline
+    variance: float  # of their z-scores; 1 by chance alone
+    freedom: float  # periods less what was estimated from them
     seasonal: bool
-    expected: float
-    drawn: float = 1.0
-    own: float = 1.0
+    expected: float  # losses expected in one of them, on average
+    drawn: float = 1.0  # by which the usual rate is drawn towards that of other groups; 1 when it is all its own
+    own: float = 1.0  # share of it that is the group's own: the rest is known from the others
 
     @property
     def sigma(self) -> float:

@@ -27,21 +27,11 @@ CLEAR = 1.96  # standard errors by which a pair of levels must differ from the r
 
 @dataclass(frozen=True)
 class Slices:
-    """All slices that are looked at: every level of every segment, and every pair of levels of two segments.
+    """All slices that are looked at: every level of every segment, and every pair of levels of two segments."""
 
-    Attributes
-    ----------
-    keys : list of tuple
-        ((segment, level),) or ((segment, level), (segment, level)).
-    families : list of numpy.ndarray of int, shape (n_cells,)
-        For each segment and pair of segments, the number of the slice that each cell belongs to.
-    noise : numpy.ndarray, shape (n_slices,)
-        Variance of the factor by which each slice's rate differs from period to period by itself.
-    """
-
-    keys: list[tuple[tuple[str, str], ...]]
-    families: list[np.ndarray]
-    noise: np.ndarray
+    keys: list[tuple[tuple[str, str], ...]]  # ((segment, level),) or ((segment, level), (segment, level))
+    families: list[np.ndarray]  # for each segment and pair of segments, the number of the slice that each cell is in
+    noise: np.ndarray  # variance of the factor by which each slice's rate differs from period to period by itself
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Add cells (the first axis) up by slice."""
@@ -69,26 +59,16 @@ def all_slices(segments: Sequence[str], cells: Cells, noise: dict[tuple[str, str
 
 @dataclass(frozen=True)
 class Scores:
-    """How every slice's change compares with that of all other customers.
+    """How every slice's change compares with that of all other customers; each of shape (n_slices,)."""
 
-    Attributes
-    ----------
-    z : numpy.ndarray, shape (n_slices,)
-        Signed, in standard errors; 0 where a slice is not looked at.
-    excess : numpy.ndarray
-        Change of the rate of all customers that is due to the slice's changing by another factor than all others.
-    log_ratio, log_error : numpy.ndarray
-        Logarithm of that factor, slice against all others, and its standard error.
-    used : numpy.ndarray of bool
-    sigma : numpy.ndarray
-    """
-
-    z: np.ndarray
-    excess: np.ndarray
-    log_ratio: np.ndarray
-    log_error: np.ndarray
-    used: np.ndarray
-    sigma: np.ndarray
+    z: np.ndarray  # signed, in standard errors; 0 where a slice is not looked at
+    excess: (
+        np.ndarray
+    )  # change of the rate of all customers due to the slice's changing by another factor than all others
+    log_ratio: np.ndarray  # logarithm of that factor, slice against all others
+    log_error: np.ndarray  # its standard error
+    used: np.ndarray  # which are looked at
+    sigma: np.ndarray  # overdispersion
 
 
 def scores(cells: Cells, slices: Slices, active: np.ndarray, least_base: float, least_count: float) -> Scores:
@@ -154,13 +134,13 @@ def threshold(cells: Cells, slices: Slices, used: np.ndarray, seed: int = 0) -> 
 
 @dataclass(frozen=True)
 class Found:
-    """A slice that stands out: its key, its cells (without those of slices found before), score and excess."""
+    """A slice that stands out."""
 
     key: tuple[tuple[str, str], ...]
-    cells: np.ndarray
+    cells: np.ndarray  # without those of slices found before
     z: float
     excess: float
-    shrunk: float
+    shrunk: float  # share of the excess that is to be believed
 
 
 def search(

@@ -21,48 +21,25 @@ LIMIT = -2 * np.log(1 - np.sqrt(0.95))  # 7.35: the 95 % bound of the likelihood
 
 @dataclass(frozen=True)
 class Change:
-    """One change of the series.
+    """One change of the series: a new level, or a new slope."""
 
-    Attributes
-    ----------
-    kind : {"step", "slope"}
-        A new level, or a new slope, from `at` on.
-    at, lower, upper : int
-        Index of the first period under the new rule, and its 95 % interval.
-    size : float
-        Height of the step, or change of the slope per period.
-    """
-
-    kind: str
-    at: int
-    lower: int
+    kind: str  # "step" or "slope"
+    at: int  # the first period under the new rule
+    lower: int  # its 95 % interval
     upper: int
-    size: float
+    size: float  # height of the step, or change of the slope per period
 
 
 @dataclass(frozen=True)
 class Segmentation:
-    """Changes of a series in order of time, and what is left.
-
-    Attributes
-    ----------
-    changes : tuple of Change
-    level : numpy.ndarray, shape (n,)
-        The fitted course without the further columns of the base (the season).
-    slope, slope_error : numpy.ndarray, shape (n,)
-        The fitted slope in force at each period, and its standard error.
-    noise : float
-        Variance of a unit of weight: overdispersion times the factor for correlated neighbours.
-    drift : float
-        Slope of the whole series; 0 when it has none to speak of.
-    """
+    """Changes of a series in order of time, and what is left."""
 
     changes: tuple[Change, ...]
-    level: np.ndarray
-    slope: np.ndarray
+    level: np.ndarray  # the fitted course without the further columns of the base (the season)
+    slope: np.ndarray  # in force at each period
     slope_error: np.ndarray
-    noise: float
-    drift: float
+    noise: float  # variance of a unit of weight: overdispersion times the factor for correlated neighbours
+    drift: float  # slope of the whole series; 0 when it has none to speak of
 
 
 @lru_cache(maxsize=256)

@@ -89,17 +89,12 @@ def _reweighted(levels: np.ndarray, segments: frozenset[int], to: np.ndarray, so
 class Parts:
     """What a change consists of.
 
-    Attributes
-    ----------
-    effects : numpy.ndarray, shape (n_parts,)
-        First the rate effect of every level of the first segment, then the mix effect of every segment, then the
-        effect of the periods' lengths. They add up to the change.
-    now, before : numpy.ndarray, shape (n_parts, n_cells)
-        Their derivatives by the cells' rates.
+    First the rate effect of every level of the first segment, then the mix effect of every segment, then the effect of
+    the periods' lengths.
     """
 
-    effects: np.ndarray
-    now: np.ndarray
+    effects: np.ndarray  # they add up to the change
+    now: np.ndarray  # their derivatives by the cells' rates, shape (n_parts, n_cells)
     before: np.ndarray
 
 

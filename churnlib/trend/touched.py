@@ -18,11 +18,10 @@ AFTER = 2  # periods judged, at least
 
 @dataclass(frozen=True)
 class Case:
-    """Events on the same customers that begin too close to be told apart.
+    """Events on the same customers that begin too close to be told apart; periods are told by their places.
 
     Attributes
     ----------
-    events : tuple of Event
     segment : str
         The segment by which they are judged, or the crossing of all that their scope names; "" for all customers, "?"
         when nobody known is named.
@@ -31,13 +30,13 @@ class Case:
     named : dict
         Segment or crossing -> levels, of every one that their scope names: none of these is a clean comparison.
     clean : int
-        Index of the first period in which some of their effect may be counted: what was before says what is usual.
+        The first period in which some of their effect may be counted: what was before says what is usual.
     at : int
-        Index of the first period in which their effect can be counted; the number of periods when none has come yet.
+        The first period in which their effect can be counted; the number of periods when none has come yet.
     until : int
-        Index of the last period judged if there are data so far and nothing else happens: a year after all of the
-        effect can be counted, later than `at` under an inactivity definition; of an event that has an end, when that is
-        counted in full, but half a year at least.
+        The last period judged if there are data so far and nothing else happens: a year after all of the effect can be
+        counted, later than `at` under an inactivity definition; of an event that has an end, when that is counted in
+        full, but half a year at least.
     """
 
     events: tuple[Event, ...]

@@ -24,16 +24,12 @@ SPARK = 13  # periods of a spark line: the period, its year-ago twin and all bet
 def churn_rates(frame: pd.DataFrame) -> pd.DataFrame:
     """Add the churn rate of the opening base, with its interval, to period counts.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        One row per level and period with `n_opening`, `n_churned_opening`, `n_churned`, `n_reactivated`.
-
     Returns
     -------
     pandas.DataFrame
-        The same rows with `churn_rate`, `ci_lower`, `ci_upper` (Wilson, 95 %) and `net_rate`, the texts' own rate
-        1 - (closing - new) / opening = (all churned - reactivated) / opening, all as shares of the opening customers.
+        One row per level and period, as given, with `churn_rate`, `ci_lower`, `ci_upper` (Wilson, 95 %) and `net_rate`,
+        the texts' own rate 1 - (closing - new) / opening = (all churned - reactivated) / opening, all as shares of the
+        opening customers.
     """
     opening = frame["n_opening"].where(frame["n_opening"] > 0)
     lower, upper = wilson(frame["n_churned_opening"], frame["n_opening"])

@@ -18,20 +18,9 @@ ENOUGH = 12  # periods of a stretch that is preferred to an older one, or two ye
 
 
 def usual_periods(series: pd.DataFrame, about, declared: Baseline | None = None) -> tuple[np.ndarray, bool]:
-    """Give the periods that say what is usual.
+    """Tell which complete periods say what is usual, and whether they are the declared ones.
 
-    Parameters
-    ----------
-    series : pandas.DataFrame
-        From `complete_periods`.
-    about : About
-    declared : Baseline, optional
-        Taken where it holds six complete periods; else a baseline is found.
-
-    Returns
-    -------
-    numpy.ndarray of bool, bool
-        The periods, and whether they are the declared ones.
+    Those are taken where they hold six complete periods; else a baseline is found.
     """
     inside = declared_periods(series, declared)
     is_declared = bool(inside.sum() >= SHORTEST)
