@@ -14,6 +14,7 @@ from churnlib.counts import definitions
 from churnlib.counts.base import Counts, about, segment
 from churnlib.counts.histories import Monthly, is_regular, monthly_revenue, number
 from churnlib.counts.revenue import revenue_note
+from churnlib.engine import BATCH
 
 UNITS = ("month", "quarter", "year")
 FLOWS = (("new", 1), ("expansion", 1), ("reactivated", 1), ("contraction", -1), ("churned", -1))  # as they are coded
@@ -48,11 +49,13 @@ def bridge_counts(data: Any, unit: str | None = None, *, definition: str | None 
     unit, periods, sums = _regular(monthly, (unit,) if unit else UNITS)
     told = about(data, everybody, unit, name)
     ever = _billed_earlier(monthly)
+    parts = [slice(first, first + BATCH) for first in range(0, len(ever), BATCH)]
     rows = []
     for k in range(1, len(periods)):
         ever |= sums[k - 1] != 0
-        here = monthly.here(periods[k].last)
-        rows.append({"period": str(periods[k]), **_flows(sums[k - 1], sums[k], ever, here)})
+        each = sums[k - 1], sums[k], ever, monthly.here(periods[k].last)
+        flows = sum(_flows(*(column[part] for column in each)) for part in parts)
+        rows.append({"period": str(periods[k]), **_named(flows)})
     frame = pd.DataFrame(rows, columns=None if rows else ["period"])
     return Counts(frame, replace(told, revenue_note=revenue_note(data)), ("period",), ())
 
@@ -88,18 +91,23 @@ def _billed_earlier(monthly: Monthly) -> np.ndarray:
     return told
 
 
-def _flows(before: np.ndarray, now: np.ndarray, ever: np.ndarray, here: np.ndarray) -> dict[str, int]:
-    """Put every customer to one flow; amounts of one period stay far below what a double holds exactly."""
+def _named(flows: np.ndarray) -> dict[str, int]:
+    """Name the sums of `_flows`; contraction and churned are told without their sign."""
+    (opening, closing, *amounts), (n_opening, n_closing, *customers) = np.rint(flows).astype(np.int64).tolist()
+    out = {"opening": opening, "closing": closing, "n_opening": n_opening, "n_closing": n_closing}
+    for (name, sign), amount, n in zip(FLOWS, amounts, customers, strict=True):
+        out |= {name: sign * amount, f"n_{name}": n}
+    return out
+
+
+def _flows(before: np.ndarray, now: np.ndarray, ever: np.ndarray, here: np.ndarray) -> np.ndarray:
+    """Put every customer to one flow: the amounts, and the customers, of the opening, the closing and each flow, shape
+    (2, 7); amounts of one period stay far below what a double holds exactly."""
     was, is_, change = before != 0, now != 0, now - before
     told = was, is_, np.where(was, here, ever), change > 0, change < 0
-    kind = sum(mark.view(np.uint8) << place for place, mark in enumerate(told))
-    amounts = np.bincount(FLOW_OF, np.bincount(kind, change, len(FLOW_OF)), 6)
-    customers = np.bincount(FLOW_OF, np.bincount(kind, minlength=len(FLOW_OF)), 6)
-    out = {"opening": int(before.sum()), "closing": int(now.sum())}
-    out |= {"n_opening": int(np.count_nonzero(was)), "n_closing": int(np.count_nonzero(is_))}
-    for place, (name, sign) in enumerate(FLOWS, start=1):
-        out |= {name: sign * round(amounts[place]), f"n_{name}": int(customers[place])}
-    return out
+    kind = sum(mark.view(np.uint8) << place for place, mark in enumerate(told)).astype(np.intp)
+    flows = [np.bincount(FLOW_OF, np.bincount(kind, weights, len(FLOW_OF)), 6)[1:] for weights in (change, None)]
+    return np.array([[before.sum(), now.sum(), *flows[0]], [was.sum(), is_.sum(), *flows[1]]])
 
 
 def _flow(was: int, is_: int, stays: int, more: int, less: int) -> int:

@@ -23,7 +23,8 @@ LONGEST = 37  # calendar months that are looked at: three years and the month be
 REGULAR = 0.8  # share of the steps between a customer's first and last bill that have one, in regular billing
 
 # One row per activity of some days.
-ROWS = "SELECT customer, date, {value} AS value FROM {source} WHERE date BETWEEN $first AND $last {kinds}"
+ROWS = "SELECT customer, date, {value} AS value FROM {source} WHERE {within} {kinds}"
+OUTSIDE = "SELECT count(*) FROM (SELECT 1 FROM activity WHERE date < $first OR date > $last LIMIT 1) AS one"
 FIRST_BILL = "SELECT date FROM revenue ORDER BY date NULLS LAST LIMIT 1"
 
 # One row per day with revenue.
@@ -251,7 +252,10 @@ def _activity(
     data: Any, first: date, last: date, source: str, value: str, kinds: str = ""
 ) -> Iterator[list[np.ndarray]]:
     """Give customers, days as numbers and values of activity, many at a time."""
-    return data.con.batches(ROWS.format(source=source, value=value, kinds=kinds), {"first": first, "last": last})
+    days, within = {"first": first, "last": last}, "date BETWEEN $first AND $last"
+    if not data.con.value(OUTSIDE, days):  # known from the files' own statistics; to look at every day takes time
+        days, within = None, "TRUE"
+    return data.con.batches(ROWS.format(source=source, value=value, within=within, kinds=kinds), days)
 
 
 def _months(first: Period, last: Period) -> Iterator[Period]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from types import MappingProxyType
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -29,7 +28,6 @@ from churnlib.counts.base import (
 )
 from churnlib.counts.histories import daily_revenue
 from churnlib.counts.revenue import make_revenue, revenue_note
-from churnlib.engine import Engine
 
 COLUMNS = (
     *("level", "period", "first_day", "last_day", "is_complete", "is_provisional", "n_opening", "n_new"),
@@ -193,34 +191,38 @@ def counted(data: Any, source: str, division: Segment, unit: str, name: str, wit
     if unit == data.about.period.unit and told.period.first < periods["first_day"].min().date():
         raise text.PeriodError("counts.period_too_early", period=told.period, first=periods["period"].min())
     frame = _ledger(flows, periods)
-    return Counts(frame, _withheld(data, told, frame), ("level", "period"), ("level",))
+    return Counts(frame, _withheld(data, told, lambda: frame), ("level", "period"), ("level",))
 
 
 def withheld(data: Any, told: About) -> About:
     """Say of counts by period or cohort what the books of all customers hide, so that nothing gives it back."""
+
+    def books() -> pd.DataFrame | None:
+        try:
+            periods = make_calendar(data, unit, first_countable(data, name, unit))
+        except (text.DataError, text.PeriodError):  # a snapshot, or nothing that the books could be kept of
+            return None
+        moved = moves(data, periods, SPELLS.format(fee="0", fees=""), _spells_of(data, name))
+        return _ledger(_flows(data, moved, periods, (ALL,)), periods)
+
     name, unit = told.definition, told.period.unit
-    if (name, unit) in _HELD.get(data.con, ()):
-        return _withheld(data, told, pd.DataFrame())
-    try:
-        periods = make_calendar(data, unit, first_countable(data, name, unit))
-    except (text.DataError, text.PeriodError):  # a snapshot, or nothing that the books could be kept of
-        return told
-    moved = moves(data, periods, SPELLS.format(**fee_of(data)), _spells_of(data, name))
-    return _withheld(data, told, _ledger(_flows(data, moved, periods, (ALL,)), periods))
+    return _withheld(data, told, books)
 
 
-def _withheld(data: Any, told: About, frame: pd.DataFrame) -> About:
+def _withheld(data: Any, told: About, books: Callable[[], pd.DataFrame | None]) -> About:
     """The same, judged by the ledger once for every definition and unit."""
-    known, key = _HELD.setdefault(data.con, {}), (told.definition, told.period.unit)
-    if key not in known:
+
+    def judge() -> frozenset:
+        frame = books()
+        if frame is None:
+            return frozenset()
         flows = [f"n_{c}" for c in ("opening", "new", "reactivated", "churned", "churned_opening", "churned_new")]
-        books = frame.groupby("period", as_index=False)[flows].sum()
+        whole = frame.groupby("period", as_index=False)[flows].sum()
         complete = frame.groupby("period")["is_complete"].first()
-        known[key] = handfuls.withheld(books.assign(is_complete=complete.to_numpy()), told)
-    return replace(told, withheld=told.withheld | known[key])
+        return handfuls.withheld(whole.assign(is_complete=complete.to_numpy()), told)
 
-
-_HELD: WeakKeyDictionary[Engine, dict[tuple[str, str], frozenset]] = WeakKeyDictionary()
+    held = data.con.once(("withheld", told.definition, told.period.unit), judge)
+    return replace(told, withheld=told.withheld | held)
 
 
 def _revenue(data: Any, source: str, periods: pd.DataFrame) -> pd.DataFrame:

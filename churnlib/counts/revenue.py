@@ -24,7 +24,7 @@ CREATE TEMP VIEW revenue AS
 SELECT customer, date, {amount} AS amount FROM activity WHERE {counted}
 """
 KINDS = "SELECT DISTINCT kind FROM activity ORDER BY kind NULLS LAST"
-BILLED = "SELECT count(*) FROM (SELECT 1 FROM activity WHERE {kind} AND amount IS NOT NULL LIMIT 1) AS one"
+ANY = "SELECT count(*) FROM (SELECT 1 FROM activity WHERE {what} LIMIT 1) AS one"
 
 
 def make_revenue(data: Any) -> None:
@@ -32,14 +32,15 @@ def make_revenue(data: Any) -> None:
     con = data.con
     if con.table_exists("revenue"):
         return
-    amount, counted = "amount", "amount IS NOT NULL"
+    # what filters nothing is left out: to look at every row costs as much as to read another column
+    amount, counted = "amount", ["amount IS NOT NULL"] if con.value(ANY.format(what="amount IS NULL")) else []
     if "kind" in con.columns("activity"):
         kinds = revenue_kinds(data)
         back = among([kind for kind in kinds if kind in DEDUCTED])
         amount = f"CASE WHEN {back} THEN -abs(amount) ELSE amount END" if back else amount
-        if len(kinds) < len(_present(data)):  # looking at every row's kind costs as much as the rest of a scan
-            counted = among(kinds) or "FALSE"
-    con.run(REVENUE.format(amount=amount, counted=counted))
+        if len(kinds) < len(_present(data)):
+            counted.append(f"({among(kinds) or 'FALSE'})")
+    con.run(REVENUE.format(amount=amount, counted=" AND ".join(counted) or "TRUE"))
 
 
 def _present(data: Any) -> tuple[str | None, ...]:
@@ -47,7 +48,8 @@ def _present(data: Any) -> tuple[str | None, ...]:
 
     def look() -> tuple[str | None, ...]:
         kinds = [kind if isinstance(kind, str) else None for kind in data.con.frame(KINDS)["kind"]]
-        return tuple(kind for kind in kinds if data.con.value(BILLED.format(kind=among([kind]))))
+        told = "({}) AND amount IS NOT NULL".format
+        return tuple(kind for kind in kinds if data.con.value(ANY.format(what=told(among([kind])))))
 
     return data.con.once("kinds with amounts", look)
 
