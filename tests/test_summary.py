@@ -232,6 +232,9 @@ def test_the_decisions_of_the_notes_come_first_with_owner_and_date():
     chapters = [chapter("trend", block("t", [of("trend.segment.highest", asks=both("问", "ask"))]))]
     asked = summary.summarise(chapters, DECEMBER, decided).decisions
     assert [d.owner for _, d in asked] == ["王五", "", ""]
+    assert (
+        len(summary.summarise(chapters, DECEMBER, decided * 2).decisions) == 4
+    )  # his own, and no more than a sheet holds
 
 
 def test_every_decision_can_be_asked_with_what_its_findings_say():

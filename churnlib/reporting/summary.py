@@ -33,6 +33,7 @@ TESTS = ("survival.gray", "survival.logrank")  # that there is a difference; oth
 GRADES = ("strong", "moderate", "weak", "descriptive")  # the order of churnlib.show.results.GRADES, without its imports
 PROVEN = GRADES.index("moderate")  # up to here a finding is beyond chance, and its customers decide
 N_FINDINGS, N_DECISIONS, FEWEST_TILES, MOST_TILES = 3, 3, 4, 6
+MOST_DECISIONS = 4  # with the analyst's own: what a sheet holds
 N_ANSWERS, FEWEST_BLOCKS = 3, 4  # sentences that a chapter begins with, unless it is as short as they are
 LAST_TILES = ("response_rate", "rows_set_aside")  # about the data: tiles only where others are few
 
@@ -115,7 +116,9 @@ def summarise(chapters: list[Chapter], period: Period, decided: Iterable[tuple[W
     findings = one_of_each("story", ranked)[:N_FINDINGS]
     # a change that the control chart does not call a signal asks for nothing
     grounds = judged if _has_signal(judged) else [f for f in told if _below(f.key, TOLD)] + judged
-    return Summary(verdict, beside, tone, tiles(kpis), findings, [*decided, *decisions([*grounds, *findings])])
+    decided = list(decided)
+    asked = decisions([*grounds, *findings])[: max(MOST_DECISIONS - len(decided), 0)]
+    return Summary(verdict, beside, tone, tiles(kpis), findings, [*decided, *asked])
 
 
 def all_kpis(chapters: Iterable[Chapter]) -> list[dict[str, Any]]:
