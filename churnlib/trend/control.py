@@ -105,10 +105,12 @@ class ControlChart(Result):
     def findings(self) -> tuple[Finding, ...]:
         key, now = self.verdict, self._now()
         values = self._values(now)
-        patterned = key.startswith("control.patterned")
-        tone = ("worse" if key.endswith("high") else "better") if patterned else "steady"
-        grade = "moderate" if patterned else "descriptive"
-        head = Finding(key, values, grade=grade, tone=tone, weight=self._weight(key, now))
+        head = Finding(key, values)
+        if key.startswith("control.patterned"):
+            tone = "worse" if key.endswith("high") else "better"
+            # customers more or fewer than usual: of all, or of the groups that stand out
+            weight = float(self.groups.signals["excess"].abs().max()) if "group" in key else values["excess"]
+            head = replace(head, grade="moderate", tone=tone, weight=weight)
         if key in ("control.not_shown", "control.short"):
             return (head,)
         return tuple(f for f in (head, self._since(now), self._where(key)) if f is not None)
@@ -129,14 +131,6 @@ class ControlChart(Result):
             values |= {"n_groups": self.groups.n_judged, "groups": self.groups.named(NAMED)}
         return values
 
-    def _weight(self, key: str, now) -> float:
-        """Customers more or fewer than usual: of all, or of the groups that stand out."""
-        if not key.startswith("control.patterned"):
-            return 0.0
-        if "group" in key:
-            return float(self.groups.signals["excess"].abs().max())
-        return abs(now.churn_rate - now.expected) * now.n_opening
-
     def _since(self, now) -> Finding | None:
         """Since when the rate has been beyond its limits, or when it came back."""
         judged = self.shown[~self.shown["in_baseline"].astype(bool)]
@@ -154,9 +148,8 @@ class ControlChart(Result):
         away = (rows["churn_rate"] - rows["expected"]) * rows["n_opening"]
         top = int((rows["churn_rate"] - rows["expected"]).abs().to_numpy().argmax())
         values |= {"excess": away.sum(), "top": periods[past[top]], "top_rate": rows["churn_rate"].iloc[top]}
-        if past.size == 1:
-            return Finding("control.back.only", values)
-        return Finding("control.back.one" if start == last else "control.back", values)
+        key = "control.back.only" if past.size == 1 else "control.back.one" if start == last else "control.back"
+        return Finding(key, values)
 
     def _where(self, key: str) -> Finding | None:
         """Which groups, when the verdict is about all customers."""

@@ -71,13 +71,12 @@ class ChurnForecast(Result):
             return (Finding("forecast.not_shown"),)
         values = {"period": Period.parse(row.period), "rate": row.churn_rate, "now": now, "n": row.n_churned_opening}
         values |= {"lower": row.ci_lower, "upper": row.ci_upper, "n_lower": row.n_lower, "n_upper": row.n_upper}
-        values |= {"opening": row.n_opening}
-        key = "rise" if row.ci_lower > now else "fall" if row.ci_upper < now else "flat"
-        tone = {"rise": "worse", "fall": "better", "flat": "steady"}[key]
-        weight = abs(row.churn_rate - now) * row.n_opening if key != "flat" else 0.0
-        return (
-            Finding(f"forecast.{key}", values, grade="weak" if weight else "descriptive", tone=tone, weight=weight),
-        )
+        values["opening"] = row.n_opening
+        if row.ci_lower <= now <= row.ci_upper:
+            return (Finding("forecast.flat", values),)
+        way, tone = ("rise", "worse") if row.ci_lower > now else ("fall", "better")
+        weight = abs(row.churn_rate - now) * row.n_opening
+        return (Finding(f"forecast.{way}", values, grade="weak", tone=tone, weight=weight),)
 
     @property
     def subtitle(self) -> Statement | None:

@@ -79,8 +79,7 @@ class GroupCharts(Result):
     def findings(self) -> tuple[Finding, ...]:
         if not self.n_judged:
             return (Finding("control.groups.too_small", {"n": len(self.table)}),)
-        told = [self._side(side) for side in (1, -1)]
-        told = [f for f in (told[0], self._loyal(), told[1]) if f is not None]
+        told = [f for f in (self._side(1), self._loyal(), self._side(-1)) if f is not None]
         return (*(told or [Finding("control.groups.none", {"n": self.n_judged})]), *self._half())
 
     def _side(self, side: int) -> Finding | None:
@@ -90,17 +89,16 @@ class GroupCharts(Result):
         top = found.iloc[0]
         values = {"n": len(found), "all": self.n_judged, "group": top.group, "others": found["group"].tolist()[1:5]}
         values |= {"rate": top.churn_rate, "lower": top.lower, "upper": top.upper, "excess": abs(top.excess)}
-        side_name, tone = ("high", "worse") if side > 0 else ("low", "better")
-        key = f"control.groups.{side_name}" + (".one" if len(found) == 1 else "")
+        word, tone = ("high", "worse") if side > 0 else ("low", "better")
+        key = f"control.groups.{word}" + (".one" if len(found) == 1 else "")
         return Finding(key, values, grade="moderate", tone=tone, weight=abs(top.excess))
 
     def _loyal(self) -> Finding | None:
         """Loyal customers who leave in numbers: the pattern that the texts warn of first."""
-        high = self.signals[self.signals["beyond"] > 0]
-        rows = [row for row in high.itertuples() if (row.segment, row.level) in self.loyal]
-        if not rows:
+        high = self.signals[self.signals["beyond"] > 0].itertuples()
+        row = next((row for row in high if (row.segment, row.level) in self.loyal), None)
+        if row is None:
             return None
-        row = rows[0]
         values = {"group": row.group, "rate": row.churn_rate, "upper": row.upper, "excess": row.excess}
         return Finding("control.groups.loyal", values, grade="moderate", tone="worse", weight=row.excess)
 
@@ -188,13 +186,12 @@ def group_charts(groups: Sequence, baseline: list[str], about: About, screen: bo
     now["since"] = [since[key] for key in zip(now["segment"], now["level"], strict=True)]
     order = np.lexsort((-now["deviation"].abs().fillna(-1).to_numpy(), (now["beyond"] == 0).to_numpy()))
     segments = [counts.about.segment for counts in groups]
-    loyal = tuple((s.name, s.loyal) for s in segments if s.loyal)
     return GroupCharts(
         about=about,
         table=now.iloc[order].reset_index(drop=True),
         name="control_by_group",
         courses=frame,
-        loyal=loyal,
+        loyal=tuple((s.name, s.loyal) for s in segments if s.loyal),
         events={(s.name, v): _touching(about.events, s, v) for s in segments for v in s.levels},
     )
 
@@ -241,12 +238,11 @@ def _borrowed(levels: Sequence[_Level]) -> list[Usual | None]:
     Both weigh a group's own by how well it is known: a rate by its baseline's losses, less what months vary by.
     """
     judged = [i for i, level in enumerate(levels) if level.usual is not None]
-    found: list[Usual | None] = [None] * len(levels)
+    found = [level.usual for level in levels]
     if judged:
-        own = np.array([(u.variance, u.freedom, u.expected) for u in (levels[i].usual for i in judged)])
-        variance, freedom = shrunk_variation(*own.T)
-        for i, v, f in zip(judged, variance, freedom, strict=True):
-            found[i] = replace(levels[i].usual, variance=float(v), freedom=float(f))
+        own = np.array([(found[i].variance, found[i].freedom, found[i].expected) for i in judged])
+        for i, variance, freedom in zip(judged, *shrunk_variation(*own.T), strict=True):
+            found[i] = replace(found[i], variance=float(variance), freedom=float(freedom))
     for name in dict.fromkeys(levels[i].segment for i in judged):
         known = [i for i in judged if levels[i].segment == name]
         if len(known) >= FEWEST:

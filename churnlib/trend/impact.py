@@ -22,7 +22,7 @@ from churnlib.text import Label
 from churnlib.trend.interrupted import BEFORE, DRIFT, PLACEBOS, Effect, Series, effect_of, pooled
 from churnlib.trend.season import YEARS, lengths, season_terms
 from churnlib.trend.series import complete_periods
-from churnlib.trend.touched import AFTER, JOINT, Case, earlier_cases, event_cases, other_cases, window
+from churnlib.trend.touched import AFTER, Case, earlier_cases, event_cases, other_cases, window
 
 RECENT = 24  # periods back to which an event is told of
 NAMED = 3
@@ -160,11 +160,10 @@ def event_effects(counts, scopes: Iterable = ()) -> EventEffects:
     2555-2591: what is not known of trends belongs into the interval.
     """
     about = counts.about
-    scopes = list(scopes)
-    divided = {s.about.segment.name: s for s in scopes if s.event is None}
+    held = {(s.event, s.about.segment.name): s for s in scopes}
+    divided = {segment: s for (event, segment), s in held.items() if event is None}
     periods = complete_periods(counts.frame, about)["period"].tolist()
     cases = event_cases(about.events, divided, periods, about.delay)
-    held = {(s.event, s.about.segment.name): s for s in scopes}
     sources = [held.get((c.events[0], c.segment)) or divided.get(c.segment, counts) for c in cases]
     judged = [_judged(case, cases, source, divided, periods) for case, source in zip(cases, sources, strict=True)]
     judged += [_together(alike) for alike in _alike(judged, about)]
@@ -279,8 +278,7 @@ def _unfit(case: Case, controls: list[str], others: list[Case], end: int) -> str
         return "short"
     if end - case.at + 1 < AFTER:
         return "recent"
-    near = [c for c in others if case.at - JOINT * 2 <= c.at]
-    return "entangled" if not controls and near else ""
+    return "entangled" if others and not controls else ""
 
 
 def _series(case: Case, controls, earlier: list[Case], source, periods: list[str]):
@@ -290,13 +288,12 @@ def _series(case: Case, controls, earlier: list[Case], source, periods: list[str
     lost, n = _summed(source.frame, case.levels, periods)
     compared = _summed(source.frame, controls, periods) if controls else (None, None)
     i = np.arange(len(periods))
-    terms = [(i >= c.at) * 1.0 for c in earlier]
+    has_season = not controls and case.at >= YEARS * year
+    terms = [season_terms(period_values(periods)) if has_season else np.empty((len(i), 0))]
+    terms += [(i >= c.at) * 1.0 for c in earlier]
     # a slope that was seen for less than a year is not carried on for another
     terms += [np.clip(i - c.at, 0, None) / year for c in earlier if case.at - c.at >= BEFORE]
-    columns = np.column_stack(terms) if terms else np.empty((len(i), 0))
-    if not controls and case.at >= YEARS * year:
-        columns = np.column_stack([season_terms(period_values(periods)), columns])
-    exposed = np.maximum(n * days, 0.5)
+    columns, exposed = np.column_stack(terms), np.maximum(n * days, 0.5)
     control_exposed = None if compared[1] is None else np.maximum(compared[1] * days, 0.5)
     return Series(lost, exposed, compared[0], control_exposed, columns, year, tuple(c.at for c in earlier)), n[case.at]
 

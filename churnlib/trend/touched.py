@@ -77,10 +77,9 @@ def event_cases(events: Sequence[Event], divided: dict, periods: list[str], dela
         year = YEAR[period_values(periods[-1:])[0].unit]
         until = full + year - 1 if event.end is None else max(place(event.end, delay[-1], periods), at + year // 2 - 1)
         case = Case((event,), *touched(event, divided), clean=clean or 0, at=at, until=until)
-        joined = next((c for c in reversed(found) if c.same(case)), None)
-        if joined is not None and at - joined.at < JOINT:
-            both = replace(joined, events=(*joined.events, event), until=max(until, joined.until))
-            found[found.index(joined)] = both
+        i = next((i for i in reversed(range(len(found))) if found[i].same(case)), None)
+        if i is not None and at - found[i].at < JOINT:
+            found[i] = replace(found[i], events=(*found[i].events, event), until=max(until, found[i].until))
         else:
             found.append(case)
     return found
