@@ -68,6 +68,12 @@ def test_curves_and_meanings_are_told_apart_by_colour_blind_readers(scheme, grou
             assert distance >= 20, (one, other)
 
 
+@pytest.mark.parametrize(("scheme", "ground"), SCHEMES)
+def test_no_curve_has_a_colour_that_means_better_or_worse(scheme, ground):
+    for role, meaning in itertools.product(SERIES, ("better", "worse")):
+        assert np.linalg.norm(lab(scheme[role], "full") - lab(scheme[meaning], "full")) >= 30, (role, meaning)
+
+
 def test_every_role_has_its_own_colour_in_both_schemes():
     assert len(set(PALETTE.values())) == len(PALETTE)
     assert PALETTE.keys() == DARK.keys()
@@ -100,6 +106,14 @@ def test_long_labels_break_into_two_lines_that_fit():
     assert all(labels.width(line) <= 150 for line in lines)
     assert lines[-1].endswith("…")
     assert labels.wrap("Northwest with pilot branches", 120) == ["Northwest with", "pilot branches"]
+
+
+def test_a_label_is_cut_after_a_whole_word_and_leaves_room_for_what_stands_beside_its_last_line():
+    said = "Value churn (bills under half of the own base)"
+    assert labels.wrap(said, 120) == ["Value churn", "(bills under…"]
+    assert labels.wrap(said, 150, lines=3, beside=100) == ["Value churn (bills", "under half of the own", "base)"]
+    assert labels.wrap(said, 150, beside=60) == ["Value churn (bills", "under half…"]
+    assert labels.wrap("Donaudampfschifffahrt", 60) == ["Donau…"]
 
 
 def test_a_scale_writes_its_ticks_exactly_and_bars_begin_at_zero():

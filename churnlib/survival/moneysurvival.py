@@ -92,7 +92,7 @@ class MoneySurvival(SurvivalResult):
         if shown["level"].nunique() != 1 or len(shown) < 2:
             return None
         money = curve_of(shown, "money_survival", text.say("survival.money.money"))
-        customers = curve_of(shown, "survival", text.say("survival.money.customers"), banded=False)
+        customers = curve_of(shown, "survival", text.say("survival.money.customers"), banded=False, role="ink")
         return by_tenure([money, customers], float(shown["months"].max()), ax)
 
 

@@ -120,7 +120,7 @@ class SurvivalProjection(SurvivalResult):
         ahead = pd.concat([seen.tail(1), ahead])  # the projection sets out from the last month shown
         said = text.show(ahead["survival"].iloc[-1], "pct", digits=0)
         curves = [
-            curve_of(seen, "survival", text.say("survival.projection.observed")),
+            curve_of(seen, "survival", text.say("survival.projection.observed"), role="ink"),
             curve_of(ahead, "survival", text.say("survival.projection.projected"), said=said),
         ]
         return by_tenure(curves, float(shown["months"].max()), ax)

@@ -107,7 +107,7 @@ class RatiosByTenure(FeatureResult):
             return None
         end, one = min(self.end, DRAWN_TO), self.table.iloc[0]
         reference = self.named(one.covariate, one.reference) if self.is_one else text.say("survival.ratios.reference")
-        curves = [plots.Curve(f"{reference} = 1", (0.0, end), (1.0, 1.0))]
+        curves = [plots.Curve(f"{reference} = 1", (0.0, end), (1.0, 1.0), role="mute")]
         for row in drawn.itertuples():
             rows = shown[(shown["covariate"] == row.covariate) & (shown["level"] == row.level)]
             known = np.flatnonzero(rows["hazard_ratio"].notna())

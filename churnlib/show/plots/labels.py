@@ -36,17 +36,27 @@ def widest(labels: Sequence[str], size: float = SIZE, bold: bool = False) -> flo
     return max((width(label, size, bold) for label in labels), default=0.0)
 
 
-def wrap(label: str, room: float, size: float = SIZE, lines: int = 2) -> list[str]:
-    """Break a label into the lines that its room needs; what does not fit on the last one ends with "…"."""
-    rows = [""]
-    for piece in BREAKS.findall(label):
-        if rows[-1] and width((rows[-1] + piece).rstrip(), size) > room and len(rows) < lines:
-            rows.append("")
-        rows[-1] += piece
-    rows = [row.strip() for row in rows]
-    while width(rows[-1], size) > room and len(rows[-1]) > 1:
-        rows[-1] = rows[-1].rstrip("…")[:-1] + "…"
-    return rows
+def wrap(
+    label: str, room: float, size: float = SIZE, lines: int = 2, *, beside: float = 0.0, bold: bool = False
+) -> list[str]:
+    """Break a label at blanks, and between Han characters, into the fewest lines that hold it.
+
+    `beside` is room that something else takes on the last line. What no number of lines can hold ends with "…": after a
+    whole word, unless not even one fits.
+    """
+    for n in range(1, lines + 1):
+        rows, rest = [], BREAKS.findall(label)
+        for limit in (*[room] * (n - 1), room - beside):
+            row = ""
+            while rest and width((row + rest[0]).rstrip(), size, bold) <= limit:
+                row += rest.pop(0)
+            rows.append(row.strip())
+        if not rest:
+            return rows
+    last = rows[-1].rstrip(" ,，、(（") or rest[0]
+    while width(last + "…", size, bold) > room - beside and len(last) > 1:
+        last = last[:-1] if " " not in last else last.rpartition(" ")[0]
+    return [*filter(None, rows[:-1]), last + "…"]
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:

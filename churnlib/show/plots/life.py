@@ -42,6 +42,8 @@ class Curve:
         Customers at risk at each of the figure's ticks; None (hidden, or beyond the data) is written as "·".
     said : str
         Written after the name at the curve's end, such as its last value.
+    role : str
+        What it is among the others: "ink" the actual, "mute" what they are compared with; "" one of several.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Curve:
     upper: Sequence[float] | None = None
     at_risk: Sequence[int | None] = ()
     said: str = ""
+    role: str = ""
 
 
 @styled
@@ -83,7 +86,9 @@ def steps(
     -------
     matplotlib.axes.Axes
     """
-    names = [f"{curve.name} {curve.said}".strip() for curve in curves]
+    names, series = [f"{curve.name} {curve.said}".strip() for curve in curves], iter(SERIES)
+    roles = ["ink"] if len(curves) == 1 else [curve.role or next(series) for curve in curves]
+    colors = [PALETTE[role] for role in roles]
     axis = scale([v for c in curves for s in (c.y, c.lower, c.upper) if s is not None for v in s], kind, zero=zero)
     if zero and kind == "pct" and axis.high > 1:
         axis = Scale(0.0, 1.0, (0, 0.2, 0.4, 0.6, 0.8, 1.0), tuple(text.show(v / 5, kind, digits=0) for v in range(6)))
@@ -96,18 +101,13 @@ def steps(
     ax = sheet(height + foot, left, right, 10, foot, ax)
     ax.set_xlim(0, end if end is not None else ticks[-1])
     value_axis(ax, axis)
-    for k, curve in enumerate(curves):
-        _draw_curve(ax, curve, PALETTE[SERIES[k]])
-    end_labels(
-        ax,
-        [
-            (curve.y[-1], name, PALETTE[SERIES[k]], True)
-            for k, (curve, name) in enumerate(zip(curves, names, strict=True))
-        ],
-    )
+    for curve, color in zip(curves, colors, strict=True):
+        _draw_curve(ax, curve, color)
+    ends = zip(curves, names, colors, strict=True)
+    end_labels(ax, [(curve.y[-1], name, color, True) for curve, name, color in ends])
     _tenure_axis(ax, ticks, tick_labels, x_label)
     if has_table:
-        _at_risk(ax, curves, table_names, ticks)
+        _at_risk(ax, curves, table_names, colors, ticks)
     return ax
 
 
@@ -139,7 +139,7 @@ def _tenure_axis(ax, ticks: Sequence[float], labels: Sequence[str] | None, x_lab
     put(ax, x_label, 1, 0, "axes", dy=-8 - LINE, va="top", ha="right", fontsize=SMALL, color=PALETTE["mute"])
 
 
-def _at_risk(ax, curves: Sequence[Curve], names: Sequence[str], ticks: Sequence[float]) -> None:
+def _at_risk(ax, curves: Sequence[Curve], names: Sequence[str], colors: Sequence[str], ticks: Sequence[float]) -> None:
     """Write the customers at risk under the same axis, one row a curve in the curve's colour."""
     head = -8 - 2 * LINE
     how = {"va": "top", "fontsize": SMALL}
@@ -148,8 +148,7 @@ def _at_risk(ax, curves: Sequence[Curve], names: Sequence[str], ticks: Sequence[
     room = min(np.diff(sorted(ticks)), default=1) / (ax.get_xlim()[1] - ax.get_xlim()[0]) * span(ax)[0]
     shown = [[text.show(v, "number", digits=0) if v is not None else "·" for v in curve.at_risk] for curve in curves]
     every = max(1, int(np.ceil((max(widest(row, SMALL) for row in shown) + 8) / room)))
-    for k, (row, name) in enumerate(zip(shown, names, strict=True)):
-        color = PALETTE[SERIES[k]]
+    for k, (row, name, color) in enumerate(zip(shown, names, colors, strict=True)):
         put(ax, name, 0, 0, "axes", dx=left, dy=head - LINE * (k + 1), ha="left", color=color, **how)
         for i in range(0, len(row), every):
             put(ax, row[i], ticks[i], 0, "x", dy=head - LINE * (k + 1), ha="center", color=color, **how)

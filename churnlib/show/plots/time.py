@@ -255,7 +255,8 @@ def small_multiples(
     columns = -(-len(panels) // max(rows, 1))  # rows of the same length
     gap, foot, key = 24, 26, LINE + 6 if reference_label else 0
     each = (WIDTH - axis.room - 12 - gap * (columns - 1)) / max(columns, 1)
-    titles = [wrap(p.title, each - width(p.said, SIZE, bold=True) - 8, SIZE) for p in panels]
+    beside = [width(p.said, SIZE, bold=True) + 8 for p in panels]  # the last value, at the end of the last line
+    titles = [wrap(p.title, each, lines=3, beside=b, bold=True) for p, b in zip(panels, beside, strict=True)]
     head = 13 + LINE * max((len(title) for title in titles), default=1)
     frame = sheet(rows * (height + head + foot) + key, axis.room, 12, key, 0, ax)
     frame.set_axis_off()
