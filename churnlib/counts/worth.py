@@ -31,7 +31,7 @@ costed AS (
 ),
 ranked AS (
   SELECT fee, cost, service, lost, row_number() OVER (ORDER BY fee DESC NULLS LAST, customer NULLS LAST) AS place,
-    count(*) OVER () AS n_all
+    (SELECT count(*) FROM there) AS n_all
   FROM costed
 )
 SELECT (100 * (place - 1)) // nullif(n_all, 0) AS hundredth, count(*) AS n_customers, sum(lost) AS n_lost,
@@ -208,18 +208,18 @@ def quiet_counts(data: Any, by: str | None = None, *, months: int = 3, definitio
     monthly, end = found
     last = monthly.months[end - 1]
     whole = slice(end - months - YEAR["month"], end)
-    stayed = _through(monthly, whole)
-    base, now = np.split(monthly.amount[whole][:, stayed], [YEAR["month"]])
+    base, now = np.split(monthly.amount[whole], [YEAR["month"]])
     usual = base.sum(axis=0) / YEAR["month"]
     is_rare = _gap(base) >= months  # a buyer every four months has not stopped after three
     whole_year = months >= YEAR["month"]
     fallen = now.mean(axis=0) < FELL * usual if whole_year else (now < FELL * usual).all(axis=0) & ~is_rare
     none = (now <= 0).all(axis=0) & (usual > 0) & ~is_rare
-    unused = _unused(data, monthly.months[end - months], last)[monthly.customers[stayed]]
-    what = np.select([none, unused & ~none, fallen & (usual > 0)], [0, 1, 2], 3)
-    rows = {"level": _levels_at(data, source, last.last, monthly.customers[stayed]) if by else "", "what": what}
-    rows |= {"n_customers": np.ones(len(what), int), "amount_before": np.rint(usual).astype(np.int64)}
-    rows |= {"amount_now": np.rint(now.mean(axis=0)).astype(np.int64)}
+    unused = _unused(data, monthly.months[end - months], last)[monthly.customers]
+    what, stayed = np.select([none, unused & ~none, fallen & (usual > 0)], [0, 1, 2], 3), _through(monthly, whole)
+    level = _levels_at(data, source, last.last, monthly.customers[stayed]) if by else ""
+    rows = {"level": level, "what": what[stayed], "n_customers": np.ones(np.count_nonzero(stayed), int)}
+    rows["amount_before"] = np.rint(usual[stayed]).astype(np.int64)
+    rows["amount_now"] = np.rint(now.mean(axis=0)[stayed]).astype(np.int64)
     return Counts(_summed(rows, grain, {"what": QUIET}), told, grain, grain)
 
 
