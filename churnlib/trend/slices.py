@@ -75,16 +75,16 @@ class SlicesFound(Result):
         parts = self.found["contribution"]
         values |= {"part": parts.sum(), "slices": text.shown(self.found["item"].tolist(), "list")}
         tone = "worse" if parts.sum() > 0 else "better"
-        weight = float(self.found["n_excess"].abs().sum())
         key = "slices.found.one" if len(parts) == 1 else "slices.found"
-        head = Finding(key, values, grade="moderate", tone=tone, weight=weight)
-        return (head, *(self._of(row) for row in self.found.itertuples()))
+        each = tuple(self._of(row) for row in self.found.itertuples())
+        return (Finding(key, values, grade="moderate", tone=tone, weight=sum(f.weight for f in each)), *each)
 
     def _of(self, row) -> Finding:
         names = ("item", "churn_rate", "rate_before", "rate_expected", "contribution", "ci_lower", "ci_upper")
         values = {name: getattr(row, name) for name in names} | {"n": abs(row.n_excess)}
         way, tone = ("up", "worse") if row.contribution > 0 else ("down", "better")
-        return Finding(f"slices.slice.{way}", values, grade="moderate", tone=tone, weight=abs(row.n_excess))
+        weight = abs(row.churn_rate - row.rate_expected) * row.n_opening * row.contribution / row.excess
+        return Finding(f"slices.slice.{way}", values, grade="moderate", tone=tone, weight=weight)
 
     @property
     def subtitle(self) -> Statement | None:

@@ -7,7 +7,6 @@ do at every size; shrinkage says how much of a unit's departure is to be believe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import count
 from typing import ClassVar
 
 import numpy as np
@@ -80,12 +79,8 @@ class UnitFunnel(Result):
         top = rows.loc[rows["score"].abs().sort_values(ascending=False, kind="stable").index[:NAMED]]
         names, more = text.shown([self.level(level) for level in top["level"]], "list"), len(rows) - len(top)
         names = text.label("units.and_more", units=names, n=more) if more else names
-        weight = float(((rows["shrunk"] - self.centre).abs() * rows["n_opening"]).sum()) / self._periods
+        weight = float(((rows["shrunk"] - self.centre).abs() * rows["n_opening"]).sum())
         return Finding(key, values | {"units": names, "found": len(rows)}, grade="moderate", tone=tone, weight=weight)
-
-    @property
-    def _periods(self) -> int:
-        return next(n for n in count(1) if self.first.shift(n - 1) == self.about.period)
 
     @property
     def subtitle(self) -> Statement | None:
