@@ -338,3 +338,25 @@ def test_policies_with_years_of_two_digits_in_a_western_encoding_are_read(home):
         "SELECT DISTINCT product, year(start_date) AS y FROM contracts ORDER BY 2"
     )
     assert products.to_numpy().tolist() == [["Königs", 2020], ["Königs", 2021], ["Königs", 2022]]
+
+
+def test_no_in_a_reason_is_no_phrase_of_its_own(home):
+    """`no longer needed` is one phrase; a reason that only holds its letters is taken for nothing."""
+    ids = [f"C{i:02d}" for i in range(40)]
+    reasons = ["Not enough features", "Unknown", "No longer needed"]
+    spec = proposed(
+        home,
+        customers=(["customer_id", "start_date", "end_date"], [[i, "2024-01-02", "2025-01-02"] for i in ids]),
+        exit_survey=(["customer_id", "date", "reason"], [[c, "2025-01-05", reasons[i % 3]] for i, c in enumerate(ids)]),
+    )
+    assert spec.reasons.values == {
+        "Not enough features": "product.function",
+        "Unknown": "unknown.other",
+        "No longer needed": "natural.life_stage",
+    }
+
+
+def test_a_file_of_one_line_without_an_end_stops_no_proposal(home):
+    chinese_files(home / "from")
+    (home / "from" / "größe.csv").write_bytes("Größe,Länge".encode("cp1252"))
+    assert "activity" in schema.load(propose("mine", home / "from")).tables

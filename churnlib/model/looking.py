@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -31,28 +32,17 @@ _LONG = {".xlsx", ".xlsm", ".xls", ".xlsb", ".parquet", ".pq"}
 
 @dataclass(frozen=True)
 class Column:
-    """One column as it is.
-
-    Attributes
-    ----------
-    header : str
-    n, n_distinct : int
-        Rows that are not blank; different texts among them.
-    texts : dict of str to int
-        The most frequent texts and how often they occur.
-    """
+    """One column as it is."""
 
     header: str
-    n: int
-    n_distinct: int
-    texts: dict[str, int]
+    n: int  # rows that are not blank
+    n_distinct: int  # different texts among them
+    texts: dict[str, int]  # the most frequent texts and how often they occur
 
     def share(self, parse: Callable[[str], Any]) -> float:
         """Give the share of the rows looked at that a parser understands."""
-        total = sum(self.texts.values())
-        return (
-            sum(n for written, n in self.texts.items() if _reads(parse, written) is not None) / total if total else 0.0
-        )
+        read = sum(n for written, n in self.texts.items() if _reads(parse, written) is not None)
+        return read / (sum(self.texts.values()) or 1)
 
     @cached_property
     def order(self) -> str:
@@ -95,32 +85,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Found:
-    """One table found: files of one layout (or a sheet of a workbook).
+    """One table found: files of one layout (or a sheet of a workbook)."""
 
-    Attributes
-    ----------
-    files : tuple of str
-        Paths in the folder.
-    sheet : str or None
-        Given where a workbook has several.
-    n_rows : int
-        Rows looked at.
-    columns : dict of str to Column
-    problem : str
-        Why the file cannot be used; "" if it can.
-    is_form : bool
-        Whether it holds churn forms, one a sheet.
-    encoding : str or None
-        Guessed, where the bytes do not tell.
-    """
-
-    files: tuple[str, ...]
-    sheet: str | None = None
-    n_rows: int = 0
+    files: tuple[str, ...]  # paths in the folder
+    sheet: str | None = None  # given where a workbook has several
+    n_rows: int = 0  # looked at
     columns: dict[str, Column] = field(default_factory=dict)
-    problem: str = ""
-    is_form: bool = False
-    encoding: str | None = None
+    problem: str = ""  # why the file cannot be used
+    is_form: bool = False  # whether it holds churn forms, one a sheet
+    encoding: str | None = None  # guessed, where the bytes do not tell
 
     @property
     def name(self) -> str:
@@ -129,27 +102,12 @@ class Found:
 
 
 def look(folder: Path) -> list[Found]:
-    """Look at every file in a folder; files with the same headers are taken together.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Returns
-    -------
-    list of Found
-        In the order of the files' names; those that cannot be read carry the problem.
-    """
+    """Look at every file in a folder, in the order of names; files with the same headers are taken together."""
     paths = sorted(p for p in folder.rglob("*") if _is_data(p, folder))
-    found = [one for path in paths for one in _sheets(path, folder)]
     together: dict[Any, Found] = {}
-    for one in found:
-        key = (
-            (tuple(one.columns), Path(one.files[0]).suffix.lower(), one.encoding)
-            if one.columns and not one.sheet
-            else one.name
-        )
-        key = "forms" if one.is_form else key
+    for one in (one for path in paths for one in _sheets(path, folder)):
+        alike = (*one.columns, Path(one.files[0]).suffix.lower(), one.encoding)
+        key = "forms" if one.is_form else alike if one.columns and not one.sheet else one.name
         together[key] = _joined(together[key], one) if key in together else one
     return list(together.values())
 
@@ -165,12 +123,12 @@ def _sheets(path: Path, folder: Path) -> list[Found]:
     if forms := _forms(path, shown):
         return [Found((shown,), n_rows=forms, is_form=True)]
     try:
-        return [_read(path, shown, None)]
+        return [_read(path, shown)]
     except text.DataError as problem:
         if problem.key == "reading.several_sheets":
             return [_read_sheet(path, shown, sheet) for sheet in problem.values["sheets"]]
         if problem.key == "reading.encoding_unsure":  # the analyst has no dataset.yml yet in which to declare it
-            return [_read(path, shown, None, next(name for name in _UNTOLD if _decodes(path, name)))]
+            return [_read(path, shown, encoding=next(name for name in _UNTOLD if _decodes(path, name)))]
         return [Found((shown,), problem=str(problem))]
 
 
@@ -192,39 +150,30 @@ def _read_sheet(path: Path, shown: str, sheet: str) -> Found:
 
 
 def _decodes(path: Path, encoding: str) -> bool:
-    with path.open("rb") as stream:
-        start = stream.read(LOOKED_AT)
     try:
-        return bool(start[: start.rfind(b"\n") + 1].decode(encoding))
+        return bool(_start(path).decode(encoding))
     except UnicodeDecodeError:
         return False
 
 
-def _read(path: Path, shown: str, sheet: str | None, encoding: str | None = None) -> Found:
-    engine = Engine()
-    try:
-        with tempfile.TemporaryDirectory(prefix="churn-") as beginnings:
-            start = _beginning(path, Path(beginnings))
-            source = Source.model_construct(
-                file=start.name, sheet=sheet, encoding=encoding, columns={}
-            )  # no columns are wanted yet
-            raw = reading.read_source(engine, source, start.parent, "raw", allow_outside=True)
+def _read(path: Path, shown: str, sheet: str | None = None, encoding: str | None = None) -> Found:
+    with contextlib.closing(Engine()) as engine, tempfile.TemporaryDirectory(prefix="churn-") as beginnings:
+        if path.suffix.lower() not in _LONG and path.stat().st_size > LOOKED_AT:
+            content = _start(path)
+            path = Path(beginnings) / path.name
+            path.write_bytes(content)
+        # no columns are wanted yet
+        source = Source.model_construct(file=path.name, sheet=sheet, encoding=encoding, columns={})
+        raw = reading.read_source(engine, source, path.parent, "raw", allow_outside=True)
         columns = {header: _column(engine, header) for header in raw.columns[:MOST_COLUMNS]}
-        n_rows = engine.value("SELECT count(*) FROM raw")
-    finally:
-        engine.close()
-    return Found((shown,), sheet, n_rows, columns, encoding=encoding)
+        return Found((shown,), sheet, engine.value("SELECT count(*) FROM raw"), columns, encoding=encoding)
 
 
-def _beginning(path: Path, folder: Path) -> Path:
-    """A big text file's first rows, under the same name; any other file itself."""
-    if path.suffix.lower() in _LONG or path.stat().st_size <= LOOKED_AT:
-        return path
+def _start(path: Path) -> bytes:
+    """The whole lines at the start of a text file."""
     with path.open("rb") as stream:
         content = stream.read(LOOKED_AT)
-    part = folder / path.name
-    part.write_bytes(content[: content.rfind(b"\n") + 1] or content)
-    return part
+    return content[: content.rfind(b"\n") + 1] or content
 
 
 def _column(engine: Engine, header: str) -> Column:
@@ -241,14 +190,10 @@ def _column(engine: Engine, header: str) -> Column:
 
 
 def _joined(first: Found, second: Found) -> Found:
+    pairs = {header: (first.columns[header], column) for header, column in second.columns.items()}
     columns = {
-        header: Column(
-            header,
-            first.columns[header].n + column.n,
-            max(first.columns[header].n_distinct, column.n_distinct),
-            dict(Counter(first.columns[header].texts) + Counter(column.texts)),
-        )
-        for header, column in second.columns.items()
+        header: Column(header, a.n + b.n, max(a.n_distinct, b.n_distinct), dict(Counter(a.texts) + Counter(b.texts)))
+        for header, (a, b) in pairs.items()
     }
     files, n_rows = first.files + second.files, first.n_rows + second.n_rows
     return replace(first, files=files, sheet=None, n_rows=n_rows, columns=columns)

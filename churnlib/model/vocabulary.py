@@ -20,6 +20,20 @@ class Canonical(NamedTuple):
     closed: bool = False  # words outside `codes` break the rule unknown_category
 
 
+def coded(table: str, between: str = ", ") -> dict[str, tuple[str, ...]]:
+    """Give code -> the words for it, from lines such as `code: word, word`; a code may go on in a second line."""
+    found: dict[str, tuple[str, ...]] = {}
+    for line in table.strip().splitlines():
+        code, _, words = line.strip().partition(": ")
+        found[code] = (*found.get(code, ()), *words.split(between))
+    return found
+
+
+def codes_of(words_of: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    """Give word -> code, the codes themselves among the words."""
+    return {word: code for code, words in words_of.items() for word in (code, *words)}
+
+
 class Rule(NamedTuple):
     """What is done by default with rows that break a rule, and what dataset.yml may choose instead."""
 
@@ -28,99 +42,88 @@ class Rule(NamedTuple):
 
 
 STILL_HERE = ("在网", "正常", "在用", "有效", "活动", "未离网", "未流失", "active", "current")  # no outcome yet
-OUTCOMES = {
-    "voluntary": ("主动", "主动离网", "主动流失", "主动销户", "主动解约", "自愿", "客户主动", "转网", "携号转网"),
-    "involuntary": ("被动", "被动离网", "欠费离网", "欠费", "欠费销户", "欠费拆机", "强制离网", "欺诈", "非自愿"),
-    "natural": ("自然", "自然离网", "自然流失", "搬迁", "停业", "死亡", "车辆转让", "转行"),
-    "unknown": ("未知", "不详", "其他", "其它"),
-}
-CHURN_MARKS = {
-    "1": (
-        "流失",
-        "已流失",
-        "离网",
-        "已离网",
-        "销户",
-        "已销户",
-        "churned",
-        "churn",
-        "attrited customer",
-        "attrited",
-        "exited",
-    )
-    + ("left", "lost", "cancelled", "canceled", "closed", "true."),
-    "0": (*STILL_HERE, "存量", "留存", "未销户", "existing customer", "retained", "stayed", "not churned", "no churn")
-    + ("existing", "open", "false."),
-}
-FOLLOW_UPS = {
-    "answered": ("已回访", "回访成功", "成功", "已接通", "接通", "已答复", "有效", "reached"),
-    "declined": ("拒答", "拒绝回答", "拒访", "refused"),
-    "not_asked": ("未调查", "未回访", "未联系", "not asked"),
-    "suspended": ("停机",),
-    "empty_number": ("空号",),
-    "wrong_number": ("号码有误", "错号", "号码错误", "wrong number"),
-    "switched_off": ("关机",),
-    "no_connection": ("无法接通", "不在服务区"),
-    "no_answer": ("无人接听", "未接", "no answer"),
-    "forwarded": ("呼转", "呼叫转移"),
-    "rejected": ("拒接", "挂断"),
-    "busy": ("有事忙", "忙", "占线", "正忙"),
-    "away": ("人在外地", "外地"),
-    "other": ("其他", "其它"),
-}
-ARMS = {
-    "treated": ("试验组", "实验组", "处理组", "干预组", "目标组", "treatment", "target", "test", "1"),
-    "control": ("对照组", "控制组", "留白组", "hold-out", "holdout", "0"),
-}
-ACTIVITY_KINDS = {
-    "visit": ("进厂", "到店", "来访", "维修", "保养"),
-    "purchase": ("购买", "消费", "采购", "订单", "下单"),
-    "bill": ("账单", "出账"),
-    "payment": ("缴费", "付款", "还款", "回款"),
-    "arrears": ("欠费",),
-    "deposit": ("存款", "存入"),
-    "return": ("退货", "退款"),
-    "shipment": ("发货", "出库", "进货"),
-    "sale": ("销售", "销出", "动销"),
-}
-CONTACT_KINDS = {
-    "complaint": ("投诉", "抱怨"),
-    "satisfaction": ("满意度", "满意度调查", "满意度回访"),
-    "mystery_shopper": ("神秘客", "神秘顾客", "神秘客检查"),
-    "call": ("服务电话", "回访", "电话", "来电", "外呼"),
-    "return": ("退货",),
-    "manager_change": ("客户经理更换", "更换客户经理", "客户经理变更", "业务员变更"),
-}
-EVENT_KINDS = {
-    "price": ("调价", "涨价", "降价", "价格调整"),
-    "outage": ("故障", "断网", "停服"),
-    "competitor": ("竞品优惠", "竞争对手优惠", "竞品", "竞争对手"),
-    "crisis": ("质量危机", "危机", "行业危机"),
-    "policy": ("政策", "政策法规"),
-    "new_product": ("新产品", "新品上市"),
-    "staff_departure": ("员工离职", "离职", "人员离职"),
-    "measure": ("公司措施", "措施", "整改"),
-}
-
-RELATIONSHIPS = {"good": ("好",), "fair": ("良好", "较好"), "ordinary": ("一般",)}
-MEASURES = {
-    "reported": ("已向公司汇报", "向公司汇报", "已汇报", "reported to the company"),
-    "talked": ("已与客户沟通", "与客户沟通", "与客户交谈", "talked with the customer"),
-    "improved": ("已改进服务", "改进服务", "improved service"),
-    "not_called": ("不再拜访", "不再联系", "no longer called"),
-    "replaced": ("已有新客户替代", "新客户替代", "已开发新客户", "replaced by a new customer"),
-    "other": ("其他", "其它"),
-}
-EVALUATIONS = {
-    "rebuild": ("重建业务", "重新建立业务", "恢复业务", "rebuild business"),
-    "stop": ("不再发展业务", "不再合作", "放弃", "no further business"),
-    "later": ("以后再定", "待定", "以后再说", "decide later"),
-}
+OUTCOMES = coded("""
+    voluntary: 主动, 主动离网, 主动流失, 主动销户, 主动解约, 自愿, 客户主动, 转网, 携号转网
+    involuntary: 被动, 被动离网, 欠费离网, 欠费, 欠费销户, 欠费拆机, 强制离网, 欺诈, 非自愿
+    natural: 自然, 自然离网, 自然流失, 搬迁, 停业, 死亡, 车辆转让, 转行
+    unknown: 未知, 不详, 其他, 其它
+""")
+CHURN_MARKS = coded(f"""
+    1: 流失, 已流失, 离网, 已离网, 销户, 已销户, churned, churn, attrited customer, attrited, exited, left, lost
+    1: cancelled, canceled, closed, true.
+    0: {", ".join(STILL_HERE)}
+    0: 存量, 留存, 未销户, existing customer, retained, stayed, not churned, no churn, existing, open, false.
+""")
+FOLLOW_UPS = coded("""
+    answered: 已回访, 回访成功, 成功, 已接通, 接通, 已答复, 有效, reached
+    declined: 拒答, 拒绝回答, 拒访, refused
+    not_asked: 未调查, 未回访, 未联系, not asked
+    suspended: 停机
+    empty_number: 空号
+    wrong_number: 号码有误, 错号, 号码错误, wrong number
+    switched_off: 关机
+    no_connection: 无法接通, 不在服务区
+    no_answer: 无人接听, 未接, no answer
+    forwarded: 呼转, 呼叫转移
+    rejected: 拒接, 挂断
+    busy: 有事忙, 忙, 占线, 正忙
+    away: 人在外地, 外地
+    other: 其他, 其它
+""")
+ARMS = coded("""
+    treated: 试验组, 实验组, 处理组, 干预组, 目标组, treatment, target, test, 1
+    control: 对照组, 控制组, 留白组, hold-out, holdout, 0
+""")
+ACTIVITY_KINDS = coded("""
+    visit: 进厂, 到店, 来访, 维修, 保养
+    purchase: 购买, 消费, 采购, 订单, 下单
+    bill: 账单, 出账
+    payment: 缴费, 付款, 还款, 回款
+    arrears: 欠费
+    deposit: 存款, 存入
+    return: 退货, 退款
+    shipment: 发货, 出库, 进货
+    sale: 销售, 销出, 动销
+""")
+CONTACT_KINDS = coded("""
+    complaint: 投诉, 抱怨
+    satisfaction: 满意度, 满意度调查, 满意度回访
+    mystery_shopper: 神秘客, 神秘顾客, 神秘客检查
+    call: 服务电话, 回访, 电话, 来电, 外呼
+    return: 退货
+    manager_change: 客户经理更换, 更换客户经理, 客户经理变更, 业务员变更
+""")
+EVENT_KINDS = coded("""
+    price: 调价, 涨价, 降价, 价格调整
+    outage: 故障, 断网, 停服
+    competitor: 竞品优惠, 竞争对手优惠, 竞品, 竞争对手
+    crisis: 质量危机, 危机, 行业危机
+    policy: 政策, 政策法规
+    new_product: 新产品, 新品上市
+    staff_departure: 员工离职, 离职, 人员离职
+    measure: 公司措施, 措施, 整改
+""")
+RELATIONSHIPS = coded("""
+    good: 好
+    fair: 良好, 较好
+    ordinary: 一般
+""")
+MEASURES = coded("""
+    reported: 已向公司汇报, 向公司汇报, 已汇报, reported to the company
+    talked: 已与客户沟通, 与客户沟通, 与客户交谈, talked with the customer
+    improved: 已改进服务, 改进服务, improved service
+    not_called: 不再拜访, 不再联系, no longer called
+    replaced: 已有新客户替代, 新客户替代, 已开发新客户, replaced by a new customer
+    other: 其他, 其它
+""")
+EVALUATIONS = coded("""
+    rebuild: 重建业务, 重新建立业务, 恢复业务, rebuild business
+    stop: 不再发展业务, 不再合作, 放弃, no further business
+    later: 以后再定, 待定, 以后再说, decide later
+""")
 # what a filled-in churn form gives, one row a form
 FORM_COLUMNS = tuple("customer_id date reasons follow_up lost_to relationship measures evaluation text".split())
-TICKS = dict.fromkeys(("☑", "■", "●", "◉", "x", "v", "勾", "已选", "选"), "1") | dict.fromkeys(
-    ("☐", "□", "○", "◯"), "0"
-)
+TICKS = dict.fromkeys("☑■●◉xv勾选", "1") | {"已选": "1"} | dict.fromkeys("☐□○◯", "0")
 
 _ID, _TEXT, _DATE, _MONEY, _NUMBER = (Canonical(kind) for kind in ("id", "text", "date", "money", "number"))
 _CUSTOMER, _DAY = Canonical("id", required=True), Canonical("date", required=True)
@@ -250,50 +253,31 @@ RULES: dict[str, Rule] = {  # in the order in which they are tried: a row is set
     "activity_outside_life": Rule("keep", _ANY),
 }
 
-REASON_GROUPS: dict[str, tuple[str, ...]] = {
-    "product": ("homogeneous", "quality", "outdated", "function", "needs_mismatch", "range", "expectation_gap"),
-    "price": ("too_high", "price_sensitive", "unstable", "opaque", "rebate", "rate_inflexible", "fees"),
-    "service": (
-        "attitude",
-        "efficiency",
-        "complaint_unresolved",
-        "follow_up",
-        "aftersales",
-        "delivery",
-        "technical",
-        "procedure",
-        "damaged",
-    ),
-    "relationship": (
-        "no_contact",
-        "not_personal",
-        "staff_left",
-        "manager_changed",
-        "small_customer_neglected",
-        "detail",
-        "not_well_handled",
-    ),
-    "trust": ("promise_broken", "invoice", "brand", "unclear_positioning"),
-    "competitor": ("offer", "new_product", "poached", "squeezed"),
-    "access": ("distance", "transport", "channel", "network", "stale_information", "order_refused"),
-    "company": ("turbulence", "management", "policy_harsh", "grey_market"),
-    "external": ("economy", "regulation", "technology", "market", "crisis"),
-    "natural": ("closed", "moved", "sold", "life_stage", "fashion", "purchasing_power", "solvency"),
-    "unknown": ("unreachable", "not_asked", "declined"),
-}
+REASON_GROUPS = coded("""
+    product: homogeneous, quality, outdated, function, needs_mismatch, range, expectation_gap
+    price: too_high, price_sensitive, unstable, opaque, rebate, rate_inflexible, fees
+    service: attitude, efficiency, complaint_unresolved, follow_up, aftersales, delivery, technical, procedure, damaged
+    relationship: no_contact, not_personal, staff_left, manager_changed, small_customer_neglected, detail
+    relationship: not_well_handled
+    trust: promise_broken, invoice, brand, unclear_positioning
+    competitor: offer, new_product, poached, squeezed
+    access: distance, transport, channel, network, stale_information, order_refused
+    company: turbulence, management, policy_harsh, grey_market
+    external: economy, regulation, technology, market, crisis
+    natural: closed, moved, sold, life_stage, fashion, purchasing_power, solvency
+    unknown: unreachable, not_asked, declined
+""")
 OTHER_REASON = "unknown.other"  # a reason was given that the company's list does not map: shown, never hidden
-REASONS: tuple[str, ...] = tuple(f"{group}.{reason}" for group, names in REASON_GROUPS.items() for reason in names) + (
-    OTHER_REASON,
-)
+REASONS = (*(f"{group}.{reason}" for group, reasons in REASON_GROUPS.items() for reason in reasons), OTHER_REASON)
 # coarser lists that texts on churn use: list -> code -> groups or reasons taken together; all others are "other"
-MAPPINGS: dict[str, dict[str, tuple[str, ...]]] = {
-    "type": {
-        "satisfaction": ("service", "relationship", "trust", "company"),
-        "competition": ("competitor", "price"),
-        "quality": ("product", "access.network"),
-    },
-    "initiative": {
-        "active": ("product", "price", "service", "relationship", "trust", "access", "company"),
-        "passive": ("competitor",),
-    },
+MAPPINGS = {
+    "type": coded("""
+        satisfaction: service, relationship, trust, company
+        competition: competitor, price
+        quality: product, access.network
+    """),
+    "initiative": coded("""
+        active: product, price, service, relationship, trust, access, company
+        passive: competitor
+    """),
 }
