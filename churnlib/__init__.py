@@ -87,6 +87,7 @@ _VERBS = {
     "survival.discrete": ["discrete_hazard"],
     "survival.returns": ["survival_after_return"],
     "cohorts.cohort": ["cohort_retention"],
+    "cohorts.cohortcurves": ["retention_curves"],
     "cohorts.departures": ["cohort_departures"],
     "cohorts.moneyretention": ["money_retention"],
     "cohorts.projection": ["project_retention", "residual_lifetime"],

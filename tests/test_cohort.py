@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from churnlib.about import Period
 from churnlib.cohorts.cohort import cohort_retention
 from churnlib.cohorts.cohortcells import COMPLETE, EMPTY, OPEN, PARTLY, SMALL, cell_states
+from churnlib.cohorts.cohortcurves import retention_curves
 from churnlib.show.display import block
 
 
@@ -95,6 +96,54 @@ def test_good_and_bad_months_are_no_better_or_worse_cohorts():
         kept = {name: rng.binomial(10_000, [*np.append(1, stay[i : i + 13]).cumprod()]) for i, name in enumerate(names)}
         told += cohort_retention(cohorts(kept)).findings[0].key != "cohort.newest.flat"
     assert told <= 5  # nominal 1.5; more happen in 1 of 100 such tests
+
+
+def test_curves_by_year_are_the_pooled_retention_of_the_years_cohorts():
+    # 2024: of 100 and 50 there are 90 and 40, then 80 and 20; 2025: of 60 there are 30, then 15
+    made = cohorts({"2024-03": [100, 90, 80], "2024-05": [50, 40, 20], "2025-06": [60, 30, 15]})
+    curves = retention_curves(cohort_retention(made)).table.set_index(["started", "age"])
+    assert curves["retention"].to_dict() == pytest.approx(
+        {
+            ("2024", 0): 1,
+            ("2024", 1): 130 / 150,
+            ("2024", 2): 100 / 150,
+            ("2025", 0): 1,
+            ("2025", 1): 0.5,
+            ("2025", 2): 0.25,
+        }
+    )
+    whole = curves.loc[("2024", 2)]  # nobody censored: Greenwood's variance is the binomial one
+    half = 1.959964 * np.sqrt(1 / 3 / (2 / 3) / 150) / -np.log(2 / 3)
+    assert whole["ci_lower"] == pytest.approx((2 / 3) ** np.exp(half), abs=1e-6)
+
+
+def test_curves_of_one_year_are_its_cohorts_and_open_cells_are_in_none():
+    made = cohorts({"2025-08": [100, 90, 80, 70, 60], "2025-11": [100, 80, 70]})
+    result = retention_curves(cohort_retention(made))
+    assert result.table.groupby("started")["age"].max().to_dict() == {"2025-08": 4, "2025-11": 1}
+    head = result.findings[0]
+    assert (head.values["age"], head.values["first_share"], head.values["last_share"]) == (1, 0.9, 0.8)
+    assert result.plot() is not None
+    for statement in (head, result.subtitle, *result.notes):
+        assert all(statement.say(language) for language in ("zh", "en"))
+
+
+def test_a_curve_begins_after_the_ages_that_the_cohorts_hide():
+    # 2 of 100 lost at age 1 are a handful: hidden there, and in the curve of the year
+    made = cohorts({"2024-03": [100, 98, 80, 70], "2024-05": [100, 80, 70, 60], "2025-03": [100, 90, 80, 70]})
+    result = retention_curves(cohort_retention(made))
+    told = result.shown.set_index(["started", "age"])["retention"]
+    assert np.isnan(told["2024", 1]) and told["2024", 2] == 0.75
+    assert sorted(line.get_xdata()[0] for line in result.plot().get_lines() if len(line.get_xdata()) > 1)[:2] == [0, 2]
+    nothing = retention_curves(cohort_retention(cohorts({"2025-12": [100, 90]})))
+    assert nothing.findings[0].key == "cohortcurves.too_few" and nothing.plot() is None
+
+
+def test_a_cohort_too_small_to_show_keeps_its_row_between_others():
+    ax = cohort_retention(cohorts({"2025-01": [100, 90], "2025-02": [20, 15], "2025-03": [100, 80]})).plot()
+    written = [text.get_text() for text in ax.texts]
+    assert {"2025-01", "2025-02", "2025-03", "90", "80", "·"} <= set(written) and "75" not in written
+    assert written.count("100") == 2  # two sizes, and no column of those who were all there at the start
 
 
 def test_a_full_heat_map_stays_a_small_drawing_with_text():

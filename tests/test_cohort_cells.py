@@ -173,6 +173,8 @@ def test_brackets_hold_who_was_active_in_any_of_their_steps():
     assert single.equals(cohort_counts(cdnow(), mode="in").frame.set_index(["cohort", "age"])["n_active"][single.index])
     middle = whole.set_index(["cohort", "age"]).loc[("1997-02", 5)]
     assert single.loc["1997-02"][3:6].max() <= middle.n_active <= single.loc["1997-02"][3:6].sum()
+    head = cohort_retention(cohort_counts(cdnow(), mode="1-3, 4-6, 7-12")).findings[0]  # once: observed for no period
+    assert head.values["age"] == 12 and "7–12" in head.values["mode"].en and 0.2 < head.values["retention"] < 0.3
     assert cohort_counts(cdnow(), unit="year", mode="4-6, 7-9").frame.empty  # longer than the data
     for bad in ("3-1", "0-2", "monthly", "1-x"):
         with pytest.raises(text.UsageError):

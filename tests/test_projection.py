@@ -139,6 +139,7 @@ def test_the_mean_stay_lies_between_nothing_and_the_horizon():
     ahead = residual_lifetime(result).table
     assert (np.diff(ahead["ahead"]) > 0).all()  # those who stayed are the loyal ones
     assert (ahead["discounted"] < ahead["ahead"]).all()
+    assert ahead["ahead"].iloc[0] == pytest.approx(result.mean_stay()[0])  # one figure for new customers
 
 
 def test_only_complete_cells_are_used():

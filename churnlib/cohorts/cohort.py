@@ -83,12 +83,14 @@ class CohortRetention(Result):
             return None
         row = told.iloc[-1]
         n = int(disclosure.in_tens(row.n_start, self.about))
-        values = {"age": int(row.age), "retention": row.retention, "n": n, "cohorts": int(row.n_cohorts)}
-        return Finding(f"cohort.pooled.{self._said}", values | self._words)
+        values = {"retention": row.retention, "n": n, "cohorts": int(row.n_cohorts)}
+        return Finding(f"cohort.pooled.{self._said}", values | self._at(int(row.age)))
 
     @property
     def _ages(self) -> tuple[int, ...]:
-        """Ages that a sentence speaks of: not those before which the definition can show no churn."""
+        """Ages that a sentence speaks of: not those before which the definition can show no churn; every bracket."""
+        if "first_step" in self.table:
+            return tuple(self.pooled["age"])
         months = {"week": 12 / 52, "month": 1, "quarter": 3, "year": 12}[self.about.period.unit]
         ruled = self.about.earliest_churn if self.mode == "stay" else 0
         return tuple(age for age in (1, 3, 6, 12, 24) if age * months > ruled)
@@ -101,6 +103,13 @@ class CohortRetention(Result):
     @property
     def _words(self) -> dict:
         return {"mode": mode_label(self.mode), "unit": text.label(f"cohort.unit.{self.about.period.unit}")}
+
+    def _at(self, age: int) -> dict:
+        """Give the words for an age: of a bracket its own steps and the last of them."""
+        if "first_step" not in self.table:
+            return {"age": age, **self._words}
+        first = int(self.table.loc[self.table["age"] == age, "first_step"].iloc[0])
+        return self._words | {"age": age + 1, "mode": mode_label(f"{first}–{age + 1}" if first <= age else str(first))}
 
     def _levels_compared(self) -> Finding | None:
         """Name the levels whose customers stay best and worst at the longest age that all have; by their intervals."""
@@ -115,12 +124,12 @@ class CohortRetention(Result):
             return None
         best, worst = row.index[-1], row.index[0]
         lower, _ = difference(row[best] * n[best], n[best], row[worst] * n[worst], n[worst], 1.0, _widened(len(row)))
-        values = {"age": age, "best": self.level(best), "worst": self.level(worst)}
+        values = {"best": self.level(best), "worst": self.level(worst), **self._at(age)}
         values |= {"high": row[best], "low": row[worst], "gap": row[best] - row[worst]}
         word = "apart" if lower > 0 else "alike"
         grade = "moderate" if lower > 0 else "descriptive"
         weight = float(n[worst] * values["gap"]) / self.about.years
-        return Finding(f"cohort.levels.{word}", values | self._words, grade=grade, weight=weight)
+        return Finding(f"cohort.levels.{word}", values, grade=grade, weight=weight)
 
     def _newest_against_year_before(self) -> Finding | None:
         """Compare the newest complete cohorts at the longest common age with the same ones a year before."""
@@ -155,7 +164,7 @@ class CohortRetention(Result):
         }
         grade = "descriptive" if word == "flat" else "moderate"
         return Finding(
-            f"cohort.newest.{word}", values | self._words, grade=grade, tone=tone, weight=abs(change) * start
+            f"cohort.newest.{word}", values | self._at(age), grade=grade, tone=tone, weight=abs(change) * start
         )
 
     @property
@@ -168,7 +177,7 @@ class CohortRetention(Result):
         values = {"definition": self.about.definition_note}
         return (
             Statement(f"cohort.note.{self._said}", values | self._words),
-            Statement("cohort.note.states", {"n": self.about.min_denominator}),
+            Statement(f"cohort.note.states.{self._said}", {"n": self.about.min_denominator}),
         )
 
     def plot(self, ax=None):
@@ -203,8 +212,12 @@ class CohortRetention(Result):
 
     def _grid(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
         shown = self.shown[self.shown["age"] <= max(PLOTTED_AGES, self.table["age"].min())]
-        recent = sorted(shown.loc[shown["retention"].notna(), "cohort"].unique())[-PLOTTED_COHORTS:]
-        shown = shown[shown["cohort"].isin(recent)]
+        later = shown[shown["age"] > 0]
+        if len(later) and shown.loc[shown["age"] == 0, "retention"].dropna().eq(1).all():
+            shown = later  # all of them were there at the start
+        told = shown.groupby("cohort")["retention"].count()
+        inner = told[told.cumsum().gt(0) & told[::-1].cumsum().gt(0)]  # small ones between others too
+        shown = shown[shown["cohort"].isin(inner.index[-PLOTTED_COHORTS:])]
         values = shown.pivot(index="cohort", columns="age", values="retention")
         states = shown.pivot(index="cohort", columns="age", values="state").reindex_like(values)
         states = states.mask((states == COMPLETE) & values.isna(), SMALL).fillna(OPEN)

@@ -33,10 +33,13 @@ class MoneyRetention(Result):
         `n_start`.
     of : {"revenue", "quantity", "fee"}
         What is measured.
+    is_regular : bool
+        Whether it comes step after step: `pooled` is then chained over ages, and the base is the first whole step.
     """
 
     pooled: pd.DataFrame
     of: str
+    is_regular: bool
     module: ClassVar[str] = "moneyretention"
     columns: ClassVar[tuple[Column, ...]] = (
         Column("level", "level"),
@@ -84,7 +87,7 @@ class MoneyRetention(Result):
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        key = "fee" if self.of == "fee" else "activity"
+        key = "fee" if self.of == "fee" else "regular" if self.is_regular else "irregular"
         return (Statement(f"moneyretention.note.{key}", {"revenue": self.about.revenue_note, **self._words}),)
 
     def plot(self, ax=None):
@@ -139,7 +142,8 @@ def money_retention(counts) -> MoneyRetention:
         every, without = (np.where(done, _share(part, k), np.nan) for part in (sums, sums - blocks))
         table = table.assign(**_with_interval(name, every, without, about.conf_level))
     pooled = _pooled(frame, state, sums, blocks, counts.is_regular, about.conf_level)
-    return MoneyRetention(about=about, table=table, name="money_retention", pooled=pooled, of=of)
+    given = {"pooled": pooled, "of": of, "is_regular": counts.is_regular}
+    return MoneyRetention(about=about, table=table, name="money_retention", **given)
 
 
 def _share(sums: np.ndarray, k: int) -> np.ndarray:

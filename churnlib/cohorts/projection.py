@@ -230,7 +230,8 @@ def residual_lifetime(projection: Projection, *, discount: float = 0.08) -> Resi
             return np.array([residual_months(model.survival(age + steps, p), age, steps, a_step)])
 
         lower, upper = model.interval(again, about.conf_level)
-        rows.append((age, residual_months(survival, age, steps), value, lower[0], upper[0]))
+        in_the_middle = (1 - survival[-1] / survival[age]) / 2  # of a step: when who leaves does so, as in `mean_stay`
+        rows.append((age, residual_months(survival, age, steps) + in_the_middle, value, lower[0], upper[0]))
     table = pd.DataFrame(rows, columns=["age", "ahead", "discounted", "ci_lower", "ci_upper"])
     told = {"steps": steps, "discount": discount, "backtest": projection.backtest}
     return ResidualLifetime(about=about, table=table, name="residual_lifetime", **told)

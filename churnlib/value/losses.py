@@ -92,7 +92,7 @@ class LostMoney(Result):
     def plot(self, ax=None):
         told = self._split("reason") if (self.table["split"] == "reason").any() else self._split("segment")
         told = told.head(MOST)
-        if told.empty or not told["fee_lost"].sum():
+        if len(told) < 2 or not told["fee_lost"].sum():
             return None
         said = [text.show(self.money(amount), "money") for amount in told["fee_lost"]]
         return plots.bars(
