@@ -42,6 +42,11 @@ def quote(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
+def literal(written: object) -> str:
+    """Write a text (or a path) as an SQL literal, where a parameter cannot stand."""
+    return "'" + str(written).replace("'", "''") + "'"
+
+
 class Engine:
     """One DuckDB connection that reads only the folders it was given.
 
@@ -77,7 +82,7 @@ class Engine:
                 "autoload_known_extensions": False,
             }
         )
-        allowed = ", ".join("'" + str(Path(folder).resolve()).replace("'", "''") + "'" for folder in folders)
+        allowed = ", ".join(literal(Path(folder).resolve()) for folder in folders)
         self.con.execute(f"SET allowed_directories = [{allowed}]")
         self.con.execute("SET enable_external_access = false")  # in this order: DuckDB refuses the other one
         self.con.execute("SET lock_configuration = true")

@@ -121,6 +121,15 @@ def test_lines_are_those_of_the_original_file(file):
     assert rejected == [(1, "too_few_fields"), (8, "stray_quote")]
 
 
+@pytest.mark.parametrize("damage", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_damaged_character_costs_its_line_and_no_other(file, damage):
+    lines = [f"{i},客户\n".encode(damage) for i in range(1, 5)]
+    half = {"utf-16-le": b"\x00\xd8", "utf-16-be": b"\xd8\x00"}.get(damage, b"\xff\xff\xff\xff")
+    file.write_bytes("\ufeff".encode(damage) + lines[0] + half + b"".join(lines[1:]))
+    rows, rejected = rows_of(file, 2, find_encoding(file, "t.csv"))
+    assert [line for line, _ in rows] == [1, 3, 4] and rejected == [(2, "undecodable")]
+
+
 def test_a_file_is_utf8_only_if_all_of_it_is(file, monkeypatch):
     monkeypatch.setattr(encoding, "BLOCK", 64)
     file.write_bytes(b"1,abc\n" * 100 + "2,客户\n".encode("gbk"))

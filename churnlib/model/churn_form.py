@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-import pandas as pd
-import pyarrow as pa
+import numpy as np
 
 from churnlib import text
-from churnlib.engine import Engine, quote
-from churnlib.model.vocabulary import EVALUATIONS, FORM_COLUMNS, MEASURES, RELATIONSHIPS
+from churnlib.engine import Engine
+from churnlib.model.schema import Source
+from churnlib.model.vocabulary import EVALUATIONS, FORM_COLUMNS, MEASURES, RELATIONSHIPS, codes_of
 from churnlib.sources.excel import open_sheet
 from churnlib.sources.files import find_files, shown_name
-from churnlib.sources.reading import FileFound, RawTable
+from churnlib.sources.reading import FileFound, Opened, RawTable, as_columns, load
 from churnlib.sources.written import fold
 
 CHOICES = ("reasons", "measures", "relationship", "evaluation", "follow_up", "business_condition", "lost_to")
@@ -51,21 +51,12 @@ _TYPED = 4  # so many words without any box are an answer that was typed, more a
 
 @dataclass(frozen=True)
 class ChurnForm:
-    """One form as it was filled in.
-
-    Attributes
-    ----------
-    file, sheet : str
-    fields : dict of str to str
-        Field (customer_id, name, date, text ...) -> what was written.
-    ticked : dict of str to tuple of str
-        Field (reasons, measures, relationship, evaluation, follow_up, lost_to) -> the words ticked.
-    """
+    """One form as it was filled in."""
 
     file: str
     sheet: str
-    fields: dict[str, str] = field(default_factory=dict)
-    ticked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)  # customer_id, date, text ... -> what was written
+    ticked: dict[str, tuple[str, ...]] = field(default_factory=dict)  # field of `CHOICES` -> the words ticked
 
     def cell(self, name: str) -> str:
         """Give one field as a raw table holds it: ticked words on lines of their own, measures as codes."""
@@ -148,25 +139,16 @@ def ticked_words(written: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for w in chosen if (word := _answer(w))))
 
 
-def forms_table(engine: Engine, source, folder: Path, into: str, *, allow_outside: bool = False) -> RawTable:
+def forms_table(engine: Engine, source: Source, folder: Path, into: str, *, allow_outside: bool = False) -> RawTable:
     """Load churn forms as a raw table, one row per form; `_line` is the number of the sheet in its workbook."""
-    files, rows = [], []
-    for path in find_files(source.patterns, folder, allow_outside):
-        shown = shown_name(path, folder)
-        forms = read_forms(path, shown)
-        files.append(FileFound(shown, None, None, None, None, len(forms), 0, FORM_COLUMNS))
-        rows += [(shown, i, *(form.cell(name) for name in FORM_COLUMNS)) for i, form in enumerate(forms, 1)]
-    names = ", ".join("'" + file.file.replace("'", "''") + "'" for file in files)
-    types = ", ".join(f"{quote(name)} VARCHAR" for name in FORM_COLUMNS)
-    engine.run(f"CREATE OR REPLACE TABLE {quote(into)} (_file ENUM({names}), _line BIGINT, {types})")
-    cells = list(zip(*rows, strict=True)) or [()] * (len(FORM_COLUMNS) + 2)
-    kinds = [pa.string(), pa.int64(), *[pa.string()] * len(FORM_COLUMNS)]
-    arrays = [pa.array(column, kind) for column, kind in zip(cells, kinds, strict=True)]
-    engine.con.register("_forms", pa.table(arrays, [f"c{i}" for i in range(len(arrays))]))
-    engine.run(f"INSERT INTO {quote(into)} SELECT * FROM _forms")  # noqa: S608 (quoted)
-    engine.con.unregister("_forms")
-    nothing = pd.DataFrame({name: [] for name in ("file", "line", "rule", "value", "detail")})
-    return RawTable(into, FORM_COLUMNS, tuple(files), nothing)
+    paths = find_files(source.patterns, folder, allow_outside)
+    return load(engine, [_opened(path, shown_name(path, folder)) for path in paths], into)
+
+
+def _opened(path: Path, shown: str) -> Opened:
+    forms = read_forms(path, shown)
+    columns = as_columns([[form.cell(name) for name in FORM_COLUMNS] for form in forms], len(FORM_COLUMNS))
+    return Opened(FileFound(shown, columns=FORM_COLUMNS), lambda rejects: [(columns, np.arange(1, len(forms) + 1))])
 
 
 @cache
@@ -228,5 +210,4 @@ def _answer(word: str) -> str:
 
 
 def _code(word: str, codes: dict[str, tuple[str, ...]]) -> str:
-    known = {fold(w): code for code, words in codes.items() for w in (code, *words)}
-    return known.get(fold(word), word)
+    return {fold(known): code for known, code in codes_of(codes).items()}.get(fold(word), word)

@@ -33,8 +33,8 @@ class Query:
     ----------
     shown : str
         What messages and records call it: the table, or the variable's name.
-    names : tuple of str
-        Its columns.
+    names, kinds : list of str
+        Its columns, and the engine's type of each: all come as text.
 
     Raises
     ------
@@ -63,7 +63,8 @@ class Query:
             raise text.DataError("reading.no_connection", variable=self._variable, reason=failed)
         statement = self._statement(declared, sqlalchemy)
         self._result = self._told(lambda: self._connection.execute(statement))
-        self.names = tuple(map(str, self._result.keys()))
+        self.names = [*map(str, self._result.keys())]
+        self.kinds = ["VARCHAR"] * len(self.names)
 
     def batches(self) -> Iterator[tuple[list[pa.Array], np.ndarray]]:
         """Give the rows as columns of text, with their numbers from 1."""

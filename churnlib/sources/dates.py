@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta, timezone
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from churnlib.sources.written import BLANKS, Read, plain
+from churnlib.sources.written import NO_VALUE, Read, plain
 
 FIRST_YEAR, LAST_YEAR = 1900, 2199  # outside it a year is a slip of the pen
 OPEN_YEAR = 9999  # 9999-12-31, 0000-00-00 and PostgreSQL's infinity mean "no end"
@@ -36,12 +37,12 @@ _SHORT_YEAR = re.compile(
 )
 _NO_END = re.compile(r"0000[-/.年]?00[-/.月]?00日?(?:[ T]00:00(?::00(?:\.0+)?)?)?|0|infinity")
 _SERIAL = re.compile(r"([0-9]{5})(?:\.[0-9]+)?")
-_MONTHS = "january february march april may june july august september october november december".split()
+_NAMES = "january february march april may june july august september october november december".split()
+_MONTHS = {short: i for i, name in enumerate(_NAMES, 1) for short in (name, name[:3], name[:4])}
+_DIGITS = {c: i for i, c in enumerate("〇一二三四五六七八九")} | {"零": 0, "○": 0, "": 0}
 _CHINESE = re.compile(
     r"([〇零○一二三四五六七八九]{4})年([一二三四五六七八九十]{1,3})月(?:([一二三四五六七八九十]{1,3})[日号])?"
 )
-_PARTS = re.compile(r"([0-9]{1,2})[-/.]([0-9]{1,2})[-/.][0-9]{4}(?![0-9])")
-_SIX_DIGITS = re.compile(r"[0-9]{6}")
 
 
 def parse_date(text: str, order: str | None = None, zone: str | None = None) -> date | None:
@@ -79,7 +80,7 @@ def parse_date(text: str, order: str | None = None, zone: str | None = None) -> 
 def read_date(text: str, order: str | None = None, zone: str | None = None) -> Read:
     """Read one written date with the flag that it deserves; see `parse_date`."""
     written = plain(text)
-    if written.lower() in BLANKS or written.lower() == "na":
+    if written.lower() in NO_VALUE:
         return Read(None)
     if _NO_END.fullmatch(written):
         return Read(None, "open_end")
@@ -94,49 +95,6 @@ def read_date(text: str, order: str | None = None, zone: str | None = None) -> R
     return _other_date(written)
 
 
-def order_of(texts: list[str]) -> str | None:
-    """Find the order of day and month that a file's dates prove, as a whole.
-
-    Parameters
-    ----------
-    texts : list of str
-        The distinct dates of one column of one file.
-
-    Returns
-    -------
-    {"dmy", "mdy", "mixed"} or None
-        "mixed" if some dates prove one order and some the other; None if no date has a part above 12.
-
-    Examples
-    --------
-    >>> order_of(["03/04/2024", "13/04/2024"])
-    'dmy'
-    """
-    found = set()
-    for text in texts:
-        if match := _PARTS.match(plain(text)):
-            a, b = int(match[1]), int(match[2])
-            found |= {"dmy"} if a > 12 >= b else {"mdy"} if b > 12 >= a else set()
-    return "mixed" if len(found) == 2 else next(iter(found), None)
-
-
-def is_unsure(text: str) -> bool:
-    """Tell whether a text is a date whose day and month could change places."""
-    match = _PARTS.match(plain(text))
-    return bool(match) and int(match[1]) <= 12 and int(match[2]) <= 12 and int(match[1]) != int(match[2])
-
-
-def six_digits_are_months(texts: list[str]) -> bool:
-    """Tell whether all six-digit texts of a column can be months: one 240305 makes 202403 unsure too."""
-    found = [written for text in texts if _SIX_DIGITS.fullmatch(written := plain(text))]
-    return all(FIRST_YEAR <= int(t[:4]) <= LAST_YEAR and 1 <= int(t[4:]) <= 12 for t in found)
-
-
-def is_six_digits(text: str) -> bool:
-    """Tell whether a text is six digits: a month, or a day with a two-digit year."""
-    return bool(_SIX_DIGITS.fullmatch(plain(text)))
-
-
 def _long_year(match: re.Match[str], order: str) -> str:
     """Write a year of two digits in four; one digit is no year."""
     first, middle, last, rest = match.groups()
@@ -145,17 +103,18 @@ def _long_year(match: re.Match[str], order: str) -> str:
     return f"{full}{middle}{last}{rest}" if order == "ymd" else f"{first}{middle}{full}{rest}"
 
 
-def _dated(part: dict[str, str | None], kind: str, order: str | None, zone: str | None) -> Read:
-    year = int(part["y"] or 0)
+def _dated(part: dict[str, Any], kind: str, order: str | None, zone: str | None) -> Read:
     if kind == "parts":
-        day, month = _day_and_month(int(part["a"] or 0), int(part["b"] or 0), order)
-    elif kind == "named":
-        day, month = int(part["d"] or 0), _month_number(part["name"] or "")
+        day, month = _day_and_month(int(part["a"]), int(part["b"]), order)
+    elif kind == "ymd":
+        day, month = int(part["d"]), int(part["m"])
+    elif (name := part["name"].lower()) in _MONTHS:
+        day, month = int(part["d"]), _MONTHS[name]
     else:
-        day, month = int(part["d"] or 0), int(part["m"] or 0)
-    if year == OPEN_YEAR:
+        raise ValueError("not_a_date")
+    if int(part["y"]) == OPEN_YEAR:
         return Read(None, "open_end")
-    return _in_zone(_day(year, month, day), part, zone)
+    return _in_zone(_day(int(part["y"]), month, day), part, zone)
 
 
 def _day_and_month(a: int, b: int, order: str | None) -> tuple[int, int]:
@@ -178,7 +137,7 @@ def _day(year: int, month: int, day: int) -> date:
     return found
 
 
-def _in_zone(found: date, part: dict[str, str | None], zone: str | None) -> Read:
+def _in_zone(found: date, part: dict[str, Any], zone: str | None) -> Read:
     """Check the time of day; move the day where the time carries another zone than the company's."""
     if part["hour"] is None:
         return Read(found)
@@ -212,23 +171,13 @@ def _other_date(written: str) -> Read:
     raise ValueError("two_digit_year" if _SHORT_YEAR.fullmatch(written) else "not_a_date")
 
 
-def _month_number(name: str) -> int:
-    found = [i for i, month in enumerate(_MONTHS, 1) if name.lower() in (month, month[:3], month[:4])]
-    if not found:
-        raise ValueError("not_a_date")
-    return found[0]
-
-
 def _chinese_date(match: re.Match[str]) -> str:
-    digits = {c: str(i) for i, c in enumerate("〇一二三四五六七八九")} | {"零": "0", "○": "0"}
-    year = "".join(digits[c] for c in match[1])
     day = f"{_chinese_number(match[3])}日" if match[3] else ""
-    return f"{year}年{_chinese_number(match[2])}月{day}"
+    return f"{''.join(str(_DIGITS[c]) for c in match[1])}年{_chinese_number(match[2])}月{day}"
 
 
 def _chinese_number(written: str) -> int:
     tens, ten, ones = written.partition("十")
-    digits = {c: i for i, c in enumerate("一二三四五六七八九", 1)} | {"": 0}
-    if tens not in digits or ones not in digits:
+    if tens not in _DIGITS or ones not in _DIGITS:
         raise ValueError("not_a_date")
-    return (digits[tens] or 1) * 10 + digits[ones] if ten else digits[tens]
+    return (_DIGITS[tens] or 1) * 10 + _DIGITS[ones] if ten else _DIGITS[tens]

@@ -35,20 +35,11 @@ _FEED, _QUOTE = 10, 34
 
 @dataclass(frozen=True)
 class Shape:
-    """How the records of one file are written.
-
-    Attributes
-    ----------
-    delimiter : str
-    n_fields : int
-        Fields of the header; every record must have as many.
-    skipped : int
-        Lines up to the end of the header.
-    """
+    """How the records of one file are written."""
 
     delimiter: str
-    n_fields: int
-    skipped: int = 0
+    n_fields: int  # of the header; every record must have as many
+    skipped: int = 0  # lines up to the end of the header
 
 
 class Records(NamedTuple):
@@ -68,10 +59,7 @@ class Row(NamedTuple):
 
 
 def first_rows(block: Block, delimiter: str) -> list[Row]:
-    """Read the first records of a file with a delimiter, whatever their number of fields.
-
-    Blank lines are no records; cells come trimmed of nothing.
-    """
+    """Read the first records of a file with a delimiter, whatever their number of fields; blank lines are none."""
     rows: list[Row] = []
     lines = _squeezed(block, delimiter).data[:SAMPLE].split(b"\n")[:-1]
     i = 0
@@ -127,45 +115,37 @@ def records(
 def split(block: Block, shape: Shape, rejects: Rejects, final: bool) -> tuple[Records, Block]:
     """Cut a block into records; what is left is a record that goes on in the next block."""
     data = np.frombuffer(block.data, np.uint8)
-    if b'"' not in block.data:
-        feeds = np.flatnonzero(data == _FEED)
-        cuts = np.flatnonzero(data == ord(shape.delimiter))
-        lines = np.arange(block.first_line, block.first_line + len(feeds))
-        found = _kept(block, data, feeds, cuts, lines, shape, rejects)
-        return Records(found[0], found[1], False), Block(b"", block.first_line + len(feeds), [])
     marks = _marks(data, shape)
     if marks is None or (final and marks.rest):
         return _split_carefully(block, shape, rejects, final)
-    end = int(marks.feeds[-1]) + 1 if len(marks.feeds) else 0
-    lines, line = block.first_line + marks.line_of[: len(marks.feeds)], block.first_line + marks.n_lines
+    end, line = int(marks.feeds[-1]) + 1 if len(marks.feeds) else 0, block.first_line + int(marks.line_of[-1])
     rest = Block(block.data[end:], line, [bad for bad in block.bad_lines if bad >= line])
     whole = block._replace(bad_lines=[bad for bad in block.bad_lines if bad < line])
-    found = _kept(whole, data, marks.feeds, marks.cuts, lines, shape, rejects)
-    return Records(found[0], found[1], True), rest
+    return _kept(whole, data, marks, shape, rejects), rest
 
 
 class _Marks(NamedTuple):
     feeds: np.ndarray  # ends of records
     cuts: np.ndarray  # delimiters between fields
-    line_of: np.ndarray  # lines before each record
-    n_lines: int  # lines in whole records
+    line_of: np.ndarray  # lines before each record, and before what is left
     rest: bool  # a record goes on after the block
+    quoted: bool
 
 
 def _marks(data: np.ndarray, shape: Shape) -> _Marks | None:
     """Tell line feeds and delimiters inside of quotes from those between records and fields; None if quotes are odd."""
-    quotes = np.flatnonzero(data == _QUOTE)
-    opening, closing = quotes[0::2], quotes[1::2]
-    before = np.where(opening > 0, data[opening - 1], _FEED)
-    after = data[closing + 1]
     cut = ord(shape.delimiter)
+    all_feeds, all_cuts = np.flatnonzero(data == _FEED), np.flatnonzero(data == cut)
+    quotes = np.flatnonzero(data == _QUOTE)
+    if not len(quotes):
+        return _Marks(all_feeds, all_cuts, np.arange(len(all_feeds) + 1), False, False)
+    opening, closing = quotes[0::2], quotes[1::2]
+    before, after = np.where(opening > 0, data[opening - 1], _FEED), data[closing + 1]
     if not (np.isin(before, (cut, _FEED, _QUOTE)).all() and np.isin(after, (cut, _FEED, _QUOTE)).all()):
         return None
-    all_feeds, all_cuts = np.flatnonzero(data == _FEED), np.flatnonzero(data == cut)
     outside = np.searchsorted(quotes, all_feeds) % 2 == 0
     feeds = all_feeds[outside]
-    rank = np.flatnonzero(outside)
-    line_of = np.concatenate(([0], rank + 1))
+    line_of = np.concatenate(([0], np.flatnonzero(outside) + 1))
     rest = bool(len(all_feeds)) and not outside[-1]
     end = feeds[-1] + 1 if len(feeds) else 0
     if rest and (len(data) - end > LONGEST_RECORD or len(all_feeds) - line_of[-1] > MOST_LINES):
@@ -176,44 +156,36 @@ def _marks(data: np.ndarray, shape: Shape) -> _Marks | None:
         # lines that would each be a whole record: two stray quotes have swallowed them
         if shape.n_fields > 2 and (raw == heights * (shape.n_fields - 1))[tall].any() or heights.max() > MOST_LINES:
             return None
-    cuts = all_cuts[np.searchsorted(quotes, all_cuts) % 2 == 0]
-    return _Marks(feeds, cuts, line_of, int(line_of[-1]), rest)
+    return _Marks(feeds, all_cuts[np.searchsorted(quotes, all_cuts) % 2 == 0], line_of, rest, True)
 
 
-def _kept(
-    block: Block,
-    data: np.ndarray,
-    feeds: np.ndarray,
-    cuts: np.ndarray,
-    lines: np.ndarray,
-    shape: Shape,
-    rejects: Rejects,
-) -> tuple[bytes, np.ndarray]:
+def _kept(block: Block, data: np.ndarray, marks: _Marks, shape: Shape, rejects: Rejects) -> Records:
     """Keep the records that have as many fields as the header; set the others aside."""
+    feeds, lines = marks.feeds, block.first_line + marks.line_of[:-1]
     if not len(feeds):
-        return b"", lines
+        return Records(b"", lines, marks.quoted)
     starts = np.concatenate(([0], feeds[:-1] + 1))
-    n_cuts = np.diff(np.searchsorted(cuts, feeds), prepend=0)
+    n_cuts = np.diff(np.searchsorted(marks.cuts, feeds), prepend=0)
     blank = feeds - starts == n_cuts  # nothing but delimiters
     good = (n_cuts == shape.n_fields - 1) & ~blank
     damaged = _damaged(block, data, feeds, lines)
     good[list(damaged)] = False
     if good.all():
-        return block.data[: int(feeds[-1]) + 1], lines
+        return Records(block.data[: int(feeds[-1]) + 1], lines, marks.quoted)
     for i in np.flatnonzero(~good & ~blank):
         written = block.data[int(starts[i]) : int(feeds[i])].decode("utf-8", "replace")
         _set_aside(rejects, lines[i], written, damaged.get(int(i)), int(n_cuts[i]) + 1, shape)
     edges = np.flatnonzero(np.diff(np.concatenate(([0], good.view(np.int8), [0]))))
     runs = [block.data[int(starts[a]) : int(feeds[b - 1]) + 1] for a, b in zip(edges[0::2], edges[1::2], strict=True)]
-    return b"".join(runs), lines[good]
+    return Records(b"".join(runs), lines[good], marks.quoted)
 
 
-def _set_aside(rejects: Rejects, line: int, written: str, damage: str | None, n_fields: int, shape: Shape) -> None:
-    """Set one record aside; what holds nothing but blanks (or the end mark of old DOS files) is no record."""
+def _set_aside(rejects: Rejects, line: int, written: str, damage: str | None, n: int | None, shape: Shape) -> None:
+    """Set aside a record of n fields; what holds nothing but blanks (or the end mark of old DOS files) is no record."""
     if damage:
         rejects.add(line, "undecodable", damage, written)
     elif trim(written.replace(shape.delimiter, "").replace("\x1a", "")):
-        detail = "too_few_fields" if n_fields < shape.n_fields else "too_many_fields"
+        detail = "stray_quote" if n is None else "too_few_fields" if n < shape.n_fields else "too_many_fields"
         rejects.add(line, "wrong_field_count", detail, written)
 
 
@@ -253,13 +225,10 @@ def _is_good(
     first, whole = block.first_line + i, b"\n".join(lines)
     is_undecoded = any(first <= line < first + len(lines) for line in block.bad_lines)
     damage = "undecodable" if is_undecoded else "nul_bytes" if b"\0" in whole else None
-    written = whole.decode("utf-8", "replace")
-    if record is None and not damage:
-        rejects.add(first, "wrong_field_count", "stray_quote", written)
-    elif damage or len(record or ()) != shape.n_fields:
-        _set_aside(rejects, first, written, damage, len(record or ()), shape)
-    else:
+    if not damage and record is not None and len(record) == shape.n_fields:
         return bool(whole.strip(shape.delimiter.encode()))
+    n_fields = None if record is None else len(record)
+    _set_aside(rejects, first, whole.decode("utf-8", "replace"), damage, n_fields, shape)
     return False
 
 

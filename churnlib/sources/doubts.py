@@ -1,36 +1,36 @@
-"""A column as a whole: what its values prove about each other, and which of them it makes doubtful.
+"""A column as a whole: what its texts prove about each other, and which of them it makes doubtful.
 
-One value is read by `values`; here are the questions that one value cannot answer: is 03/04 the third of April, is
-1.200 twelve hundred, did Excel lose the last digits of the identifiers, did it swap days and months.
+One text is read by `dates` and `values`; here are the questions that one text cannot answer: is 03/04 the third of
+April, is 1.200 twelve hundred, did a spreadsheet lose the last digits of the identifiers, did it swap days and months.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from churnlib.engine import Engine, quote
-from churnlib.sources import dates, values
+from churnlib.sources.dates import FIRST_YEAR, LAST_YEAR
+from churnlib.sources.written import plain
 
 _PARTED_DATE = "[0-9０-９]{1,2}[-/.－／．][0-9０-９]{1,2}[-/.－／．][0-9０-９]{4}"
+_PARTS = re.compile(r"([0-9]{1,2})[-/.]([0-9]{1,2})[-/.][0-9]{4}(?![0-9])")
+_SIX_DIGITS = re.compile(r"[0-9]{6}")
+_HAS_COMMA = re.compile(r"[0-9],[0-9]{1,2}(?![0-9,.])|\.[0-9]{3},[0-9]")  # 12,5 and 1.200,50
+_HAS_POINT = re.compile(r"\.[0-9]{1,2}(?![0-9.,])|,[0-9]{3}\.|(?<![0-9])0?\.[0-9]")  # 12.5, 1,200.500 and 0.125
+_HAS_EITHER = re.compile(r"(?<![0-9.,])[0-9]{1,3}[.,][0-9]{3}(?![0-9.,])")  # 1,200 and 1.200
 _ENOUGH = 5  # values that rule out an accident
 
 
 @dataclass(frozen=True)
 class RawColumn:
-    """A raw column and the SQL that reads its usual form.
-
-    Attributes
-    ----------
-    text : str
-        SQL of the text as written, over the table under the alias ``raw``.
-    usual : str
-        SQL of what is read by SQL itself; NULL for every other text.
-    """
+    """A raw column and the SQL that reads its usual form, over the table under the alias ``raw``."""
 
     engine: Engine
     table: str
-    text: str
-    usual: str
+    text: str  # SQL of the text as written
+    usual: str  # SQL of what is read by SQL itself; NULL for every other text
 
     def counts(self) -> dict[str, int]:
         """The distinct texts that SQL does not read -> rows."""
@@ -41,15 +41,18 @@ class RawColumn:
         return dict(zip(rows["text"].tolist(), rows["n"].tolist(), strict=True))
 
 
-def order_of_days(column: RawColumn) -> str | None:
-    """Find the order of day and month that every file with such dates proves; None if one of them does not."""
+def order_of_days(column: RawColumn, texts: list[str]) -> str | None:
+    """Find the order of day and month, "dmy" or "mdy", that every file with such dates proves; else None."""
+    if not any(map(_is_unsure, texts)):
+        return None
     rows = column.engine.frame(
         f"SELECT DISTINCT CAST(raw._file AS VARCHAR) AS file, {column.text} AS text"  # noqa: S608 (quoted)
         f" FROM {quote(column.table)} AS raw"
         f" WHERE ({column.usual}) IS NULL AND regexp_matches({column.text}, '{_PARTED_DATE}')"
     )
-    orders = {dates.order_of(part["text"].tolist()) for _, part in rows.groupby("file")}
-    return orders.pop() if orders in ({"dmy"}, {"mdy"}) else None
+    proofs = [_proven(part["text"]) for _, part in rows.groupby("file")]
+    found = set().union(*proofs)
+    return found.pop() if len(found) == 1 and all(proofs) else None
 
 
 def are_swapped(column: RawColumn, texts: list[str]) -> bool:
@@ -58,8 +61,7 @@ def are_swapped(column: RawColumn, texts: list[str]) -> bool:
     An American Excel turns 03/04/2024 into the 4th of March and leaves 13/04/2024 a text: then every text has a part
     above 12, and no true date has a day above 12.
     """
-    parted = [text for text in texts if dates.order_of([text]) or dates.is_unsure(text)]
-    if len(parted) < _ENOUGH or any(map(dates.is_unsure, parted)):
+    if any(map(_is_unsure, texts)) or sum(bool(_proven([text])) for text in texts) < _ENOUGH:
         return False
     days = column.engine.frame(
         f"SELECT count(DISTINCT d) AS n, max(extract('day' FROM d)) AS last FROM"  # noqa: S608 (quoted)
@@ -70,23 +72,41 @@ def are_swapped(column: RawColumn, texts: list[str]) -> bool:
 
 def doubtful_dates(texts: list[str]) -> dict[str, str]:
     """Six digits are months (202403), unless one of them can only be a day with a two-digit year (240305)."""
-    if dates.six_digits_are_months(texts):
+    six = {text: written for text in texts if _SIX_DIGITS.fullmatch(written := plain(text))}
+    if all(FIRST_YEAR <= int(t[:4]) <= LAST_YEAR and 1 <= int(t[4:]) <= 12 for t in six.values()):
         return {}
-    return {text: "two_digit_year" for text in texts if dates.is_six_digits(text)}
+    return dict.fromkeys(six, "two_digit_year")
 
 
 def doubtful_numbers(column: RawColumn, texts: list[str], is_money: bool) -> dict[str, str]:
     """1.200 and 1,200 are doubtful beside 12,5; an amount 1.200 is doubtful if no amount has one or two decimals."""
-    unsure = [text for text in texts if values.is_thousand_or_decimal(text)]
-    has_commas = values.decimal_comma_is_proven(texts)
+    unsure = [text for text in texts if _HAS_EITHER.search(plain(text))]
+    has_commas = any(_HAS_COMMA.search(plain(text)) for text in texts)
     if not unsure or not (has_commas or is_money):
         return {}
     points = f"SELECT count(*) FROM {quote(column.table)} AS raw WHERE ({column.usual}) IS NOT NULL"  # noqa: S608
-    if column.engine.value(f"{points} AND {column.text} LIKE '%.%'") or any(map(values.decimal_point_is_proven, texts)):
+    if column.engine.value(f"{points} AND {column.text} LIKE '%.%'") or any(_HAS_POINT.search(plain(t)) for t in texts):
         return {}
     return {text: "decimal_comma" for text in unsure if has_commas or "." in text}
 
 
 def doubtful_ids(texts: list[str]) -> dict[str, str]:
-    """Long identifiers whose last digits are zeros all over the column."""
-    return dict.fromkeys(values.lost_digits(texts), "precision_lost")
+    """Long identifiers whose last digits are zeros all over the column.
+
+    Excel keeps 15 digits: 430102199001011234 is saved as 430102199001011000. One such number can be true; when every
+    number of more than 15 digits looks like this, none of them can be trusted.
+    """
+    long = [text for text in texts if len(text) > 15 and text.isascii() and text.isdigit()]
+    return dict.fromkeys(long, "precision_lost") if all(set(text[15:]) == {"0"} for text in long) else {}
+
+
+def _proven(texts: Iterable[str]) -> set[str]:
+    """The orders of day and month that dates prove by a part above 12."""
+    parts = [(int(match[1]), int(match[2])) for text in texts if (match := _PARTS.match(plain(text)))]
+    return {"dmy" if a > 12 else "mdy" for a, b in parts if (a > 12) != (b > 12)}
+
+
+def _is_unsure(text: str) -> bool:
+    """Whether a text is a date whose day and month could change places."""
+    match = _PARTS.match(plain(text))
+    return bool(match) and int(match[1]) <= 12 and int(match[2]) <= 12 and int(match[1]) != int(match[2])

@@ -35,39 +35,19 @@ _COMMON = re.compile("[\u3000-\u303f\uff00-\uffef\u2014\u2018-\u201d\u2026\u00b7
 
 
 class Encoding(NamedTuple):
-    """How a text file is encoded.
+    """How a text file is encoded."""
 
-    Attributes
-    ----------
-    name : str
-        Python's name of the codec.
-    mark : int
-        Bytes of the byte order mark.
-    newline : bytes
-        What ends a line, in the file's own bytes; a carriage return only in files of old Macs.
-    """
-
-    name: str
-    mark: int
-    newline: bytes = b"\n"
+    name: str  # of the codec, as Python calls it
+    mark: int  # bytes of the byte order mark
+    newline: bytes = b"\n"  # in the file's own bytes; a carriage return only in files of old Macs
 
 
 class Block(NamedTuple):
-    """Whole lines of a file.
+    """Whole lines of a file."""
 
-    Attributes
-    ----------
-    data : bytes
-        UTF-8, lines end with a line feed.
-    first_line : int
-        Number of the first line in the file, from 1.
-    bad_lines : list of int
-        Lines that could not be decoded; in `data` they hold replacement characters.
-    """
-
-    data: bytes
-    first_line: int
-    bad_lines: list[int]
+    data: bytes  # UTF-8, lines end with a line feed
+    first_line: int  # its number in the file, from 1
+    bad_lines: list[int]  # those that could not be decoded: in `data` they hold replacement characters
 
 
 def find_encoding(path: Path, shown: str, declared: str | None = None) -> Encoding:
@@ -75,7 +55,6 @@ def find_encoding(path: Path, shown: str, declared: str | None = None) -> Encodi
 
     Parameters
     ----------
-    path : Path
     shown : str
         The file's name for messages.
     declared : str, optional
@@ -97,8 +76,13 @@ def find_encoding(path: Path, shown: str, declared: str | None = None) -> Encodi
 
 def blocks(path: Path, encoding: Encoding) -> Iterator[Block]:
     """Give the file's lines in blocks of UTF-8, with the lines that could not be decoded."""
-    line = 1
-    for data, bad in _wide_blocks(path, encoding) if encoding.name in _WIDE else _byte_blocks(path, encoding):
+    name, line = encoding.name, 1
+    for raw in _raw_blocks(path, encoding.newline, encoding.mark):
+        if encoding.name in _WIDE:
+            name, raw = "utf-8", _narrowed(raw, encoding.name)
+        data, bad = _feeds(raw, is_mac=encoding.newline == "\r".encode(encoding.name)), []
+        if not data.isascii():
+            data, bad = _decoded(data, name)
         yield Block(data, line, [line + i for i in bad])
         line += data.count(b"\n")
 
@@ -135,7 +119,8 @@ def _told(path: Path, shown: str, start: bytes) -> str:
         return "utf-8"  # a few damaged lines in a file that is UTF-8 otherwise: they are set aside
     if _is_chinese(evidence.decode("gb18030", "replace")):
         return "gb18030"
-    raise text.DataError("reading.encoding_unsure", file=shown, line=_first_bad_line(path))
+    line = next(block.bad_lines[0] for block in blocks(path, Encoding("utf-8", 0)) if block.bad_lines)
+    raise text.DataError("reading.encoding_unsure", file=shown, line=line)
 
 
 def _utf8_lines(path: Path) -> tuple[list[bytes], list[bytes], bytes]:
@@ -196,20 +181,7 @@ def _is_common(char: str) -> bool:
 
 
 def _is_utf8(line: bytes) -> bool:
-    try:
-        return line.decode() is not None
-    except UnicodeDecodeError:
-        return False
-
-
-def _first_bad_line(path: Path) -> int:
-    line = 1
-    for data in _raw_blocks(path, b"\n"):
-        for part in data.split(b"\n")[:-1]:
-            if not _is_utf8(part):
-                return line
-            line += 1
-    return line
+    return _decodes(line, "utf-8")
 
 
 def _raw_blocks(path: Path, newline: bytes, skip: int = 0) -> Iterator[bytes]:
@@ -218,47 +190,48 @@ def _raw_blocks(path: Path, newline: bytes, skip: int = 0) -> Iterator[bytes]:
         stream.seek(skip)
         rest = b""
         while chunk := stream.read(BLOCK):
-            end = chunk.rfind(newline) + 1
-            if not end:
-                rest += chunk
-                if len(rest) > LONGEST_LINE:
-                    raise text.DataError("reading.line_too_long", file=path.name, size=LONGEST_LINE >> 20)
-                continue
-            yield rest + chunk[:end]
-            rest = chunk[end:]
+            data = rest + chunk
+            end = data.rfind(newline)
+            while end > 0 and end % len(newline):  # half of one character and half of the next
+                end = data.rfind(newline, 0, end + len(newline) - 1)
+            end = end + len(newline) if end >= 0 else 0
+            if end:
+                yield data[:end]
+            rest = data[end:]
+            if len(rest) > LONGEST_LINE:
+                raise text.DataError("reading.line_too_long", file=path.name, size=LONGEST_LINE >> 20)
         if rest:
             yield rest + newline
 
 
-def _byte_blocks(path: Path, encoding: Encoding) -> Iterator[tuple[bytes, list[int]]]:
-    for raw in _raw_blocks(path, encoding.newline, encoding.mark):
-        raw = _feeds(raw, encoding.newline)
-        bad: list[int] = []
-        if not raw.isascii():
-            raw, bad = _decoded(raw, encoding.name)
-        yield raw, bad
+def _narrowed(raw: bytes, name: str) -> bytes:
+    """Lines of UTF-16 or UTF-32 as UTF-8; halves of characters become bytes that are none."""
+    lines = raw.decode(name, "churnlib.damaged").encode("utf-8", "surrogatepass")
+    return lines if lines.endswith((b"\n", b"\r")) else lines + b"\n"
 
 
-def _feeds(raw: bytes, newline: bytes) -> bytes:
+codecs.register_error("churnlib.damaged", lambda problem: ("\ud800", problem.end))
+
+
+def _feeds(raw: bytes, is_mac: bool) -> bytes:
     """End every line with a line feed; a carriage return elsewhere is a blank."""
     if b"\r" not in raw:
         return raw
-    if newline == b"\r":
-        return raw.replace(b"\r", b"\n")
-    return raw.replace(b"\r\n", b"\n").replace(b"\r", b" ")
+    return raw.replace(b"\r", b"\n") if is_mac else raw.replace(b"\r\n", b"\n").replace(b"\r", b" ")
 
 
 def _decoded(raw: bytes, name: str) -> tuple[bytes, list[int]]:
     """Turn lines into UTF-8; lines that are not in this encoding are named."""
+    bad: list[int] = []
     try:
         whole = raw.decode(name)
-        bad: list[int] = []
-        if name == "gb18030" and b"LCCLCC" in raw.translate(_CLASSES):
-            bad = [i for i, line in enumerate(raw.split(b"\n")) if not line.isascii() and _is_utf8_chinese(line)]
         data = raw if name == "utf-8" else whole.encode()
+        if name == "gb18030" and b"LCCLCC" in raw.translate(_CLASSES):
+            bad = [i for i, line in enumerate(raw.split(b"\n")) if _is_utf8_chinese(line)]
     except UnicodeDecodeError:
         lines = raw.split(b"\n")
-        bad = [i for i, line in enumerate(lines) if not _decodes(line, name)]
+        is_mixed = name == "gb18030"
+        bad = [i for i, line in enumerate(lines) if not _decodes(line, name) or is_mixed and _is_utf8_chinese(line)]
         data = b"\n".join(line.decode(name, "replace").encode() for line in lines)
     return data.replace(codecs.BOM_UTF8, b""), bad  # a mark in the middle: files that were joined
 
@@ -268,44 +241,8 @@ def _decodes(line: bytes, name: str) -> bool:
         line.decode(name)
     except UnicodeDecodeError:
         return False
-    return line.isascii() or name != "gb18030" or not _is_utf8_chinese(line)
+    return True
 
 
 def _is_utf8_chinese(line: bytes) -> bool:
     return b"LCCLCC" in line.translate(_CLASSES) and _is_utf8(line)
-
-
-def _wide_blocks(path: Path, encoding: Encoding) -> Iterator[tuple[bytes, list[int]]]:
-    """UTF-16 and UTF-32: characters first, lines second."""
-    decoder = codecs.getincrementaldecoder(encoding.name)("surrogatepass")
-    ret = encoding.newline == "\r".encode(encoding.name)
-    rest = ""
-    with path.open("rb") as stream:
-        stream.seek(encoding.mark)
-        while True:
-            chunk = stream.read(BLOCK)
-            try:
-                rest += decoder.decode(chunk, final=not chunk)
-            except UnicodeDecodeError:
-                rest += "\ud800"  # half a character at the end: its line cannot be decoded
-                chunk = b""
-            rest = rest.replace("\r", "\n") if ret else rest.replace("\r\n", "\n")
-            end = len(rest) if not chunk else rest.rfind("\n") + 1
-            if end:
-                yield _encoded(rest[:end] if chunk or rest.endswith("\n") else rest + "\n")
-            rest = rest[end:]
-            if len(rest) > LONGEST_LINE:
-                raise text.DataError("reading.line_too_long", file=path.name, size=LONGEST_LINE >> 20)
-            if not chunk:
-                return
-
-
-def _encoded(lines: str) -> tuple[bytes, list[int]]:
-    if "\r" in lines[:-1]:
-        lines = lines[:-1].replace("\r", " ") + lines[-1]
-    lines = lines.replace("\ufeff", "")
-    try:
-        return lines.encode(), []
-    except UnicodeEncodeError:
-        bad = [i for i, line in enumerate(lines.split("\n")) if any("\ud800" <= char <= "\udfff" for char in line)]
-        return lines.encode("utf-8", "replace"), bad

@@ -32,17 +32,10 @@ NO_VALUE = "#FORMULA!"  # a formula that no program has computed yet
 
 @dataclass(frozen=True)
 class Sheet:
-    """One sheet of a workbook.
-
-    Attributes
-    ----------
-    name : str
-    merged : tuple of (first row, first column, last row, last column)
-        Merged cells, from 0.
-    """
+    """One sheet of a workbook."""
 
     name: str
-    merged: tuple[tuple[int, int, int, int], ...]
+    merged: tuple[tuple[int, int, int, int], ...]  # first row, first column, last row, last column; from 0
     _sheet: Any
     _defects: dict[int, dict[int, str]]  # row -> column -> what stands there
 
@@ -137,23 +130,21 @@ def _chunks(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
 
 
 def _chosen(workbook: Any, shown: str, declared: str | None) -> Any:
-    kinds = (calamine.SheetTypeEnum.WorkSheet,)
-    names = [s.name for s in workbook.sheets_metadata if s.typ in kinds]
+    sheets = [s for s in workbook.sheets_metadata if s.typ == calamine.SheetTypeEnum.WorkSheet]
+    names = [s.name for s in sheets]
     if declared is not None:
         alike = [n for n in names if n == declared] or [n for n in names if trim(n).lower() == trim(declared).lower()]
         if len(alike) != 1:
             raise text.DataError("reading.no_sheet", file=shown, sheet=declared, sheets=names)
         return workbook.get_sheet_by_name(alike[0])
-    shown_state = calamine.SheetVisibleEnum.Visible
-    visible = [s.name for s in workbook.sheets_metadata if s.typ in kinds and s.visible == shown_state]
-    hidden = [name for name in names if name not in visible]
-    filled = [sheet for name in visible if _is_filled(sheet := workbook.get_sheet_by_name(name))]
-    filled = filled or [sheet for name in hidden if _is_filled(sheet := workbook.get_sheet_by_name(name))]
-    if not filled:
-        raise text.DataError("reading.empty_file", file=shown)
-    if len(filled) > 1:
-        raise text.DataError("reading.several_sheets", file=shown, sheets=[sheet.name for sheet in filled])
-    return filled[0]
+    visible = [s.name for s in sheets if s.visible == calamine.SheetVisibleEnum.Visible]
+    for among in (visible, [name for name in names if name not in visible]):
+        filled = [sheet for name in among if _is_filled(sheet := workbook.get_sheet_by_name(name))]
+        if len(filled) > 1:
+            raise text.DataError("reading.several_sheets", file=shown, sheets=[sheet.name for sheet in filled])
+        if filled:
+            return filled[0]
+    raise text.DataError("reading.empty_file", file=shown)
 
 
 def _is_filled(sheet: Any) -> bool:
@@ -187,29 +178,22 @@ def _defects(path: Path, shown: str, name: str) -> dict[int, dict[int, str]]:
     try:
         with zipfile.ZipFile(path) as archive:
             part = _part(archive, shown, name)
-            if part is None:
-                return {}
-            for data in _chunks(archive, part):
-                for row, cells in _defects_of(data).items():
-                    found.setdefault(row, {}).update(cells)
+            for data in _chunks(archive, part) if part else ():
+                if b"<f" in data or b't="e"' in data:
+                    for row, column, defect in _defects_of(data):
+                        found.setdefault(row, {})[column] = defect
     except (zipfile.BadZipFile, KeyError, OSError, RuntimeError):
         return {}  # an xlsb, or a part that only its own program understands: its values are read as they are
     return found
 
 
-def _defects_of(data: bytes) -> dict[int, dict[int, str]]:
-    if b"<f" not in data and b't="e"' not in data:
-        return {}
-    found: dict[int, dict[int, str]] = {}
-    for match in _CELL.finditer(data):
-        attributes, body = match[3], match[4] or b""
+def _defects_of(data: bytes) -> Iterator[tuple[int, int, str]]:
+    for letters, row, attributes, body in (match.groups(b"") for match in _CELL.finditer(data)):
         value = _VALUE.search(body)
-        row, column = int(match[2]) - 1, _column(match[1])
         if b't="e"' in attributes:
-            found.setdefault(row, {})[column] = (value[1] if value else b"#VALUE!").decode("utf-8", "replace")
+            yield int(row) - 1, _column(letters), (value[1] if value else b"#VALUE!").decode("utf-8", "replace")
         elif b"<f" in body and not value and b't="str"' not in attributes:
-            found.setdefault(row, {})[column] = NO_VALUE
-    return found
+            yield int(row) - 1, _column(letters), NO_VALUE
 
 
 def _column(letters: bytes) -> int:

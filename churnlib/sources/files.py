@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -66,18 +67,14 @@ def _matching(folder: Path, pattern: str) -> list[Path]:
 
 def _refuse_copies(paths: list[Path], folder: Path) -> None:
     """Refuse a file that was saved twice: its rows would count double."""
-    sizes: dict[int, list[Path]] = {}
+    sizes, seen = Counter(path.stat().st_size for path in paths), {}
     for path in paths:
-        sizes.setdefault(path.stat().st_size, []).append(path)
-    for alike in (group for size, group in sizes.items() if size and len(group) > 1):
-        seen: dict[str, Path] = {}
-        for path in alike:
+        if (size := path.stat().st_size) and sizes[size] > 1:
             with path.open("rb") as stream:
                 first = seen.setdefault(hashlib.file_digest(stream, "sha256").hexdigest(), path)
             if first is not path:
-                raise text.DataError(
-                    "reading.same_file_twice", first=shown_name(first, folder), second=shown_name(path, folder)
-                )
+                names = {"first": shown_name(first, folder), "second": shown_name(path, folder)}
+                raise text.DataError("reading.same_file_twice", **names)
 
 
 def shown_name(path: Path, folder: Path) -> str:
@@ -97,12 +94,10 @@ def kind_of(path: Path, shown: str) -> Literal["parquet", "workbook", "text"]:
         start = stream.read(4096)
     if len(start) < 4096 and not start.strip(b"\0 \t\r\n\xef\xbb\xbf\xff\xfe"):
         raise text.DataError("reading.empty_file", file=shown)
-    for magic, kind in _NOT_TABLES.items():
-        if start.startswith(magic):
-            raise text.DataError("reading.not_a_table", file=shown, kind=kind)
-    for kind, form in _MARKED_UP.items():
-        if form.match(start.lstrip(b"\xef\xbb\xbf \t\r\n")):
-            raise text.DataError("reading.not_a_table", file=shown, kind=kind)
+    kinds = [kind for magic, kind in _NOT_TABLES.items() if start.startswith(magic)]
+    kinds += [kind for kind, form in _MARKED_UP.items() if form.match(start.lstrip(b"\xef\xbb\xbf \t\r\n"))]
+    if kinds:
+        raise text.DataError("reading.not_a_table", file=shown, kind=kinds[0])
     if start.startswith(b"PAR1"):
         return "parquet"
     return "workbook" if start.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")) else "text"

@@ -36,7 +36,6 @@ _FOOTERS = (
     r"(?:.{1,30}\s)?(?:grand\s+total|sub-?\s?totals?|totals?)\s*(?:[:：].*|\(.*\))?",
 )
 FOOTER = f"(?is)^(?:{'|'.join(_FOOTERS)})$"
-_EDGE = f"[{EDGES}]"
 _UNIT = re.compile(r"[(（/](?:千元|万元|百万元|亿元|分|角|k|thousand|million|cents)[)）]?$", re.IGNORECASE)
 
 
@@ -60,25 +59,13 @@ class Rejects:
 
 @dataclass(frozen=True)
 class Header:
-    """Where the header stands and what the columns are called.
+    """Where the header stands and what the columns are called."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        One name per column, in the file's order: the declared spelling where there is one, "" for none.
-    first, last : int
-        Index of the header's first and last row among the rows that were searched.
-    cells : tuple of str
-        The texts of its last row, as written.
-    notes : tuple of (str, str)
-        What was unusual: ("duplicate_header", name), ("empty_header", position), ("unit_in_header", name).
-    """
-
-    names: tuple[str, ...]
-    first: int
+    names: tuple[str, ...]  # one per column, in the file's order; the declared spelling where there is one
+    first: int  # index of its first row among the rows that were searched
     last: int
-    cells: tuple[str, ...]
-    notes: tuple[tuple[str, str], ...] = ()
+    cells: tuple[str, ...]  # the texts of its last row, as written
+    notes: tuple[tuple[str, str], ...] = ()  # "duplicate_header", "empty_header" or "unit_in_header", and which
 
 
 def key(name: str) -> str:
@@ -111,17 +98,11 @@ def find_header(
     Raises
     ------
     DataError
-        If a wanted column is missing or there twice.
+        If a wanted column is there twice; `require` tells of missing ones.
     """
-    wanted = tuple(dict.fromkeys(wanted))
-    spans = [*spans] + [1] * (len(rows) - len(spans))
-    if declared is not None:
-        first = declared
-    elif wanted:
-        scores = [score(rows[i : i + spans[i]], wanted) for i in range(len(rows))]
-        first = scores.index(max(scores)) if max(scores) else _likely(rows)
-    else:
-        first = _likely(rows)
+    wanted, spans = tuple(dict.fromkeys(wanted)), [*spans] + [1] * (len(rows) - len(spans))
+    scores = [score(rows[i : i + spans[i]], wanted) for i in range(len(rows))] if wanted else [0]
+    first = declared if declared is not None else scores.index(max(scores)) if max(scores) else _likely(rows)
     part = rows[first : first + spans[first]]
     names, notes = _named(part, wanted, shown)
     return Header(tuple(names), first, first + len(part) - 1, tuple(part[-1]), tuple(notes))
@@ -145,10 +126,8 @@ def set_footers_aside(
 
     Parameters
     ----------
-    cells : sequence of pyarrow string arrays
-        The columns of one block.
-    lines : numpy.ndarray
-        Line of each row.
+    cells, lines
+        The columns of one block, and the line of each row.
     header : sequence of str
         Cells of the header's last row, as written.
     rejects : Rejects
@@ -170,26 +149,25 @@ def set_footers_aside(
     titles = [trim(cell) for cell in header] + [""] * (len(cells) - len(header))
     for i in doubtful:
         row = [trim(column[int(i)].as_py() or "") for column in cells]
-        if not any(row):
-            keep[i] = False
-        elif row == titles:
-            rejects.add(lines[i], "footer", "repeated_header", "|".join(row))
-            keep[i] = False
-        elif footer[int(i)].as_py():
-            rejects.add(lines[i], "footer", "footer", "|".join(row))
-            keep[i] = False
+        detail = "repeated_header" if row == titles else "footer" if footer[int(i)].as_py() else ""
+        keep[i] = any(row) and not detail
+        if any(row) and detail:
+            rejects.add(lines[i], "footer", detail, "|".join(row))
     return keep
 
 
 def _first_words(cells: Sequence[pa.Array]) -> pa.Array:
     """The first cell of each row that is not blank, trimmed."""
-    words = pc.replace_substring_regex(pc.fill_null(cells[0], ""), f"^{_EDGE}+|{_EDGE}+$", "")
+    words = _trimmed(cells[0])
     for column in cells[1:]:
         if not pc.any(blank := pc.equal(words, "")).as_py():
             break
-        trimmed = pc.replace_substring_regex(pc.fill_null(column, ""), f"^{_EDGE}+|{_EDGE}+$", "")
-        words = pc.if_else(blank, trimmed, words)
+        words = pc.if_else(blank, _trimmed(column), words)
     return words
+
+
+def _trimmed(column: pa.Array) -> pa.Array:
+    return pc.replace_substring_regex(pc.fill_null(column, ""), f"^[{EDGES}]+|[{EDGES}]+$", "")
 
 
 def score(part: Sequence[Sequence[str]], wanted: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,8 +29,8 @@ class ParquetTable:
 
     Attributes
     ----------
-    names : tuple of str
-    kinds : tuple of str
+    names : list of str
+    kinds : list of str
         The engine's type of each column; VARCHAR for everything that is no plain number, date or flag.
 
     Raises
@@ -40,25 +41,25 @@ class ParquetTable:
 
     def __init__(self, path: Path, shown: str):
         self._shown = shown
-        try:
+        with self._told():
             self._file = pq.ParquetFile(path, memory_map=True)
             schema = self._file.schema_arrow
-        except (pa.ArrowException, OSError) as problem:
-            raise text.DataError("reading.broken_parquet", file=shown, reason=type(problem).__name__) from None
-        self.names = tuple(schema.names)
-        self.kinds = tuple(_kind(field.type) for field in schema)
+        self.names, self.kinds = schema.names, [_kind(field.type) for field in schema]
 
     def batches(self) -> Iterator[tuple[list[pa.Array], np.ndarray]]:
         """Give the rows as columns, with their numbers from 1."""
         first = 1
-        try:
+        with self._told(), self._file:
             for rows in self._file.iter_batches(ROWS):
                 yield [_column(column) for column in rows.columns], np.arange(first, first + rows.num_rows)
                 first += rows.num_rows
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
         except (pa.ArrowException, OSError) as problem:
             raise text.DataError("reading.broken_parquet", file=self._shown, reason=type(problem).__name__) from None
-        finally:
-            self._file.close()
 
 
 def _kind(kind: pa.DataType) -> str:

@@ -6,17 +6,18 @@ no SQL statement ever opens a file, and a header is only ever a quoted name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from churnlib import text
-from churnlib.engine import Engine, quote
+from churnlib.engine import Engine, literal, quote
 from churnlib.sources.delimited import Row, Shape, find_delimiter, first_rows, records
 from churnlib.sources.encoding import Block, blocks, find_encoding
 from churnlib.sources.files import find_files, kind_of, shown_name
@@ -31,33 +32,16 @@ Batch = tuple[list[pa.Array], np.ndarray]
 
 @dataclass(frozen=True)
 class FileFound:
-    """What was found out about one file.
+    """What was found out about one file."""
 
-    Attributes
-    ----------
-    file : str
-        Path inside the data set's folder.
-    encoding, delimiter, sheet : str or None
-        As found or declared; None where the kind of file has none.
-    header_line : int or None
-        Line (row) of the header, from 1.
-    n_rows_in : int
-        Data rows, rejected ones included; blank lines are no rows.
-    n_rejected : int
-    columns : tuple of str
-    notes : tuple of (str, str)
-        What was unusual: ("duplicate_header", name), ("empty_header", position) ...
-    """
-
-    file: str
-    encoding: str | None
-    delimiter: str | None
-    sheet: str | None
-    header_line: int | None
-    n_rows_in: int
-    n_rejected: int = 0
+    file: str  # path inside the data set's folder
+    encoding: str | None = None  # this and the next three as found or declared, where the kind of file has them
+    delimiter: str | None = None
+    sheet: str | None = None
+    header_line: int | None = None  # line or row, from 1
+    n_rows_in: int = 0  # data rows, rejected ones included; blank lines are no rows
     columns: tuple[str, ...] = ()
-    notes: tuple[tuple[str, str], ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()  # what was unusual: ("duplicate_header", name), ("empty_header", position)
 
     @property
     def read_as(self) -> str:
@@ -70,33 +54,23 @@ class FileFound:
 class RawTable:
     """A table as it stands in the files.
 
-    Attributes
-    ----------
-    name : str
-        The engine's table: _file, _line and the columns.
-    columns : tuple of str
-        Header texts, in the declared spelling where dataset.yml names them.
-    files : tuple of FileFound
-    rejected : pandas.DataFrame
-        One row per rejected row: file, line, rule (undecodable, wrong_field_count, footer), value (its beginning),
-        detail (too_few_fields, stray_quote ...: words in the catalogue).
+    `rejected` has one row per rejected row: file, line, rule (undecodable, wrong_field_count, footer), value (its
+    beginning), detail (too_few_fields, stray_quote ...: words in the catalogue).
     """
 
-    name: str
-    columns: tuple[str, ...]
+    name: str  # the engine's table: _file, _line and the columns
+    columns: tuple[str, ...]  # header texts, in the declared spelling where dataset.yml names them
     files: tuple[FileFound, ...]
     rejected: pd.DataFrame
 
 
-@dataclass
-class _Opened:
+class Opened(NamedTuple):
     """One source of rows, its header read and its rows still to come."""
 
-    found: FileFound
-    names: tuple[str, ...]
-    batches: Callable[[Rejects], Iterator[Batch]]
-    header: tuple[str, ...] = ()  # as written, to know it again among the rows; none where kinds are kept
-    kinds: dict[str, str] = field(default_factory=dict)  # the engine's types of columns that are no text
+    found: FileFound  # its counts of rows are still 0
+    batches: Callable[[Rejects], Iterable[Batch]]  # gives columns and the line of each row; the others go to `Rejects`
+    header: tuple[str, ...] = ()  # as written, to know it again among the rows
+    kinds: Sequence[str] = ()  # the engine's type of each column; all are text if none is given
 
 
 def read_source(engine: Engine, source: Any, folder: Path, into: str, *, allow_outside: bool = False) -> RawTable:
@@ -126,26 +100,33 @@ def read_source(engine: Engine, source: Any, folder: Path, into: str, *, allow_o
     """
     wanted = tuple(dict.fromkeys(c.column for c in source.columns.values() if c.column is not None))
     if source.sql is not None:
-        opened = [_open_query(source.sql)]
+        from churnlib.sources.database import Query
+
+        query = Query(source.sql)
+        opened = [_open_table(query, query.shown, ())]
     else:
         paths = find_files(source.patterns, folder, allow_outside)
         opened = [_open_file(path, shown_name(path, folder), source, wanted) for path in paths]
+    for one in opened:
+        require(one.found.columns, wanted, one.found.file)
+        if (n := len(one.found.columns)) > MOST_COLUMNS:
+            raise text.DataError("reading.too_many_columns", file=one.found.file, n=n, most=MOST_COLUMNS)
+    return load(engine, opened, into, source.skip_footer or 0)
+
+
+def load(engine: Engine, opened: Sequence[Opened], into: str, skip_footer: int = 0) -> RawTable:
+    """Load what was opened into one table (see `read_source`), without the last rows of each file that are skipped."""
     spelled: dict[str, str] = {}  # the engine does not tell upper from lower case, in whichever file they stand
-    for one in opened:
-        require(one.names, wanted, one.found.file)
-        if len(one.names) > MOST_COLUMNS:
-            raise text.DataError("reading.too_many_columns", file=one.found.file, n=len(one.names), most=MOST_COLUMNS)
-        one.names = tuple(spelled.setdefault(key(name), name) for name in one.names)
-    columns = tuple(dict.fromkeys(name for one in opened for name in one.names))
-    _create(engine, into, columns, opened)
+    names = [tuple(spelled.setdefault(key(name), name) for name in one.found.columns) for one in opened]
+    columns = _create(engine, into, opened, names)
     files, rejected = [], []
-    for one in opened:
+    for one, listed in zip(opened, names, strict=True):
         rejects = Rejects(one.found.file)
-        n_rows = sum(_insert(engine, into, one, batch) for batch in _batches(one, rejects))
-        if source.skip_footer:
-            n_rows -= _skip_footer(engine, into, one.names, rejects, source.skip_footer)
-        _refuse_if_unusable(one.found.file, n_rows, rejects)
-        files.append(replace(one.found, n_rows_in=n_rows + len(rejects.lines), n_rejected=len(rejects.lines)))
+        n_rows = sum(_insert(engine, into, one.found.file, listed, batch) for batch in _batches(one, rejects))
+        n_rows -= _skip_footer(engine, into, listed, rejects, skip_footer) if skip_footer else 0
+        if not n_rows and any(rule != "footer" for rule in rejects.rules):
+            _refuse(n_rows, rejects)
+        files.append(replace(one.found, n_rows_in=n_rows + len(rejects.lines)))
         rejected.append(rejects)
     return RawTable(into, columns, tuple(files), _frame(rejected))
 
@@ -153,7 +134,7 @@ def read_source(engine: Engine, source: Any, folder: Path, into: str, *, allow_o
 # --- one file, by what it is and not by what it is called ---
 
 
-def _open_file(path: Path, shown: str, source: Any, wanted: tuple[str, ...]) -> _Opened:
+def _open_file(path: Path, shown: str, source: Any, wanted: tuple[str, ...]) -> Opened:
     openers = {"parquet": _open_parquet, "workbook": _open_workbook, "text": _open_text}
     try:
         return openers[kind_of(path, shown)](path, shown, source, wanted)
@@ -161,7 +142,7 @@ def _open_file(path: Path, shown: str, source: Any, wanted: tuple[str, ...]) -> 
         raise text.DataError("reading.cannot_open", file=shown, reason=problem.strerror or "") from None
 
 
-def _open_text(path: Path, shown: str, source: Any, wanted: tuple[str, ...]) -> _Opened:
+def _open_text(path: Path, shown: str, source: Any, wanted: tuple[str, ...]) -> Opened:
     encoding = find_encoding(path, shown, source.encoding)
     block = next(blocks(path, encoding), Block(b"", 1, []))
     delimiter = source.delimiter or find_delimiter(block, wanted)
@@ -173,30 +154,22 @@ def _open_text(path: Path, shown: str, source: Any, wanted: tuple[str, ...]) -> 
     cells = [row.cells for row in rows]
     _refuse_undecodable_header(block, rows, wanted, shown, encoding.name)
     header = find_header(cells, wanted, shown, declared=_declared_row(source, [r.first_line for r in rows], shown))
-    names = list(header.names)
-    if _ends_with_one_more(cells[header.last], cells[header.last + 1 :]):
-        names.append(f"#{len(names) + 1}")
-    elif not header.cells[-1].strip() and all(len(row) == len(names) - 1 for row in cells[header.last + 1 :]):
+    names, below = list(header.names), cells[header.last + 1 :]
+    if below and all(len(row) == len(header.cells) + 1 and not row[-1].strip() for row in below):
+        names.append(f"#{len(names) + 1}")  # every row ends with a delimiter that the header lacks: `a,b` over `1,2,`
+    elif not header.cells[-1].strip() and all(len(row) == len(names) - 1 for row in below):
         names.pop()  # the other way round: `a,b,` over `1,2`
     shape = Shape(delimiter, len(names), rows[header.last].last_line)
-    found = FileFound(
-        shown, encoding.name, delimiter, None, rows[header.first].first_line, 0, 0, tuple(names), header.notes
-    )
-    return _Opened(found, tuple(names), lambda rejects: records(path, encoding, shape, rejects), header.cells)
+    line = rows[header.first].first_line
+    found = FileFound(shown, encoding.name, delimiter, None, line, columns=tuple(names), notes=header.notes)
+    return Opened(found, lambda rejects: records(path, encoding, shape, rejects), header.cells)
 
 
 def _refuse_undecodable_header(block: Block, rows: list[Row], wanted: tuple[str, ...], shown: str, name: str) -> None:
     """Tell a wrong encoding by its own name, before the headers that it spoiled are missed."""
-    is_found = (
-        any(score([row.cells], wanted) for row in rows) if wanted else block.bad_lines[:1] != [rows[0].first_line]
-    )
-    if block.bad_lines and not is_found:
-        raise text.DataError("reading.header_undecodable", file=shown, encoding=name, line=block.bad_lines[0])
-
-
-def _ends_with_one_more(header: list[str], rows: list[list[str]]) -> bool:
-    """Tell whether every row below the header ends with a delimiter that the header lacks: `a,b` over `1,2,`."""
-    return bool(rows) and all(len(row) == len(header) + 1 and not row[-1].strip() for row in rows)
+    bad = block.bad_lines
+    if bad and not (any(score([row.cells], wanted) for row in rows) if wanted else bad[0] != rows[0].first_line):
+        raise text.DataError("reading.header_undecodable", file=shown, encoding=name, line=bad[0])
 
 
 def _declared_row(source: Any, lines: list[int], shown: str) -> int | None:
@@ -207,25 +180,19 @@ def _declared_row(source: Any, lines: list[int], shown: str) -> int | None:
     return lines.index(source.header_row)
 
 
-def _open_workbook(path: Path, shown: str, source: Any, wanted: tuple[str, ...]) -> _Opened:
+def _open_workbook(path: Path, shown: str, source: Any, wanted: tuple[str, ...]) -> Opened:
     from churnlib.sources.excel import open_sheet
 
     sheet = open_sheet(path, shown, source.sheet)
-    first = []
-    for row in sheet.rows():
-        first.append(row)
-        if len(first) == SEARCHED:
-            break
+    first = [*islice(sheet.rows(), SEARCHED)]
     filled, spans = sheet.header_rows(first)
     width = max((j + 1 for row in filled for j, cell in enumerate(row) if cell.strip()), default=0)
     if not width:
         raise text.DataError("reading.empty_file", file=shown)
     filled = [row[:width] for row in filled]  # formats without a cell may reach as far as column XFD
     header = find_header(filled, wanted, shown, spans, _declared_row(source, [*range(1, len(first) + 1)], shown))
-    found = FileFound(shown, None, None, sheet.name, header.first + 1, 0, 0, header.names, header.notes)
-    return _Opened(
-        found, header.names, lambda rejects: _sheet_batches(sheet.rows(), header.last, width, rejects), header.cells
-    )
+    found = FileFound(shown, sheet=sheet.name, header_line=header.first + 1, columns=header.names, notes=header.notes)
+    return Opened(found, lambda rejects: _sheet_batches(sheet.rows(), header.last, width, rejects), header.cells)
 
 
 def _sheet_batches(rows: Iterator[list[str]], last: int, width: int, rejects: Rejects) -> Iterator[Batch]:
@@ -240,39 +207,34 @@ def _sheet_batches(rows: Iterator[list[str]], last: int, width: int, rejects: Re
         lines.append(i + 1)
         cells.append((row + [""] * width)[:width])
         if len(lines) == SHEET_ROWS:
-            yield _as_columns(cells, width), np.array(lines)
+            yield as_columns(cells, width), np.array(lines)
             lines, cells = [], []
     if lines:
-        yield _as_columns(cells, width), np.array(lines)
+        yield as_columns(cells, width), np.array(lines)
 
 
-def _as_columns(cells: list[list[str]], width: int) -> list[pa.Array]:
-    return [pa.array([row[j] for row in cells], pa.string()) for j in range(width)]
+def as_columns(rows: Sequence[Sequence[str | None]], width: int) -> list[pa.Array]:
+    """Turn rows of texts into columns."""
+    return [pa.array([row[j] for row in rows], pa.string()) for j in range(width)]
 
 
-def _open_parquet(path: Path, shown: str, source: Any, wanted: tuple[str, ...]) -> _Opened:
+def _open_parquet(path: Path, shown: str, source: Any, wanted: tuple[str, ...]) -> Opened:
     from churnlib.sources.parquet import ParquetTable
 
-    table = ParquetTable(path, shown)
+    return _open_table(ParquetTable(path, shown), shown, wanted)
+
+
+def _open_table(table: Any, shown: str, wanted: tuple[str, ...]) -> Opened:
+    """What a program wrote: no header to look for, no footers."""
     header = find_header([table.names], wanted, shown, declared=0)
-    kinds = dict(zip(header.names, table.kinds, strict=True))
-    found = FileFound(shown, None, None, None, None, 0, 0, header.names, header.notes)
-    return _Opened(found, header.names, lambda rejects: table.batches(), kinds=kinds)
-
-
-def _open_query(declared: Any) -> _Opened:
-    from churnlib.sources.database import Query
-
-    query = Query(declared)
-    header = find_header([query.names], (), query.shown, declared=0)
-    found = FileFound(query.shown, None, None, None, None, 0, 0, header.names, header.notes)
-    return _Opened(found, header.names, lambda rejects: query.batches())
+    found = FileFound(shown, columns=header.names, notes=header.notes)
+    return Opened(found, lambda rejects: table.batches(), kinds=table.kinds)
 
 
 # --- into the engine ---
 
 
-def _batches(one: _Opened, rejects: Rejects) -> Iterator[Batch]:
+def _batches(one: Opened, rejects: Rejects) -> Iterator[Batch]:
     n_rows = 0
     for columns, lines in one.batches(rejects):
         keep = set_footers_aside(columns, lines, one.header, rejects) if one.header else None
@@ -280,27 +242,31 @@ def _batches(one: _Opened, rejects: Rejects) -> Iterator[Batch]:
             columns, lines = [column.filter(pa.array(keep)) for column in columns], lines[keep]
         n_rows += len(lines)
         if len(rejects.lines) > MOST_REJECTS and len(rejects.lines) > n_rows:
-            _refuse(one.found.file, n_rows, rejects)
+            _refuse(n_rows, rejects)
         yield columns, lines
 
 
-def _create(engine: Engine, into: str, columns: tuple[str, ...], opened: list[_Opened]) -> None:
-    """Make the table; a column that has different types in different files is text."""
-    kinds = {name: {one.kinds.get(name, "VARCHAR") for one in opened if name in one.names} for name in columns}
+def _create(engine: Engine, into: str, opened: Sequence[Opened], names: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Make the table and give its columns; one that has different types in different files is text."""
+    kinds: dict[str, set[str]] = {}
+    for one, listed in zip(opened, names, strict=True):
+        for name, kind in zip(listed, one.kinds or ["VARCHAR"] * len(listed), strict=True):
+            kinds.setdefault(name, set()).add(kind)
     # a list of names takes one byte a row where the texts would take thirty
-    files = ", ".join("'" + one.found.file.replace("'", "''") + "'" for one in opened)
-    types = ", ".join(f"{quote(n)} {next(iter(k)) if len(k) == 1 else 'VARCHAR'}" for n, k in kinds.items())
+    files = ", ".join(literal(one.found.file) for one in opened)
+    types = ", ".join(f"{quote(n)} {k.pop() if len(k) == 1 else 'VARCHAR'}" for n, k in kinds.items())
     engine.run(f"CREATE OR REPLACE TABLE {quote(into)} (_file ENUM({files}), _line BIGINT, {types})")
+    return tuple(kinds)
 
 
-def _insert(engine: Engine, into: str, one: _Opened, batch: Batch) -> int:
+def _insert(engine: Engine, into: str, file: str, listed: Sequence[str], batch: Batch) -> int:
     columns, lines = batch
     names = [f"c{j}" for j in range(len(columns))]  # never a header as a name in Arrow: two may be equal there
     engine.con.register("_incoming", pa.table([pa.array(lines), *columns], ["_line", *names]))
-    listed = ", ".join(map(quote, one.names))
     engine.run(
-        f"INSERT INTO {quote(into)} (_file, _line, {listed}) SELECT $file, _line, {', '.join(names)} FROM _incoming",  # noqa: S608
-        {"file": one.found.file},
+        f"INSERT INTO {quote(into)} (_file, _line, {', '.join(map(quote, listed))})"  # noqa: S608 (quoted)
+        f" SELECT $file, _line, {', '.join(names)} FROM _incoming",
+        {"file": file},
     )
     engine.con.unregister("_incoming")
     return len(lines)
@@ -324,24 +290,14 @@ def _skip_footer(engine: Engine, into: str, names: tuple[str, ...], rejects: Rej
     return len(last)
 
 
-def _refuse_if_unusable(shown: str, n_rows: int, rejects: Rejects) -> None:
-    if not n_rows and any(rule != "footer" for rule in rejects.rules):
-        _refuse(shown, n_rows, rejects)
-
-
-def _refuse(shown: str, n_rows: int, rejects: Rejects) -> None:
+def _refuse(n_rows: int, rejects: Rejects) -> None:
     first = next(i for i, rule in enumerate(rejects.rules) if rule != "footer")
     detail = text.label(f"reading.{rejects.details[first]}")
     numbers = {"n": len(rejects.lines), "of": n_rows + len(rejects.lines), "line": rejects.lines[first]}
-    raise text.DataError("reading.most_rows_rejected", file=shown, detail=detail, **numbers)
+    raise text.DataError("reading.most_rows_rejected", file=rejects.file, detail=detail, **numbers)
 
 
-def _frame(rejected: list[Rejects]) -> pd.DataFrame:
-    parts = [
-        pd.DataFrame({"file": r.file, "line": r.lines, "rule": r.rules, "value": r.values, "detail": r.details})
-        for r in rejected
-        if r.lines
-    ]
-    if not parts:
-        return pd.DataFrame({"file": [], "line": [], "rule": [], "value": [], "detail": []}).astype({"line": "int64"})
-    return pd.concat(parts).sort_values(["file", "line"], kind="stable").reset_index(drop=True)
+def _frame(rejected: Sequence[Rejects]) -> pd.DataFrame:
+    rows = [(r.file, *row) for r in rejected for row in zip(r.lines, r.rules, r.values, r.details, strict=True)]
+    frame = pd.DataFrame(rows, columns=["file", "line", "rule", "value", "detail"]).astype({"line": "int64"})
+    return frame.sort_values(["file", "line"], kind="stable", ignore_index=True)

@@ -14,10 +14,10 @@ from typing import Any, Literal
 import pandas as pd
 import pyarrow as pa
 
-from churnlib.engine import Engine, quote
+from churnlib.engine import Engine, literal, quote
 from churnlib.sources import dates, doubts, values
 from churnlib.sources.doubts import RawColumn
-from churnlib.sources.usual import listed, literal, nothing, usual
+from churnlib.sources.usual import listed, nothing, usual
 from churnlib.sources.written import EXCEL_ERRORS, Read, fold, is_blank
 from churnlib.text import Label, label
 
@@ -30,58 +30,29 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class How:
-    """What is declared about the writing of a column.
+    """What is declared about the writing of a column; see also `dates.parse_date` and `values.parse_amount`."""
 
-    Attributes
-    ----------
-    order : {"dmy", "mdy", "ymd"} or None
-        Order of day and month; without it every file's dates have to prove the same one.
-    zone, currency, decimal, unit
-        See `dates.parse_date` and `values.parse_amount`.
-    words : mapping
-        The file's word -> ours, compared without case, width and blanks; for any kind of column (永久: null).
-    default : str or None
-        For categories that `words` does not name.
-    closed : bool
-        Refuse categories that `words` does not name, when there is no default.
-    """
-
-    order: str | None = None
+    order: str | None = None  # "dmy", "mdy" or "ymd"; without it every file's dates have to prove the same one
     zone: str | None = None
     currency: str = "CNY"
     decimal: str = "."
     unit: float = 1
-    words: Mapping[str, str | None] = field(default_factory=dict)
-    default: str | None = None
-    closed: bool = False
+    words: Mapping[str, str | None] = field(default_factory=dict)  # the file's -> ours, for any kind (永久: null)
+    default: str | None = None  # for categories that `words` does not name
+    closed: bool = False  # refuse such categories when there is no default
 
 
 @dataclass(frozen=True)
 class Typed:
-    """How one raw column becomes its meaning, as SQL over the raw table under the alias ``raw``.
+    """How one raw column becomes its meaning, in SQL: ``SELECT {value} FROM {table} AS raw {join}``."""
 
-    Attributes
-    ----------
-    column, kind : str
-        The raw column and what it is read as.
-    value : str
-        The meaning; NULL where the text is a blank or was refused.
-    text : str
-        The text as written.
-    rule, flag : str
-        Why the value was refused (not_a_date, date_order ...), and what the report mentions of a value that was read
-        (month_only, rounded, normalised ...); mostly NULL.
-    join : str
-        The lookup to join: ``SELECT {value} FROM {table} AS raw {join}``; empty if no text needs one.
-    """
-
-    column: str
+    column: str  # the raw one
     kind: Kind
-    value: str
-    text: str
-    rule: str = "NULL"
-    flag: str = "NULL"
-    join: str = ""
+    value: str  # the meaning; NULL where the text is a blank or was refused
+    text: str  # the text as written
+    rule: str = "NULL"  # why the value was refused: not_a_date, date_order ...
+    flag: str = "NULL"  # what the report mentions of a value that was read: month_only, rounded, normalised ...
+    join: str = ""  # the lookup of what Python read; empty if no text needs one
 
 
 def typed(engine: Engine, table: str, column: str, kind: Kind, **writing: Any) -> Typed:
@@ -114,11 +85,8 @@ def typed(engine: Engine, table: str, column: str, kind: Kind, **writing: Any) -
     if how.words and kind not in ("flag", "category"):  # a declared word is never read as something else
         read = f"CASE WHEN {text} NOT IN ({listed(how.words)}) THEN {read} END"
     found = Typed(column, kind, read, text)
-    if kind == "text":
-        return found
     written = RawColumn(engine, table, text, read)
-    counts = written.counts()
-    if not counts:
+    if kind == "text" or not (counts := written.counts()):
         return found
     if kind == "category":
         return _looked_up(engine, found, [*counts], _categories(counts, how))
@@ -128,8 +96,8 @@ def typed(engine: Engine, table: str, column: str, kind: Kind, **writing: Any) -
         doubtful = {text: "date_order" for text in counts if not is_blank(text)}
     else:
         how, doubtful = _doubts(written, [*counts], kind, how, native)
-    declared = {fold(word): ours for word, ours in how.words.items()}
-    meanings = [_meaning(text, _reader(kind, how), declared, doubtful) for text in counts]
+    declared, reader = {fold(word): ours for word, ours in how.words.items()}, _reader(kind, how)
+    meanings = [_meaning(text, reader, declared, doubtful) for text in counts]
     return _looked_up(engine, replace(found, value=written.usual), [*counts], meanings)
 
 
@@ -142,7 +110,7 @@ def refused(engine: Engine, table: str, columns: Mapping[str, Typed]) -> pd.Data
         One row per refused value: file, line, column (name in `columns`), rule, value (the text as written).
     """
     parts = [
-        f"SELECT raw._file AS file, raw._line AS line, {literal(name)} AS column_name, {how.rule} AS rule,"  # noqa: S608
+        f'SELECT raw._file AS file, raw._line AS line, {literal(name)} AS "column", {how.rule} AS rule,'  # noqa: S608
         f" {how.text} AS value FROM {quote(table)} AS raw {how.join} WHERE {how.rule} IS NOT NULL"
         for name, how in columns.items()
         if how.rule != "NULL"
@@ -159,7 +127,7 @@ def remarks(engine: Engine, table: str, columns: Mapping[str, Typed]) -> pd.Data
         One row per column and flag: column, flag, n_rows, text (an example as written), value (the same as read).
     """
     parts = [
-        f"SELECT {literal(name)} AS column_name, {how.flag} AS flag, count(*) AS n_rows, min({how.text}) AS text,"  # noqa: S608
+        f'SELECT {literal(name)} AS "column", {how.flag} AS flag, count(*) AS n_rows, min({how.text}) AS text,'  # noqa: S608
         f" CAST(arg_min({how.value}, {how.text}) AS VARCHAR) AS value"
         f" FROM {quote(table)} AS raw {how.join} WHERE {how.flag} IS NOT NULL GROUP BY ALL"
         for name, how in columns.items()
@@ -174,10 +142,7 @@ def why(rule: str) -> Label:
 
 
 def _listed(engine: Engine, parts: list[str], names: list[str]) -> pd.DataFrame:
-    if not parts:
-        return pd.DataFrame(columns=names)
-    rows = engine.frame(" UNION ALL ".join(parts) + " ORDER BY ALL")
-    return rows.rename(columns={"column_name": "column"})
+    return engine.frame(" UNION ALL ".join(parts) + " ORDER BY ALL") if parts else pd.DataFrame(columns=names)
 
 
 # --- what Python reads, once per distinct text ---
@@ -186,8 +151,7 @@ def _listed(engine: Engine, parts: list[str], names: list[str]) -> pd.DataFrame:
 def _doubts(column: RawColumn, texts: list[str], kind: Kind, how: How, native: str) -> tuple[How, dict[str, str]]:
     """Look at the column as a whole: what it proves, and which texts it makes doubtful."""
     if kind == "date":
-        order = how.order or (doubts.order_of_days(column) if any(map(dates.is_unsure, texts)) else None)
-        return replace(how, order=order), doubts.doubtful_dates(texts)
+        return replace(how, order=how.order or doubts.order_of_days(column, texts)), doubts.doubtful_dates(texts)
     if kind in ("money", "number") and how.decimal == "." and native == "VARCHAR":
         return how, doubts.doubtful_numbers(column, texts, kind == "money")
     return how, doubts.doubtful_ids(texts) if kind == "id" else {}
@@ -203,13 +167,13 @@ def _reader(kind: Kind, how: How) -> Callable[[str], Read]:
     }[kind]
 
 
-def _meaning(text: str, reader: Callable[[str], Read], declared: Mapping[str, str | None], doubts) -> Meaning:
+def _meaning(text: str, reader: Callable[[str], Read], declared: Mapping[str, str | None], doubtful) -> Meaning:
     if declared and (word := fold(text)) in declared:
         if (ours := declared[word]) is None:
             return None, None, None
         text = ours
-    elif text in doubts:
-        return None, doubts[text], None
+    elif text in doubtful:
+        return None, doubtful[text], None
     try:
         value, flag = reader(text)
     except ValueError as refusal:
@@ -218,10 +182,8 @@ def _meaning(text: str, reader: Callable[[str], Read], declared: Mapping[str, st
 
 
 def _categories(counts: dict[str, int], how: How) -> list[Meaning]:
-    declared = {fold(word) for word in how.words}
-    return [
-        _category(text, word, fold(text) in declared, how) for text, word in values.spellings(counts, how.words).items()
-    ]
+    declared, spelled = {fold(word) for word in how.words}, values.spellings(counts, how.words)
+    return [_category(text, word, fold(text) in declared, how) for text, word in spelled.items()]
 
 
 def _category(text: str, word: str | None, is_declared: bool, how: How) -> Meaning:
@@ -238,23 +200,13 @@ def _looked_up(engine: Engine, how: Typed, texts: list[str], meanings: list[Mean
     """Store what was read as a lookup table and give the SQL that joins it."""
     name = f"_read_{next(_numbers)}"
     found, rules, flags = zip(*meanings, strict=True)
-    rows = pa.table(
-        {
-            "text": pa.array(texts, pa.string()),
-            "value": pa.array(found, _ARROW.get(how.kind, pa.string())),
-            "rule": pa.array(rules, pa.string()),
-            "flag": pa.array(flags, pa.string()),
-        }
-    )
-    engine.con.register("_reading", rows)
-    engine.run(f"CREATE OR REPLACE TABLE {quote(name)} AS SELECT * FROM _reading")  # noqa: S608 (our own name)
-    engine.con.unregister("_reading")
-    return Typed(
-        how.column,
-        how.kind,
-        f"coalesce({how.value}, {name}.value)",
-        how.text,
-        f"{name}.rule" if any(rules) else "NULL",
-        f"{name}.flag" if any(flags) else "NULL",
-        f"LEFT JOIN {quote(name)} AS {name} ON {name}.text = {how.text}",
+    text, rule, flag = (pa.array(words, pa.string()) for words in (texts, rules, flags))
+    value = pa.array(found, _ARROW.get(how.kind, pa.string()))
+    engine.load(name, pa.table({"text": text, "value": value, "rule": rule, "flag": flag}))
+    return replace(
+        how,
+        value=f"coalesce({how.value}, {name}.value)",
+        rule=f"{name}.rule" if any(rules) else "NULL",
+        flag=f"{name}.flag" if any(flags) else "NULL",
+        join=f"LEFT JOIN {quote(name)} AS {name} ON {name}.text = {how.text}",
     )

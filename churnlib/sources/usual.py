@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from churnlib.engine import literal
 from churnlib.sources import dates
 from churnlib.sources.written import BLANKS, EDGES
 
@@ -42,11 +43,6 @@ def usual(raw: str, text: str, native: str, kind: str, decimal: str, unit: float
         trimmed = f"regexp_replace({text}, {literal(f'^[{EDGES}]+|[{EDGES}]+$')}, '', 'g')"
         return f"CASE WHEN lower({trimmed}) NOT IN ({listed(sorted(BLANKS))}) THEN {trimmed} END"
     return raw if kind == "flag" and native == "BOOLEAN" else nothing(kind)
-
-
-def literal(text: str) -> str:
-    """Write a text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def listed(texts: Iterable[str]) -> str:

@@ -9,22 +9,9 @@ from __future__ import annotations
 import re
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from churnlib.sources.written import BLANKS, EXCEL_ERRORS, Read, fold, is_blank, plain, refuse, tidy
+from churnlib.sources.written import BLANKS, EXCEL_ERRORS, NO_VALUE, Read, fold, is_blank, plain, refuse, tidy
 
-_SIZES = {
-    "": 0,
-    "百": 2,
-    "千": 3,
-    "k": 3,
-    "万": 4,
-    "w": 4,
-    "十万": 5,
-    "百万": 6,
-    "m": 6,
-    "千万": 7,
-    "亿": 8,
-    "万亿": 12,
-}
+_SIZES = {"百": 2, "千": 3, "k": 3, "万": 4, "w": 4, "十万": 5, "百万": 6, "m": 6, "千万": 7, "亿": 8, "万亿": 12}
 _CURRENCIES = {
     "CNY": ("¥", "rmb", "cny", "人民币", "元", "圆", "块", "元整"),
     "USD": ("$", "usd", "us$", "美元"),
@@ -34,9 +21,10 @@ _CURRENCIES = {
     "HKD": ("$", "hkd", "hk$", "港元", "港币"),
 }
 _SIGN = "|".join(sorted({re.escape(s) for signs in _CURRENCIES.values() for s in signs}, key=len, reverse=True))
+_SIZE = "|".join(sorted(_SIZES, key=len, reverse=True))
 _AMOUNT = re.compile(
     rf"(?P<s1>[+-]?)\s*(?P<c1>{_SIGN})?\s*(?P<s2>[+-]?)\s*(?P<digits>[0-9.,]*[0-9][0-9.,]*)\s*"
-    rf"(?P<size>万亿|千万|百万|十万|亿|万|千|百|k|w|m)?\s*(?P<c2>{_SIGN})?(?P<s3>-?)"
+    rf"(?P<size>{_SIZE})?\s*(?P<c2>{_SIGN})?(?P<s3>-?)"
 )
 _IN_BRACKETS = re.compile(rf"({_SIGN})?\s*\((.*)\)\s*({_SIGN})?")  # (200), ¥(200), the bookkeeper's minus
 _POINT = re.compile(r"(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]*)?|\.[0-9]+")
@@ -100,17 +88,17 @@ def parse_number(text: str, decimal: str = ".", unit: float = 1) -> float | None
     ValueError
         not_a_number, decimal_comma, excel_error
     """
-    written = plain(text)
-    percent = written.endswith("%")
-    found = _quantity(written.removesuffix("%"), None, decimal, "not_a_number")
-    if found is None:
-        return refuse("not_a_number") if percent else None
-    return float(found * Decimal(str(unit)) / (100 if percent else 1))
+    return read_number(text, decimal, unit).value
 
 
 def read_number(text: str, decimal: str = ".", unit: float = 1) -> Read:
     """Read one written number; percentages are flagged."""
-    return Read(parse_number(text, decimal, unit), "percent" if plain(text).endswith("%") else None)
+    written = plain(text)
+    percent = written.endswith("%")
+    found = _quantity(written.removesuffix("%"), None, decimal, "not_a_number")
+    if found is None:
+        return refuse("not_a_number") if percent else Read(None)
+    return Read(float(found * Decimal(str(unit)) / (100 if percent else 1)), "percent" if percent else None)
 
 
 def parse_flag(text: str) -> bool | None:
@@ -124,7 +112,7 @@ def parse_flag(text: str) -> bool | None:
         not_a_flag
     """
     written = plain(text).lower()
-    if written in BLANKS or written == "na":
+    if written in NO_VALUE:
         return None
     return written in _YES or (False if written in _NO else refuse("not_a_flag"))
 
@@ -154,16 +142,6 @@ def read_id(text: str) -> Read:
     return Read(written, "normalised" if written != text else None)
 
 
-def lost_digits(texts: list[str]) -> frozenset[str]:
-    """Find the long identifiers of a column whose last digits Excel replaced by zeros.
-
-    Excel keeps 15 digits: 430102199001011234 is saved as 430102199001011000. One such number can be true; when every
-    number of more than 15 digits looks like this, none of them can be trusted.
-    """
-    long = [text for text in texts if len(text) > 15 and text.isascii() and text.isdigit()]
-    return frozenset(long if all(set(text[15:]) == {"0"} for text in long) else ())
-
-
 def spellings(counts: dict[str, int], values: dict[str, str | None] | None = None) -> dict[str, str | None]:
     """Choose one spelling for every word of a column.
 
@@ -191,25 +169,10 @@ def spellings(counts: dict[str, int], values: dict[str, str | None] | None = Non
     }
 
 
-def decimal_comma_is_proven(texts: list[str]) -> bool:
-    """Tell whether some amount of a column can only have a decimal comma: 1.200,50 or 12,5."""
-    return any(re.search(r"[0-9],[0-9]{1,2}(?![0-9,.])|\.[0-9]{3},[0-9]", plain(text)) for text in texts)
-
-
-def decimal_point_is_proven(text: str) -> bool:
-    """Tell whether an amount can only have a decimal point: 12.5, 0.125, 1,200.500."""
-    return bool(re.search(r"\.[0-9]{1,2}(?![0-9.,])|,[0-9]{3}\.|(?<![0-9])0?\.[0-9]", plain(text)))
-
-
-def is_thousand_or_decimal(text: str) -> bool:
-    """Tell whether a number means 1200 or 1.2, depending on the decimal sign: 1,200 or 1.200."""
-    return bool(re.search(r"(?<![0-9.,])[0-9]{1,3}[.,][0-9]{3}(?![0-9.,])", plain(text)))
-
-
 def _quantity(text: str, currency: str | None, decimal: str, refusal: str) -> Decimal | None:
     """Read sign, currency, digits and size; without a currency none is allowed, nor k, w and m (metres?)."""
     written = plain(text).lower()
-    if written in BLANKS or written == "na":
+    if written in NO_VALUE:
         return None
     if written in EXCEL_ERRORS:
         raise ValueError("excel_error")
@@ -222,7 +185,7 @@ def _quantity(text: str, currency: str | None, decimal: str, refusal: str) -> De
     if not match or sum(bool(match[s]) for s in ("s1", "s2", "s3")) > (0 if brackets else 1):
         raise ValueError(refusal)
     _check_unit(match, currency, refusal)
-    digits = _digits(match["digits"], decimal, refusal).scaleb(_SIZES[match["size"] or ""])
+    digits = _digits(match["digits"], decimal, refusal).scaleb(_SIZES.get(match["size"], 0))
     return -digits if brackets or "-" in (match["s1"], match["s2"], match["s3"]) else digits
 
 

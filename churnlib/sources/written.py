@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 BLANKS = frozenset(
     r"无 空 空值 (空) 暂无 — —— – - -- --- / \n n/a #n/a null (null) none nan nat <na> <null>".split()
 ) | {""}
+NO_VALUE = BLANKS | {"na"}  # NA is no date and no number, but may be a name
 EXCEL_ERRORS = frozenset(["#div/0!", "#ref!", "#value!", "#name?", "#num!", "#null!", "#spill!", "#calc!", "#formula!"])
 
 # blanks that people cannot see: no-break and ideographic spaces, zero-width characters, byte order marks
