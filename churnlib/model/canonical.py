@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from churnlib.about import Period
-from churnlib.engine import Engine, quote
-from churnlib.model import lists, rowbook, rules, snapshot
+from churnlib.engine import Engine, literal, quote
+from churnlib.model import customers, rowbook, rules
 from churnlib.model.intake import Intake, take_in
 from churnlib.model.reasoncells import load_reasons, version_of
 from churnlib.model.rowbook import USED
@@ -20,43 +20,6 @@ from churnlib.model.vocabulary import TABLES
 LATE, ENOUGH = 62, 100  # days without a record after which the last day covered is doubted, given so many records
 FORMAT = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
 FILES = "file table sheet encoding delimiter header_line read_as n_rows_in n_rows_used n_rows_set_aside".split()
-
-NO_CUSTOMERS = """
-CREATE TABLE typed_customers (_at BIGINT, who INTEGER, start_date DATE, end_date DATE, outcome VARCHAR)
-"""
-
-# One row per customer and the first day on which their contracts or activity show them.
-FIRST_SEEN = """
-CREATE TABLE first_seen AS
-SELECT who, min(day) AS day FROM ({days}) WHERE who IS NOT NULL AND day IS NOT NULL GROUP BY who
-"""
-
-# Customers without a start of their own whom no contract or activity shows either.
-NEVER_SEEN = """(
-  SELECT c.* FROM typed_customers AS c LEFT JOIN first_seen AS f ON f.who = c.who
-  WHERE c.start_date IS NULL AND f.day IS NULL)"""
-
-# One row per customer who is used.
-PEOPLE = """
-CREATE TABLE people AS
-SELECT t.* REPLACE (coalesce(t.start_date, least(f.day, coalesce(t.end_date, f.day))) AS start_date)
-FROM typed_customers AS t LEFT JOIN first_seen AS f ON f.who = t.who WHERE {used}
-QUALIFY row_number() OVER (PARTITION BY t.who ORDER BY t._at) = 1
-"""
-
-# One row per customer whom only contracts or activity know.
-DERIVED = """
-INSERT INTO people BY NAME
-SELECT f.who, f.day AS start_date FROM first_seen AS f
-WHERE NOT EXISTS (SELECT 1 FROM typed_customers AS c WHERE c.who = f.who)
-"""
-
-# One row per customer: the code is the rank of the id, so that the order of rows in files means nothing.
-IDS = """
-CREATE TABLE ids AS
-SELECT CAST(row_number() OVER (ORDER BY w.customer_id NULLS LAST) AS INTEGER) AS customer, w.customer_id, p.who
-FROM people AS p JOIN who_is AS w ON w.who = p.who
-"""
 
 # One row per activity row of a known customer, with the days between which they were one.
 LIVES = """(
@@ -101,7 +64,7 @@ def write_canonical(engine: Engine, spec: Spec, folder: Path, into: Path) -> Non
     Parameters
     ----------
     engine : Engine
-        A new one, allowed to read `folder` and to write `into`.
+        A new one, allowed to write `into`.
     spec : Spec
     folder, into : Path
         The data set's folder; an empty folder for the Parquet files and meta.json.
@@ -114,12 +77,10 @@ def write_canonical(engine: Engine, spec: Spec, folder: Path, into: Path) -> Non
     rowbook.open_book(engine)
     taken = {table: take_in(engine, spec, folder, table) for table in TABLES if table in spec.tables}
     if "customers" in taken:
-        if lists.complete_each_other(spec):
-            lists.completed(engine, spec)
-        taken["customers"] = snapshot.dated(engine, spec, taken["customers"])
+        taken["customers"] = customers.with_dates(engine, spec, taken["customers"])
     for table, intake in taken.items():
         rules.set_aside_rows(engine, spec, table, intake.declared)
-    _code_customers(engine, spec, taken)
+    customers.code_customers(engine, spec, taken)
     _check_against_customers(engine, spec, taken)
     rowbook.settle(engine)
     _doubt_as_of(engine, spec, taken)
@@ -129,37 +90,10 @@ def write_canonical(engine: Engine, spec: Spec, folder: Path, into: Path) -> Non
         version, values = version_of(spec)
         engine.run(SURVEYS.format(used=USED.format(table="exit_survey"), version=version), values)
         load_reasons(engine, spec)
-    rows = {}
-    for table, statement in _statements(spec, taken).items():
-        rows[table] = _write(engine, spec, statement, into, table)
+    rows = {table: _write(engine, spec, sql, into, table) for table, sql in _statements(spec, taken).items()}
     _write_records(engine, taken, into)
     meta = {"rows": rows, "observed_from": str(_observed_from(engine, spec, taken))}
     (into / "meta.json").write_text(json.dumps(meta, sort_keys=True, indent=1), "utf-8")
-
-
-def _code_customers(engine: Engine, spec: Spec, taken: dict[str, Intake]) -> None:
-    """Decide who is a customer, since when, and give them their codes."""
-    listed = taken.get("customers")
-    if listed:
-        among = lists.SOURCE if lists.complete_each_other(spec) else "0"
-        rules.set_aside_conflicts(engine, spec, listed.columns, among)
-    else:
-        engine.run(NO_CUSTOMERS)
-    has_start = listed is not None and "start_date" in listed.declared and spec.severity("missing_start") != "keep"
-    adds_strangers = listed is None or spec.severity("unknown_customer") == "keep"
-    seen = {"contracts": "start_date", "activity": "date"} if adds_strangers or not has_start else {}
-    days = [
-        f"SELECT t.who, t.{day} AS day FROM typed_{table} AS t WHERE {USED.format(table=table)}"  # noqa: S608
-        for table, day in seen.items()
-        if table in taken
-    ]
-    engine.run(FIRST_SEEN.format(days=" UNION ALL ".join(days) or "SELECT 0 AS who, CAST(NULL AS DATE) AS day"))
-    if not has_start:
-        rules.set_aside_where(engine, spec, "customers", rules.Check("missing_start", "start_date", "TRUE"), NEVER_SEEN)
-    engine.run(PEOPLE.format(used=USED.format(table="customers")))
-    if adds_strangers:
-        engine.run(DERIVED)
-    engine.run(IDS)
 
 
 def _check_against_customers(engine: Engine, spec: Spec, taken: dict[str, Intake]) -> None:
@@ -239,7 +173,7 @@ def _write(engine: Engine, spec: Spec, statement: str, into: Path, table: str) -
     """Write one table sorted by all its columns, so that its bytes never depend on the order of the rows read."""
     out = quote(f"out_{table}")
     values = {"as_of": spec.as_of}
-    engine.run(f"CREATE TABLE {out} AS {statement}", rules.named(statement, **values))
+    engine.run(f"CREATE TABLE {out} AS {statement}", rowbook.named(statement, **values))
     if table == "activity":
         _write_months(engine, out, into / table)
     else:
@@ -262,8 +196,7 @@ def _write_months(engine: Engine, out: str, folder: Path) -> None:
 
 
 def _copy(engine: Engine, query: str, path: Path) -> None:
-    target = str(path).replace("'", "''")
-    engine.run(f"COPY ({query}) TO '{target}' {FORMAT}")
+    engine.run(f"COPY ({query}) TO {literal(path)} {FORMAT}")
 
 
 def _write_records(engine: Engine, taken: dict[str, Intake], into: Path) -> None:

@@ -6,8 +6,9 @@ number, `who`, until they get their codes; ids as text are in table `who_is` onl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -30,6 +31,11 @@ CREATE TABLE flagged (tbl VARCHAR, rule VARCHAR, col VARCHAR, n_rows BIGINT, exa
 
 # A row of a typed table that no rule has set aside so far.
 USED = "NOT EXISTS (SELECT 1 FROM broken AS b WHERE b.tbl = '{table}' AND b.at_row = t._at)"
+
+# One row per row that breaks a rule.
+BREAK = """
+INSERT INTO broken SELECT $tbl, {at}, $place, $rule, $severity, $col, {value}, {reason}, NULL {rows}
+"""
 
 # One row per row set aside, with the first rule that it broke.
 ASIDE = """
@@ -110,37 +116,45 @@ def set_aside_rejected(engine: Engine, spec: Any, table: str, source: int, rejec
     engine.run("DROP TABLE _rejected")
 
 
+class Met(NamedTuple):
+    """Rows that break a rule, in SQL."""
+
+    rows: str  # FROM ... WHERE ...
+    at: str = "t._at"  # the row's number
+    value: str = "''"  # what is shown of it
+    reason: str = "NULL"  # why a value could not be read
+
+
+def set_aside(engine: Engine, spec: Any, table: str, rule: str, column: str, met: Met, **params: Any) -> None:
+    """Enter rows that a rule sets aside, or that stop the reading."""
+    severity = "stop" if spec.severity(rule) == "stop" else "set_aside"
+    values = {"tbl": table, "col": column, "place": place(rule), "rule": rule, "severity": severity}
+    sql = BREAK.format(**met._asdict())
+    engine.run(sql, named(sql, **values, **params))
+
+
+def flag(engine: Engine, table: str, rule: str, column: str, met: Met, **params: Any) -> None:
+    """Count rows that break a rule and are kept, with the first few as file:line (value)."""
+    sql = f"SELECT count(*) AS n, min({{'at': {met.at}, 'value': {met.value}}}, {EXAMPLES}) AS few {met.rows}"
+    found = engine.frame(sql, named(sql, **params)).iloc[0]
+    if found["n"]:
+        names = engine.frame("SELECT code, file FROM file_codes WHERE tbl = ?", [table]).set_index("code")["file"]
+        few = [_shown(names[e["at"] >> LINE_BITS], e["at"] % (1 << LINE_BITS), e["value"]) for e in found["few"]]
+        add_flag(engine, table, rule, column, int(found["n"]), "; ".join(few))
+
+
 def add_flag(engine: Engine, table: str, rule: str, column: str, n_rows: int, examples: str) -> None:
     """Enter that rows were kept with a flag."""
     engine.run("INSERT INTO flagged VALUES (?, ?, ?, ?, ?)", [table, rule, column, n_rows, examples])
 
 
-def count_with_examples(
-    engine: Engine, table: str, at: str, value: str, rows: str, params: Any = None
-) -> tuple[int, str]:
-    """Count rows and write the first few as file:line (value).
-
-    Parameters
-    ----------
-    at, value : str
-        SQL of the row's number and of the value to show.
-    rows : str
-        FROM ... WHERE ... of the rows.
-    """
-    found = engine.frame(
-        f"SELECT count(*) AS n, min({{'at': {at}, 'value': {value}}}, {EXAMPLES}) AS few {rows}", params
-    )
-    n, few = int(found["n"].iloc[0]), found["few"].iloc[0]
-    if not n:
-        return 0, ""
-    names = engine.frame("SELECT code, file FROM file_codes WHERE tbl = ?", [table]).set_index("code")["file"]
-    shown = [(names[e["at"] >> LINE_BITS], e["at"] % (1 << LINE_BITS), e["value"]) for e in few]
-    return n, show_examples(shown)
+def named(sql: str, **values: Any) -> dict[str, Any] | None:
+    """Give the parameters that a statement uses: DuckDB refuses the others."""
+    return {k: v for k, v in values.items() if re.search(rf"\${k}\b", sql)} or None
 
 
-def show_examples(rows: Iterable[tuple[str, int, str | None]]) -> str:
-    """Write rows as file:line (value)."""
-    return "; ".join(f"{file}:{line}" + (f" ({value})" if value else "") for file, line, value in rows)
+def _shown(file: str, line: int, value: str | None) -> str:
+    return f"{file}:{line}" + (f" ({value})" if value else "")
 
 
 def settle(engine: Engine) -> None:
@@ -150,25 +164,17 @@ def settle(engine: Engine) -> None:
     if not stop.empty:
         first = stop.iloc[0]
         n = int(((stop["rule"] == first["rule"]) & (stop["tbl"] == first["tbl"])).sum())
-        words, example = (
-            text.label(f"rules.{first['rule']}"),
-            show_examples([(first["file"], first["line"], first["value"])]),
-        )
+        words, example = text.label(f"rules.{first['rule']}"), _shown(first["file"], first["line"], first["value"])
         raise text.DataError("rules.stop", table=first["tbl"], n=n, rule=words, name=first["rule"], example=example)
 
 
 def reconcile(engine: Engine, files: pd.DataFrame) -> pd.DataFrame:
     """Check that every row of every file was used or set aside; raises DataError otherwise.
 
-    Parameters
-    ----------
-    files : pandas.DataFrame
-        One row per table, source and file: table, source, file, n_rows_in ...
-
     Returns
     -------
     pandas.DataFrame
-        `files` with n_rows_used and n_rows_set_aside.
+        One row per table, source and file, as in `files`, with n_rows_used and n_rows_set_aside.
     """
     used = [
         engine.frame(COUNT_USED.format(table=t, used=USED.format(table=t), lines=1 << LINE_BITS), {"tbl": t})
@@ -196,8 +202,7 @@ def summary(engine: Engine) -> pd.DataFrame:
         or line could not be read: words in the catalogue under values or reading).
     """
     frame = engine.frame(SUMMARY.format(examples=EXAMPLES))
-    tables = {table: i for i, table in enumerate(TABLES)}
-    frame = frame.assign(a=frame["table"].map(tables), b=frame["rule"].map(place))
+    frame = frame.assign(a=frame["table"].map([*TABLES].index), b=frame["rule"].map(place))
     order = ["a", "severity", "b", "rule"]
     return frame.sort_values(order, ascending=[True, False, True, True]).drop(columns=["a", "b"]).reset_index(drop=True)
 

@@ -6,19 +6,12 @@ The rules work on the typed tables (`typed_<table>`: one row per row read) and w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from churnlib.engine import Engine, quote
-from churnlib.model.rowbook import FILE_BITS, LINE_BITS, USED, add_flag, at, count_with_examples, place
+from churnlib.model.rowbook import FILE_BITS, LINE_BITS, USED, Met, at, flag, place, set_aside
 from churnlib.model.vocabulary import TABLES
-
-# One row per row that breaks a rule. The names come from the vocabulary, the values are parameters.
-BREAK = """
-INSERT INTO broken
-SELECT $tbl, t._at, $place, $rule, $severity, $col, {value}, NULL, NULL FROM {typed} AS t WHERE {condition}
-"""
 
 # One row per hash of a row that several rows share.
 SUSPECTS = """
@@ -73,15 +66,7 @@ class Check(NamedTuple):
 
 
 def checks(table: str, declared: Iterable[str]) -> list[Check]:
-    """Give the rules that one row of a table can break by itself.
-
-    Parameters
-    ----------
-    table : str
-        Canonical table.
-    declared : iterable of str
-        The canonical columns that its sources declare: a column that no file has breaks no rule.
-    """
+    """Give the rules that one row of a table can break by itself; a column that no file declares breaks none."""
     declared, found = set(declared), []
     for column, known in TABLES[table].items():
         if column not in declared:
@@ -119,10 +104,8 @@ def set_aside_rows(engine: Engine, spec: Any, table: str, declared: Iterable[str
 
 def set_aside_where(engine: Engine, spec: Any, table: str, check: Check, rows: str | None = None) -> None:
     """Enter the rows that meet a condition; `rows` is SQL for more than the typed table, if the check needs it."""
-    sql = BREAK.format(value=check.value, typed=rows or quote(f"typed_{table}"), condition=check.condition)
-    severity = "stop" if spec.severity(check.rule) == "stop" else "set_aside"
-    values = {"tbl": table, "col": check.column, "place": place(check.rule), "rule": check.rule, "severity": severity}
-    engine.run(sql, named(sql, as_of=spec.as_of, **values))
+    met = Met(f"FROM {rows or quote(f'typed_{table}')} AS t WHERE {check.condition}", value=check.value)
+    set_aside(engine, spec, table, check.rule, check.column, met, as_of=spec.as_of)
 
 
 def flag_rows(engine: Engine, spec: Any, table: str, declared: Iterable[str]) -> None:
@@ -134,25 +117,16 @@ def flag_rows(engine: Engine, spec: Any, table: str, declared: Iterable[str]) ->
 
 def flag_where(engine: Engine, spec: Any, table: str, check: Check, rows: str | None = None) -> None:
     """Count the used rows that meet a condition, with a few examples."""
-    found = f"FROM {rows or quote(f'typed_{table}')} AS t WHERE ({check.condition}) AND {USED.format(table=table)}"
-    n, examples = count_with_examples(engine, table, "t._at", check.value, found, named(found, as_of=spec.as_of))
-    if n:
-        add_flag(engine, table, check.rule, check.column, n, examples)
+    used = f"FROM {rows or quote(f'typed_{table}')} AS t WHERE ({check.condition}) AND {USED.format(table=table)}"
+    flag(engine, table, check.rule, check.column, Met(used, value=check.value), as_of=spec.as_of)
 
 
 def set_aside_twins(
     engine: Engine, spec: Any, table: str, columns: Iterable[str], source: int | None = None, unread: Iterable[str] = ()
 ) -> None:
-    """Enter rows that are identical to a row above them.
+    """Enter rows that are identical to a row above them, in all sources or in one.
 
-    Parameters
-    ----------
-    columns : iterable of str
-        Columns of the typed table.
-    source : int, optional
-        Look at one source only.
-    unread : iterable of str
-        Columns of the source's raw table that are not read but must be the same, too.
+    The columns are those of the typed table; `unread` ones of the source's raw table must be the same, too.
     """
     rule = {"customers": "duplicate_customer", "activity": "duplicate_activity"}.get(table, "duplicate_row")
     if spec.severity(rule) == "keep":
@@ -191,11 +165,6 @@ def set_aside_strangers(engine: Engine, spec: Any, table: str) -> None:
     places = {"unknown_place": place("unknown_customer"), "aside_place": place("customer_set_aside")}
     sql = STRANGERS.format(typed=quote(f"typed_{table}"))
     engine.run(sql, {"tbl": table, "severity": severity, **places})
-
-
-def named(sql: str, **values: Any) -> dict[str, Any] | None:
-    """Give the parameters that a statement uses: DuckDB refuses the others."""
-    return {k: v for k, v in values.items() if re.search(rf"\${k}\b", sql)} or None
 
 
 def _shown(column: str) -> str:
