@@ -223,6 +223,10 @@ def test_a_decision_names_what_its_finding_is_about():
     assert asked["zh"].startswith("**故障**") and asked["en"].startswith("**Outage**")
     assert display._asked(results.Finding("impact.coincides.less", values)) is None  # nothing to make amends for
     assert display._asked(results.Finding("changepoint.step.rise.exact", {"period": DECEMBER}))  # of its family
+    found = {"slices": Label("华南", "South")}
+    asked = [display._asked(results.Finding("slices.found.one", found, tone=tone)) for tone in ("worse", "better")]
+    assert asked[0]["en"].endswith("what to do.") and asked[1] is None  # what got better needs no owner
+    assert display._asked(results.Finding("impact.consistent.less", values, tone="better"))
 
 
 def test_the_decisions_of_the_notes_come_first_with_owner_and_date():
@@ -241,9 +245,9 @@ def test_every_decision_can_be_asked_with_what_its_findings_say():
     def fields(key):
         return set(re.findall(r"{(\w+)", words[key]["zh"] + words[key]["en"]))
 
-    words, beginning = text.catalogue(), "summary.decision."
-    rules = [key.removeprefix(beginning) for key in words if key.startswith(beginning)]
+    words = text.catalogue()
+    rules = {key: key.split(".", 2)[2] for key in words if key.startswith(("summary.decision.", "summary.extend."))}
     assert rules
-    for rule in rules:
-        findings = [key for key in words if key == rule or key.startswith(f"{rule}.")]
-        assert findings and all(fields(beginning + rule) <= fields(key) for key in findings), rule
+    for asked, said in rules.items():
+        findings = [key for key in words if key == said or key.startswith(f"{said}.")]
+        assert findings and all(fields(asked) <= fields(key) for key in findings), asked

@@ -103,8 +103,8 @@ def _finding(finding: results.Finding) -> dict[str, Any]:
 
 def _asked(finding: results.Finding) -> Words | None:
     """The decision that a finding calls for: its own in the catalogue, or that of the family of keys it belongs to."""
-    parts = finding.key.split(".")
-    rules = (".".join(["summary.decision", *parts[:n]]) for n in range(len(parts), 0, -1))
+    parts, kind = finding.key.split("."), "extend" if finding.tone == "better" else "decision"
+    rules = (".".join([f"summary.{kind}", *parts[:n]]) for n in range(len(parts), 0, -1))
     rule = next(filter(text.known, rules), None)
     return rule and _both(results.Statement(rule, finding.values))
 
