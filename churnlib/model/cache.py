@@ -11,8 +11,10 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,22 +29,16 @@ except ImportError:  # Windows: no locks, the rename alone keeps folders whole
 MANIFEST = "manifest.json"
 KEPT = 1  # older folders kept beside the newest one, for the analyst who switches back and forth
 _BIG = 32 * 2**20  # files up to this size are hashed every time; a bigger one only when size or time changed
+_KEY = re.compile("[0-9a-f]{20}")
 _RECENT = 2.0  # seconds in which a file may change again without a new time stamp
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A verified folder; nobody removes it as long as this object lives.
-
-    Attributes
-    ----------
-    path : Path
-    lock : int
-        File descriptor of the shared lock, -1 where the system has none.
-    """
+    """A verified folder; nobody removes it as long as this object lives."""
 
     path: Path
-    lock: int
+    lock: int  # file descriptor of the shared lock
 
     def __del__(self):
         if self.lock >= 0:
@@ -57,31 +53,16 @@ def digest(path: Path) -> str:
 
 
 def digests(paths: Iterable[Path], memory: Path) -> dict[str, str]:
-    """Hash files, remembering the hash of big ones by size and time of change.
-
-    Parameters
-    ----------
-    paths : iterable of Path
-    memory : Path
-        JSON file with what is remembered; may be deleted at any time.
-
-    Returns
-    -------
-    dict
-        Path as text -> SHA-256.
-    """
+    """Give path as text -> SHA-256; the JSON file `memory` keeps that of big files by size and time of change."""
     known = read_json(memory)
     found, fresh = {}, {}
     for path in paths:
-        state = path.stat()
-        stamp = [state.st_size, state.st_mtime_ns, state.st_ino]
-        old = known.get(str(path))
-        if state.st_size > _BIG and old and old["stamp"] == stamp:
-            found[str(path)] = old["sha256"]
-        else:
-            found[str(path)] = digest(path)
-        if state.st_size > _BIG and _now() - state.st_mtime > _RECENT:
-            fresh[str(path)] = {"stamp": stamp, "sha256": found[str(path)]}
+        name, state = str(path), path.stat()
+        stamp, is_big = [state.st_size, state.st_mtime_ns, state.st_ino], state.st_size > _BIG
+        is_known = is_big and known.get(name, {}).get("stamp") == stamp
+        found[name] = known[name]["sha256"] if is_known else digest(path)
+        if is_big and time.time() - state.st_mtime > _RECENT:
+            fresh[name] = {"stamp": stamp, "sha256": found[name]}
     if fresh and fresh != known:
         with contextlib.suppress(OSError):  # only a memory
             memory.parent.mkdir(mode=0o700, exist_ok=True)
@@ -105,10 +86,6 @@ def stored(root: Path, key: str, make: Callable[[Path], None]) -> Stored:
         From `key_of`.
     make : callable
         Writes all files into the new, empty folder that it is given.
-
-    Returns
-    -------
-    Stored
     """
     if ready := _verified(root / key):
         return ready
@@ -186,22 +163,25 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 def _replace(staging: Path, target: Path) -> None:
     if target.exists():  # damaged: out of the way first, a rename does not replace a folder
-        broken = target.with_name(f".broken-{secrets.token_hex(4)}")
-        target.rename(broken)
-        shutil.rmtree(broken, ignore_errors=True)
+        _remove(target)
     staging.rename(target)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder that nobody sees half removed."""
+    broken = folder.with_name(f".broken-{secrets.token_hex(4)}")
+    folder.rename(broken)
+    shutil.rmtree(broken, ignore_errors=True)
 
 
 def _remove_old(root: Path, key: str) -> None:
     """Remove what interrupted runs left, and all but the newest folders that nobody reads. Called under the lock."""
     for left in [*root.glob(".staging-*"), *root.glob(".broken-*")]:
         shutil.rmtree(left, ignore_errors=True)
-    others = [m.parent for m in root.glob(f"*/{MANIFEST}") if m.parent.name != key and _is_key(m.parent.name)]
+    others = [m.parent for m in root.glob(f"*/{MANIFEST}") if m.parent.name != key and _KEY.fullmatch(m.parent.name)]
     for old in sorted(others, key=lambda p: p.stat().st_mtime, reverse=True)[KEPT:]:
         if not _in_use(old):
-            gone = old.with_name(f".broken-{secrets.token_hex(4)}")
-            old.rename(gone)
-            shutil.rmtree(gone, ignore_errors=True)
+            _remove(old)
 
 
 def _in_use(folder: Path) -> bool:
@@ -213,13 +193,3 @@ def _in_use(folder: Path) -> bool:
         except OSError:
             return True
     return False
-
-
-def _is_key(name: str) -> bool:
-    return len(name) == 20 and all(c in "0123456789abcdef" for c in name)
-
-
-def _now() -> float:
-    import time
-
-    return time.time()

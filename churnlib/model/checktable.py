@@ -15,17 +15,7 @@ if TYPE_CHECKING:
 
 
 def check_text(data: Dataset) -> str:
-    """Say what was read, what was set aside and what was kept with a flag, with examples.
-
-    Parameters
-    ----------
-    data : Dataset
-
-    Returns
-    -------
-    str
-        Two tables and what to do, in the reader's language.
-    """
+    """Say what was read, set aside and kept with a flag, with examples: two tables and what to do."""
     rows_in, aside = int(data.files["n_rows_in"].sum()), int(data.files["n_rows_set_aside"].sum())
     is_open = data.period.last > data.as_of and not data.spec.snapshot
     key = "dataset.check.head_open" if is_open else "dataset.check.head"
@@ -40,26 +30,22 @@ def check_text(data: Dataset) -> str:
 
 
 def _files(files: pd.DataFrame) -> str:
-    names = ["file", "table", "read_as", "n_rows_in", "n_rows_used", "n_rows_set_aside"]
-    shown = files[names].copy()
-    for column in names[3:]:
-        shown[column] = [text.show(int(n), "number", digits=0) for n in shown[column]]
-    return table_text([text.say(f"dataset.check.{name}") for name in names], shown.values.tolist(), right={3, 4, 5})
+    words, numbers = ["file", "table", "read_as"], ["n_rows_in", "n_rows_used", "n_rows_set_aside"]
+    rows = [[*row[:3], *map(_count, row[3:])] for row in files[words + numbers].values.tolist()]
+    return table_text([text.say(f"dataset.check.{name}") for name in words + numbers], rows, right={3, 4, 5})
 
 
 def _rules(rules: pd.DataFrame) -> str:
     names = ["table", "rule", "severity", "n_rows", "examples"]
     rows = [
-        [
-            row.table,
-            text.show(row.meaning),
-            text.say(f"dataset.check.{row.severity}"),
-            text.show(row.n_rows, "number", digits=0),
-        ]
-        + [row.examples or ""]
-        for row in rules.itertuples()
+        [r.table, text.show(r.meaning), text.say(f"dataset.check.{r.severity}"), _count(r.n_rows), r.examples or ""]
+        for r in rules.itertuples()
     ]
     return table_text([text.say(f"dataset.check.{name}") for name in names], rows, right={3})
+
+
+def _count(n: int) -> str:
+    return text.show(n, "number", digits=0)
 
 
 @cache

@@ -61,14 +61,12 @@ def _problems_of_columns(table: str, source: Source, file: YamlFile, where: tupl
     known = TABLES[table]
     for name in source.columns:
         if name not in known and (table != "customers" or is_slip(name, known)):
-            close = hint(name, known)
-            yield file.problem((*where, name), "schema.unknown_column", table=table, key=name, hint=close)
+            yield file.problem((*where, name), "schema.unknown_column", table=table, key=name, hint=hint(name, known))
     for name, column in source.columns.items():
         if name in known and known[name].closed:
             for word, code in [*(column.values or {}).items(), ("default", column.default)]:
-                if code is not None and code not in known[name].codes:
-                    close = hint(code, known[name].codes)
-                    yield file.problem((*where, name, "values", word), "schema.not_one_of", value=code, hint=close)
+                if code is not None:
+                    yield from _unknown(code, known[name].codes, file, (*where, name, "values", word))
     numbers = [n for n in source.columns if n in known and known[n].kind == "number"]
     for name, column in source.columns.items():
         is_amount = name in known and known[name].kind == "money"
@@ -93,23 +91,23 @@ def _problems_of_names(spec: Spec, file: YamlFile) -> Iterator[text.DataError]:
             yield file.problem(where, "schema.no_attribute", name=column, hint=hint(column, attributes))
         elif block == "segments" and column in (*spec.roles.personal, *spec.roles.free_text):
             yield file.problem((block, name, key), "schema.personal_segment", name=column)
-    yield from _problems_of_segments(spec, file)
+    for name, segment in spec.segments.items():
+        if segment.assignment is not None and "assignments" not in spec.tables:
+            yield file.problem(("segments", name, "assignment"), "schema.no_assignments")
+        if segment.bins and _is_no_number(spec, segment.column):
+            yield file.problem(("segments", name, "bins"), "schema.bins_need_number", name=segment.column)
     for key, options in (("definition", spec.definitions), ("segment", spec.segments)):
-        given = getattr(spec, key)
-        if given is not None and given not in options:
-            yield file.problem((key,), "schema.not_one_of", value=given, hint=hint(given, options))
+        if spec.given(key):
+            yield from _unknown(getattr(spec, key), options, file, (key,))
     for name in spec.roles.personal:
         if name not in attributes:
             yield file.problem(("roles", "personal"), "schema.no_attribute", name=name, hint=hint(name, attributes))
 
 
-def _problems_of_segments(spec: Spec, file: YamlFile) -> Iterator[text.DataError]:
-    for name, segment in spec.segments.items():
-        if segment.assignment is not None and "assignments" not in spec.tables:
-            yield file.problem(("segments", name, "assignment"), "schema.no_assignments")
-        column = spec.attributes.get(segment.column or "")
-        if segment.bins and column and column.type not in ("number", "money"):
-            yield file.problem(("segments", name, "bins"), "schema.bins_need_number", name=segment.column)
+def _is_no_number(spec: Spec, name: str | None) -> bool:
+    """Whether an attribute is known and cannot be cut into bins."""
+    column = spec.attributes.get(name or "")
+    return column is not None and column.type not in ("number", "money")
 
 
 def _problems_of_codes(spec: Spec, file: YamlFile) -> Iterator[text.DataError]:
@@ -141,8 +139,7 @@ def _problems_of_reasons(reasons: Reasons, file: YamlFile) -> Iterator[text.Data
         for name, group in getattr(reasons, block).items():
             named += [((block, name, "members"), member, either) for member in group.members]
     for where, code, known in named:
-        if code not in known:
-            yield file.problem(("reasons", *where), "schema.unknown_reason", value=code, hint=hint(code, known))
+        yield from _unknown(code, known, file, ("reasons", *where), "schema.unknown_reason")
     since = [version.since for version in reasons.versions.values()]
     if len(set(since)) < len(since):
         yield file.problem(("reasons", "versions"), "schema.versions_alike")
@@ -155,9 +152,7 @@ def _problems_of_drivers(spec: Spec, file: YamlFile) -> Iterator[text.DataError]
     groups = [*REASON_GROUPS, *spec.reasons.groups]
     for name, driver in (spec.drivers or {}).items():
         where, (source,) = ("drivers", name), driver.source
-        if driver.group not in groups:
-            near = hint(driver.group, groups)
-            yield file.problem((*where, "group"), "schema.not_one_of", value=driver.group, hint=near)
+        yield from _unknown(driver.group, groups, file, (*where, "group"))
         table, given = DRIVER_TABLES.get(source), getattr(driver, source)
         if table and table not in spec.tables:
             yield file.problem((*where, source), "schema.driver_needs_table", table=table)
@@ -166,11 +161,18 @@ def _problems_of_drivers(spec: Spec, file: YamlFile) -> Iterator[text.DataError]
             kinds = spec.attributes
             if given in (*spec.roles.personal, *spec.roles.free_text):
                 yield file.problem((*where, source), "schema.personal_segment", name=given)
-            column = spec.attributes.get(given)
-            if driver.bins and column and column.type not in ("number", "money"):
+            if driver.bins and _is_no_number(spec, given):
                 yield file.problem((*where, "bins"), "schema.bins_need_number", name=given)
-        if kinds is not None and given not in kinds:
-            yield file.problem((*where, source), "schema.not_one_of", value=given, hint=hint(given, kinds))
+        if kinds is not None:
+            yield from _unknown(given, kinds, file, (*where, source))
+
+
+def _unknown(
+    name: str, known: Iterable[str], file: YamlFile, where: tuple, key: str = "schema.not_one_of"
+) -> Iterator[text.DataError]:
+    """The problem of a name that is none of the known ones."""
+    if name not in known:
+        yield file.problem(where, key, value=name, hint=hint(name, known))
 
 
 def _kinds(spec: Spec, table: str) -> list[str]:

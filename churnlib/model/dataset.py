@@ -16,7 +16,7 @@ import pandas as pd
 
 from churnlib import text
 from churnlib.about import About, Event, Period
-from churnlib.engine import Engine, quote
+from churnlib.engine import Engine, literal, quote
 from churnlib.model import cache, origins, schema, scope
 from churnlib.model.checktable import check_text, rule_label
 from churnlib.model.places import choose_period, find_folder
@@ -188,8 +188,8 @@ class Dataset:
         return json.loads((self.stored.path / "meta.json").read_text("utf-8"))
 
     def _record(self, name: str) -> pd.DataFrame:
-        path = str(self.stored.path / f"{name}.parquet").replace("'", "''")
-        return self.con.frame(f"SELECT * FROM read_parquet('{path}')")  # noqa: S608 (our own path)
+        path = literal(self.stored.path / f"{name}.parquet")
+        return self.con.frame(f"SELECT * FROM read_parquet({path})")  # noqa: S608 (our own path)
 
     def _events(self) -> tuple[Event, ...]:
         if not self.has("events"):
@@ -204,14 +204,8 @@ class Dataset:
     def __repr__(self) -> str:
         rows = [f"{table} {text.show(n, 'count')}" for table, n in self.tables.items() if table in self.spec.tables]
         filters = [f"{name} = {value}" for name, value in self.filters] or [text.say("dataset.all_customers")]
-        values = {
-            "rows": rows,
-            "filters": filters,
-            "period": self.period,
-            "as_of": self.as_of,
-            "version": self.version[:8],
-        }
-        return text.say("dataset.shown", title=self.spec.title, name=self.name, **values)
+        known = {"title": self.spec.title, "name": self.name, "as_of": self.as_of, "version": self.version[:8]}
+        return text.say("dataset.shown", rows=rows, filters=filters, period=self.period, **known)
 
     def _repr_html_(self) -> str:
         return f"<p>{escape(repr(self))}</p>"

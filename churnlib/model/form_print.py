@@ -13,17 +13,9 @@ if TYPE_CHECKING:
 
 BOX = "□"
 REASONS = (  # ten to tick where the data set declares none of its own
-    "price.too_high",
-    "product.quality",
-    "product.range",
-    "service.attitude",
-    "service.delivery",
-    "relationship.no_contact",
-    "trust.promise_broken",
-    "competitor.offer",
-    "access.distance",
-    "natural.closed",
-)
+    "price.too_high product.quality product.range service.attitude service.delivery relationship.no_contact "
+    "trust.promise_broken competitor.offer access.distance natural.closed"
+).split()
 _PAIRS = (  # two fields a row
     ("customer_id", "name"),
     ("legal_representative", "phone"),
@@ -43,11 +35,7 @@ def print_form(data: Dataset, customer_id: str, path: Path) -> Path:
     data : Dataset
     customer_id : str
     path : Path
-        The xlsx file to write.
-
-    Returns
-    -------
-    Path
+        The xlsx file to write; given back.
 
     Raises
     ------

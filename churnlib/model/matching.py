@@ -10,6 +10,7 @@ from pathlib import Path
 from churnlib.model import synonyms
 from churnlib.model.looking import Column, Found
 from churnlib.model.vocabulary import TABLES
+from churnlib.sources.values import parse_amount
 from churnlib.sources.written import fold
 
 _NEEDED = {  # beyond the required columns: one of these makes a table what it is
@@ -30,27 +31,14 @@ _BRACKETS = re.compile(r"[(（\[【].*?[)）\]】]")
 
 @dataclass(frozen=True)
 class Match:
-    """A table that was found and what it is taken for.
-
-    Attributes
-    ----------
-    found : Found
-    table : str or None
-        Canonical table; None if nothing fits.
-    columns : dict of str to str
-        Canonical column -> header.
-    constants : dict of str to str
-        Canonical column -> the one value of all rows (a file of complaints holds complaints).
-    unused : (str, str) or None
-        Why a mark of churn was not used (a doubt of the catalogue), and its header.
-    """
+    """A table that was found and what it is taken for."""
 
     found: Found
-    table: str | None
-    columns: dict[str, str] = field(default_factory=dict)
-    constants: dict[str, str] = field(default_factory=dict)
+    table: str | None  # canonical; None if nothing fits
+    columns: dict[str, str] = field(default_factory=dict)  # canonical column -> header
+    constants: dict[str, str] = field(default_factory=dict)  # canonical column -> the one value of all rows
     score: float = 0.0
-    unused: tuple[str, str] | None = None
+    unused: tuple[str, str] | None = None  # a mark of churn: why it is not used (a doubt of the catalogue), its header
 
 
 def match_tables(found: Iterable[Found]) -> list[Match]:
@@ -92,12 +80,12 @@ def _without_undated_marks(matches: list[Match]) -> list[Match]:
     """A mark of churn needs the tenure after which it was made; activity says when, and so says more."""
     dated = any("tenure" in m.columns for m in matches if m.table == "customers")
     why = "mark_undated" if any(m.table == "activity" for m in matches) else None if dated else "mark_alone"
-    return [
-        replace(m, columns={n: h for n, h in m.columns.items() if n != "churned"}, unused=(why, m.columns["churned"]))
-        if why and m.table == "customers" and "churned" in m.columns
-        else m
-        for m in matches
-    ]
+    if why:
+        for i, m in enumerate(matches):
+            if m.table == "customers" and "churned" in m.columns:
+                columns = {name: header for name, header in m.columns.items() if name != "churned"}
+                matches[i] = replace(m, columns=columns, unused=(why, m.columns["churned"]))
+    return matches
 
 
 def find_column(concept: str, found: Found, taken: Iterable[str] = ()) -> str | None:
@@ -108,10 +96,8 @@ def find_column(concept: str, found: Found, taken: Iterable[str] = ()) -> str | 
         if word in folded:
             return folded[word]
     for word in words:
-        if len(word) < (2 if not word.isascii() else 5):
-            continue
         near = [header for name, header in folded.items() if word in name and len(name) <= len(word) + 4]
-        if near:
+        if near and len(word) >= (5 if word.isascii() else 2):
             return near[0]
     form = synonyms.PATTERNS.get(concept, "$.")
     return next((header for header in folded.values() if re.search(form, worded(header))), None)
@@ -168,14 +154,8 @@ def _holds(column: Column, kind: str) -> bool:
     if kind == "date":
         return column.share_of_dates >= 0.5
     if kind in ("money", "number"):
-        return column.share_of_numbers >= 0.5 or kind == "money" and column.share(_amount) >= 0.5
+        return column.share_of_numbers >= 0.5 or kind == "money" and column.share(parse_amount) >= 0.5
     return True
-
-
-def _amount(written: str) -> int | None:
-    from churnlib.sources.values import parse_amount
-
-    return parse_amount(written)
 
 
 def _constants(found: Found, table: str, columns: dict[str, str]) -> dict[str, str]:

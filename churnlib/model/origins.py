@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from churnlib import text
-from churnlib.engine import Engine, quote
+from churnlib.engine import Engine, literal, quote
 from churnlib.model import cache
 from churnlib.model.places import scripts
 from churnlib.model.schema import Source, Spec
@@ -18,10 +18,8 @@ from churnlib.sources.files import find_files
 
 def source_files(folder: Path, spec: Spec) -> list[Path]:
     """Give all files of a data set; raises DataError for a declared file that is not there or not allowed."""
-    found: dict[Path, None] = {}
-    for source in _sources(spec):
-        found |= dict.fromkeys(find_files(source.patterns, folder, spec.allow_outside))
-    return list(found)
+    sources = [source for sources in spec.tables.values() for source in sources]
+    return list(dict.fromkeys(p for s in sources for p in find_files(s.patterns, folder, spec.allow_outside)))
 
 
 def run_make(folder: Path, spec: Spec) -> None:
@@ -61,12 +59,13 @@ def fetch_queries(folder: Path, spec: Spec, is_refreshed: bool = False) -> Spec:
     Every notebook of a run must see the same rows, and a query asked again tomorrow may answer otherwise: its answer is
     kept in the cache until the query, its table's columns or as_of change, or `is_refreshed` asks anew.
     """
-    tables = {}
-    for table, sources in spec.tables.items():
-        tables[table] = tuple(
+    tables = {
+        table: tuple(
             _fetched(folder, spec, f"{source.sql.url_env}.{table}-{i}", source, is_refreshed) if source.sql else source
             for i, source in enumerate(sources)
         )
+        for table, sources in spec.tables.items()
+    }
     return spec.model_copy(update={"tables": tables})
 
 
@@ -80,17 +79,12 @@ def _fetched(folder: Path, spec: Spec, name: str, source: Source, is_refreshed: 
             reading.read_source(engine, source, folder, "raw")
             for old in copy.parent.glob(f"{name}-*.parquet"):
                 old.unlink()
-            target = str(copy).replace("'", "''")
+            new = copy.with_suffix(".new")
             columns = ", ".join(quote(c) for c in engine.columns("raw") if c not in ("_file", "_line"))
-            engine.run(f"COPY (SELECT {columns} FROM raw ORDER BY _line) TO '{target}.new' (FORMAT parquet)")  # noqa: S608
+            engine.run(f"COPY (SELECT {columns} FROM raw ORDER BY _line) TO {literal(new)} (FORMAT parquet)")  # noqa: S608
             engine.close()
-            os.replace(f"{copy}.new", copy)
-    path = copy.relative_to(folder).as_posix()
-    return source.model_copy(update={"sql": None, "file": path})
-
-
-def _sources(spec: Spec) -> list[Source]:
-    return [source for sources in spec.tables.values() for source in sources]
+            os.replace(new, copy)
+    return source.model_copy(update={"sql": None, "file": copy.relative_to(folder).as_posix()})
 
 
 def _is_stale(folder: Path, spec: Spec, memory: Path) -> bool:

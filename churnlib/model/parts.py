@@ -1,4 +1,4 @@
-"""The pieces that the schema of a dataset.yml is made of: names, words, lengths of time, drivers."""
+"""The pieces that the schema of a dataset.yml is made of: names, words, lengths of time, drivers, the usual periods."""
 
 from __future__ import annotations
 
@@ -11,34 +11,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from pydantic_core import PydanticCustomError
 
 from churnlib import text
+from churnlib.about import Baseline, Period
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(days?|months?|gaps?|天|日|个月|月|倍间隔|倍)")
-_UNITS = {
-    "d": "days",
-    "m": "months",
-    "g": "gaps",
-    "天": "days",
-    "日": "days",
-    "个": "months",
-    "月": "months",
-    "倍": "gaps",
-}
+_UNITS = dict.fromkeys("d天日", "days") | dict.fromkeys("m个月", "months") | dict.fromkeys("g倍", "gaps")
 _NAME = re.compile(r"[^\W\d_]\w{0,59}")
 
 
 @dataclass(frozen=True)
 class Duration:
-    """A length of time: whole days, calendar months, or a multiple of a customer's own usual gap.
+    """A length of time: whole days, calendar months, or a multiple of a customer's own usual gap."""
 
-    Attributes
-    ----------
-    n : float
-        How many; whole for days and months.
-    unit : {"days", "months", "gaps"}
-    """
-
-    n: float
-    unit: str
+    n: float  # whole for days and months
+    unit: str  # "days", "months" or "gaps"
 
     def __str__(self) -> str:
         return f"{self.n:g} {self.unit}"
@@ -54,14 +39,8 @@ def _duration(value: Any) -> Duration:
 def _label(value: Any) -> text.Label:
     if isinstance(value, text.Label):
         return value
-    if (
-        isinstance(value, dict)
-        and value
-        and set(value) <= {"zh", "en"}
-        and all(isinstance(v, str) for v in value.values())
-    ):
-        return text.Label.of(value)
-    if isinstance(value, str) and value.strip():
+    said = [*value.values()] if isinstance(value, dict) and set(value) <= {"zh", "en"} else [value or None]
+    if said and all(isinstance(words, str) for words in said) and (isinstance(value, dict) or value.strip()):
         return text.Label.of(value)
     raise PydanticCustomError("schema.bad_label", "label", {"value": str(value)})
 
@@ -76,16 +55,28 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _period(value: Any) -> Period:
+    try:
+        return Period.parse(str(value))
+    except text.UsageError:
+        raise PydanticCustomError("schema.bad_period", "period", {"value": str(value)}) from None
+
+
 Name = Annotated[str, PlainValidator(_name)]
 Words = Annotated[text.Label, PlainValidator(_label)]
 Length = Annotated[Duration, PlainValidator(_duration)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+OnePeriod = Annotated[Period, PlainValidator(_period)]
 
 
 class Part(BaseModel):
     """A part of the description: unknown keys are errors, nothing changes after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def given(self, *names: str) -> tuple[str, ...]:
+        """Give those of some keys that have a value."""
+        return tuple(name for name in names if getattr(self, name) is not None)
 
 
 class Driver(Part):
@@ -112,9 +103,7 @@ class Driver(Part):
     column: str | None = None
     bins: tuple[float, ...] | None = Field(None, min_length=1)
     levels: Strings | None = None  # exposed levels of a segment or column; all but the reference if not given
-    reference: str | None = (
-        None  # the first level if not given; beside levels: the only one that they are compared with
-    )
+    reference: str | None = None  # the first level if not given; beside levels: the one they are compared with
     since: date | None = None  # a segment or column that counts from this day on
     months: int | None = Field(None, ge=1)
 
@@ -134,5 +123,27 @@ class Driver(Part):
     @property
     def source(self) -> tuple[str, ...]:
         """The key that says where it is seen."""
-        sources = ("contact", "assignment", "event", "term", "activity", "segment", "column")
-        return tuple(name for name in sources if getattr(self, name) is not None)
+        return self.given("contact", "assignment", "event", "term", "activity", "segment", "column")
+
+
+class BaselineSpec(Part):
+    """The periods that are declared usual: the control charts' limits stay frozen to them."""
+
+    first: OnePeriod = Field(alias="from")
+    last: OnePeriod = Field(alias="to")
+    without: Annotated[tuple[OnePeriod, ...], BeforeValidator(_listed)] = ()  # a crisis, for instance
+
+    @model_validator(mode="after")
+    def _ordered(self) -> BaselineSpec:
+        if self.last.last < self.first.first:
+            ends = {"first": str(self.first), "last": str(self.last)}
+            raise PydanticCustomError("schema.baseline_order", "order", ends)
+        for period in self.without:
+            if period.last < self.first.first or period.first > self.last.last:
+                raise PydanticCustomError("schema.baseline_without", "without", {"value": str(period)})
+        return self
+
+    @property
+    def periods(self) -> Baseline:
+        """The same as every count carries it."""
+        return Baseline(self.first, self.last, self.without)

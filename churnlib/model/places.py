@@ -31,13 +31,8 @@ def find_folder(name: str | Path) -> Path:
 def scripts(folder: Path) -> list[Path]:
     """Give the scripts that make a data set: those in its folder, and the modules beside it that they import."""
     own = sorted(folder.glob("*.py"))
-    imported = {name for path in own for name in _imported(path.read_text("utf-8"))}
-    beside = (folder.parent / f"{name}.py" for name in sorted(imported))
-    return own + [path for path in beside if path.is_file()]
-
-
-def _imported(source: str) -> set[str]:
-    return set(re.findall(r"(?m)^\s*(?:from|import)\s+(\w+)", source))
+    names = {name for path in own for name in re.findall(r"(?m)^\s*(?:from|import)\s+(\w+)", path.read_text("utf-8"))}
+    return own + [path for name in sorted(names) if (path := folder.parent / f"{name}.py").is_file()]
 
 
 def choose_period(spec: Spec, asked: Period | None, observed_from: date | None) -> Period:

@@ -15,7 +15,7 @@ from churnlib.model.crosscheck import is_slip
 from churnlib.model.looking import Column, Found, look
 from churnlib.model.matching import CAMEL, NUMBERED, Match, bare, match_tables, worded
 from churnlib.model.reasoncells import known_words, split_cell
-from churnlib.model.vocabulary import CHURN_MARKS, OTHER_REASON, OUTCOMES, STILL_HERE, TABLES
+from churnlib.model.vocabulary import CHURN_MARKS, OTHER_REASON, OUTCOMES, STILL_HERE, TABLES, codes_of
 from churnlib.sources.values import parse_amount, parse_flag
 from churnlib.sources.written import fold
 
@@ -79,13 +79,10 @@ def propose(name: str, folder: Path | str) -> Path:
 
 def what_to_check(path: Path) -> str:
     """List what was guessed in a proposed dataset.yml, with its lines, and what to do next."""
-    lines = path.read_text("utf-8").splitlines()
-    doubts = [
-        f"  {path.name}:{i}  {line.partition(MARK)[2].strip()}" for i, line in enumerate(lines, 1) if MARK in line
-    ]
-    return "\n".join(
-        [text.say("propose.check", n=len(doubts)), *doubts, text.say("propose.next", name=path.parent.name)]
-    )
+    lines = enumerate(path.read_text("utf-8").splitlines(), 1)
+    doubts = [f"  {path.name}:{i}  {line.partition(MARK)[2].strip()}" for i, line in lines if MARK in line]
+    head, then = text.say("propose.check", n=len(doubts)), text.say("propose.next", name=path.parent.name)
+    return "\n".join([head, *doubts, then])
 
 
 def _description(name: str, matches: list[Match], unread: list[Found]) -> Iterator[str]:
@@ -133,10 +130,8 @@ def _dates(by_table: dict[str, list[Match]]) -> Iterator[str]:
 def _currency(matches: list[Match]) -> str:
     """The currency whose sign stands in the columns; yuan where none does."""
     columns = [c for m in matches if m.table for c in m.found.columns.values()]
-    return next(
-        (code for sign, code in _SIGNS.items() if any(sign in t for c in columns for t in [c.header, *c.texts][:9])),
-        "CNY",
-    )
+    seen = "".join(t for c in columns for t in [c.header, *c.texts][:9])
+    return next((code for sign, code in _SIGNS.items() if sign in seen), "CNY")
 
 
 def _time_unit(by_table: dict[str, list[Match]]) -> Iterator[str]:
@@ -155,13 +150,11 @@ def _spans(by_table: dict[str, list[Match]], tables: Iterable[str], name: str) -
 
 
 def _table(table: str, group: list[Match], attributes: dict[str, Column]) -> Iterator[str]:
-    several = len(group) > 1
+    first, indent = ("    - ", "      ") if len(group) > 1 else ("    ", "    ")
     yield f"  {table}:"
     for match in group:
-        indent = "      " if several else "    "
         lines = list(_source(match, attributes if table == "customers" else {}))
-        yield f"    - {lines[0]}" if several else f"    {lines[0]}"
-        yield from (indent + line for line in lines[1:])
+        yield from (f"{indent if i else first}{line}" for i, line in enumerate(lines))
 
 
 def _source(match: Match, attributes: dict[str, Column]) -> Iterator[str]:
@@ -196,27 +189,24 @@ def _source(match: Match, attributes: dict[str, Column]) -> Iterator[str]:
 
 def _declared(match: Match, name: str, column: Column) -> str:
     """What is declared of one canonical column, with its doubt."""
-    table, kind = match.table, TABLES[match.table][name].kind
-    if (
-        name == "amount"
-        and "quantity" in match.columns
-        and re.search("unit.?price|^price|单价", column.header, re.IGNORECASE)
-    ):
-        return f"{{column: {_q(column.header)}, times: quantity}}  {_doubt('times')}"
+    canonical, header = TABLES[match.table][name], _q(column.header)
+    is_price = re.search("unit.?price|^price|单价", column.header, re.IGNORECASE)
+    if name == "amount" and "quantity" in match.columns and is_price:
+        return f"{{column: {header}, times: quantity}}  {_doubt('times')}"
     if name == "tenure" and re.search("year|年", column.header, re.IGNORECASE):
-        return f"{{column: {_q(column.header)}, unit: 12}}"
-    if name == "outcome" and kind == "category":
-        return f"{{column: {_q(column.header)}, values: {{{_outcomes(column, table)}}}}}  {_doubt('outcome')}"
-    known = {fold(word) for words in (TABLES[table][name].codes or {}).values() for word in words}
+        return f"{{column: {header}, unit: 12}}"
+    if name == "outcome" and canonical.kind == "category":
+        return f"{{column: {header}, values: {{{_outcomes(column, match.table)}}}}}  {_doubt('outcome')}"
+    known = {fold(word) for words in (canonical.codes or {}).values() for word in words}
     if known and all(fold(written) in known for written in column.texts):
-        return _q(column.header)
-    if kind == "flag" and 2 <= column.n_distinct <= 4 and column.share(parse_flag) < 1:
+        return header
+    if canonical.kind == "flag" and 2 <= column.n_distinct <= 4 and column.share(parse_flag) < 1:
         answers = {word: "否" if re.match("未|不|没|否|no|un", word, re.IGNORECASE) else "是" for word in column.texts}
         values = ", ".join(f"{_q(word)}: {answer}" for word, answer in answers.items())
-        return f"{{column: {_q(column.header)}, values: {{{values}}}}}  {_doubt('flag')}"
-    if kind == "date" and _needs_order(column):
-        return f"{{column: {_q(column.header)}, order: {column.order}}}  {_doubt('date_order')}"
-    return _q(column.header)
+        return f"{{column: {header}, values: {{{values}}}}}  {_doubt('flag')}"
+    if canonical.kind == "date" and _needs_order(column):
+        return f"{{column: {header}, order: {column.order}}}  {_doubt('date_order')}"
+    return header
 
 
 def _needs_order(column: Column) -> bool:
@@ -225,8 +215,7 @@ def _needs_order(column: Column) -> bool:
 
 
 def _outcomes(column: Column, table: str) -> str:
-    words = {fold(word): code for code, others in OUTCOMES.items() for word in (code, *others)}
-    words |= {fold(word): "null" for word in STILL_HERE}
+    words = {fold(word): code for word, code in (codes_of(OUTCOMES) | dict.fromkeys(STILL_HERE, "null")).items()}
     pairs = [(t, words.get(fold(t), "unknown")) for t in column.texts]
     if table == "contracts":  # a transfer inside the company is no outcome
         pairs = [(t, "null" if code == "unknown" and t.startswith("转") else code) for t, code in pairs]
@@ -272,15 +261,12 @@ def _type(column: Column) -> str | None:
 
 
 def _definition(by_table: dict[str, list[Match]]) -> Iterator[str]:
-    ends = any(
-        {"end_date", "churned"} & set(m.columns)
-        for table in ("customers", "contracts")
-        for m in by_table.get(table, ())
-    )
+    lists, contracts = by_table.get("customers", []), by_table.get("contracts", [])
+    ends = any({"end_date", "churned"} & set(m.columns) for m in lists + contracts)
     if not ends and "activity" not in by_table:
         yield _doubt("no_churn")
         return
-    marked = any("churned" in m.columns for m in by_table.get("customers", ()))
+    marked = any("churned" in m.columns for m in lists)
     doubt = _doubt("marked" if marked else "contract_end" if ends else "inactive")
     yield f"definition: {'contract_end' if ends else 'inactive'}  {doubt}"
     yield "definitions:"
@@ -314,11 +300,8 @@ def _segments(by_table: dict[str, list[Match]], attributes: dict[str, Column]) -
         for value in match.found.columns[match.columns["attribute"]].texts:
             if re.fullmatch(r"[^\W\d]\w{0,59}", value) and value not in chosen:
                 chosen[value] = f"{{assignment: {_q(value)}}}"
-    if (
-        "customers" in by_table
-        and {"start_date", "tenure"} & set(by_table["customers"][0].columns)
-        or "activity" in by_table
-    ):
+    lists = by_table.get("customers", ())
+    if "activity" in by_table or lists and {"start_date", "tenure"} & set(lists[0].columns):
         label = "label: {zh: 在网时长, en: Tenure}"
         chosen.setdefault("tenure", f"{{{label}, tenure_months: [0, 6, 12, 24]}}")
     if first := next((name for name in synonyms.FIRST_SEGMENTS if name in chosen), None):

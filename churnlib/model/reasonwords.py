@@ -50,26 +50,14 @@ class WordList(Part):
 
 @dataclass(frozen=True)
 class Coder:
-    """The table as it is used.
+    """The table as it is used."""
 
-    Attributes
-    ----------
-    phrases : dict
-        A phrase -> the (reason, number of the alternative) that ask for it.
-    needed : dict
-        (reason, number of the alternative) -> how many phrases it asks for.
-    rules : dict
-    negations, between : frozenset of str
-    by_start : dict
-        First two characters -> the phrases that begin with them, and whether they are Han characters alone.
-    """
-
-    phrases: dict[str, tuple[tuple[str, int], ...]]
-    needed: dict[tuple[str, int], int]
+    phrases: dict[str, tuple[tuple[str, int], ...]]  # phrase -> the (reason, number of alternative) that ask for it
+    needed: dict[tuple[str, int], int]  # (reason, number of alternative) -> how many phrases it asks for
     rules: dict[str, Rule]
     negations: frozenset[str]
     between: frozenset[str]
-    by_start: dict[str, tuple[tuple[str, bool], ...]]
+    by_start: dict[str, tuple[tuple[str, bool], ...]]  # first two characters -> phrases; whether all of it is Han
 
     def code(self, written: str, source: str = "exit_survey") -> tuple[frozenset[str], tuple[str, ...]]:
         """Give the reasons that a text names, and its words."""

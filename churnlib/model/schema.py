@@ -10,8 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from churnlib import text
-from churnlib.model.baseline import BaselineSpec
-from churnlib.model.parts import Driver, Duration, Length, Name, Part, Strings, Words
+from churnlib.model.parts import BaselineSpec, Driver, Duration, Length, Name, Part, Strings, Words
 from churnlib.model.vocabulary import FORM_COLUMNS, MAPPINGS, RULES, TABLES, Severity
 from churnlib.yamlfile import YamlFile
 
@@ -43,7 +42,7 @@ class Column(Part):
 
     @model_validator(mode="after")
     def _one(self) -> Column:
-        if (self.column is not None) + (self.value is not None) + self.numbered != 1:
+        if len(self.given("column", "value")) + self.numbered != 1:
             raise PydanticCustomError("schema.column_or_value", "column")
         return self
 
@@ -57,7 +56,7 @@ class Query(Part):
 
     @model_validator(mode="after")
     def _one(self) -> Query:
-        if (self.query is None) == (self.table is None):
+        if len(self.given("query", "table")) != 1:
             raise PydanticCustomError("schema.query_or_table", "query")
         return self
 
@@ -90,7 +89,7 @@ class Source(Part):
 
     @model_validator(mode="after")
     def _one(self) -> Source:
-        if sum(given is not None for given in (self.file, self.files, self.sql)) != 1:
+        if len(self.given("file", "files", "sql")) != 1:
             raise PydanticCustomError("schema.one_source", "source")
         return self
 
@@ -163,7 +162,7 @@ class SegmentSpec(Part):
 
     @model_validator(mode="after")
     def _one(self) -> SegmentSpec:
-        if sum(given is not None for given in (self.column, self.assignment, self.tenure_months)) != 1:
+        if len(self.given("column", "assignment", "tenure_months")) != 1:
             raise PydanticCustomError("schema.one_segment", "segment")
         edges = self.tenure_months or self.bins
         if edges and list(edges) != sorted(set(edges)):
@@ -209,15 +208,12 @@ class Reasons(Part):
     @property
     def lists(self) -> dict[str, dict[str, ReasonGroup]]:
         """Give the coarser lists: the company's own groups, the types, who took the initiative; those in use."""
-        shipped = {
-            name: {
+        lists = {"own": self.groups, "type": self.types, "initiative": self.initiative}
+        for name, groups in MAPPINGS.items():
+            lists[name] = lists[name] or {
                 code: ReasonGroup(label=text.label(f"reasons.{name}.{code}"), members=members)
                 for code, members in groups.items()
             }
-            for name, groups in MAPPINGS.items()
-        }
-        lists = {"own": self.groups, "type": self.types or shipped["type"]}
-        lists["initiative"] = self.initiative or shipped["initiative"]
         return {name: groups for name, groups in lists.items() if groups}
 
 

@@ -27,31 +27,16 @@ class Cut(NamedTuple):
 
 @dataclass(frozen=True)
 class Scope:
-    """A restriction of a report.
+    """A restriction of a report."""
 
-    Attributes
-    ----------
-    where : dict
-        Attribute or segment -> values, as in `Dataset.where`.
-    segments : tuple of str or None
-        The segments that customers may be divided by; None for all.
-    thresholds : dict
-        `min_denominator`, `privacy_k`: those of the data set at least.
-    withheld : tuple of (str, str, str)
-        Segment, level and period of cells that may not be shown ("" and "": everybody): other reports of the same
-        release would give hidden ones back.
-    masked : tuple of str
-        Segments whose levels are numbered, not named: of account managers, for instance.
-    cut : Cut or None
-        Where the rows of the customers that `where` chooses can be read without all others'. It changes no number.
-    """
-
-    where: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    segments: tuple[str, ...] | None = None
-    thresholds: dict[str, int] = field(default_factory=dict)
+    where: dict[str, tuple[str, ...]] = field(default_factory=dict)  # attribute or segment -> values
+    segments: tuple[str, ...] | None = None  # that customers may be divided by; None for all
+    thresholds: dict[str, int] = field(default_factory=dict)  # min_denominator, privacy_k: the data set's at least
+    # segment, level and period of cells that may not be shown ("" and "": everybody), for other reports of the same
+    # release would give hidden ones back
     withheld: tuple[tuple[str, str, str], ...] = ()
-    masked: tuple[str, ...] = ()
-    cut: Cut | None = None
+    masked: tuple[str, ...] = ()  # segments whose levels are numbered, not named: of account managers, for instance
+    cut: Cut | None = None  # where the rows of the customers that `where` chooses stand apart; changes no number
 
     def applied(self, spec: Spec) -> Spec:
         """Give the description of a data set as the scope allows it."""

@@ -142,14 +142,12 @@ def matching_customers(con: Engine, spec: Any, chosen: Iterable[tuple[str, tuple
         make_levels(con, spec, declared, table)
         segment = describe(con, spec, name, declared, table)
         codes = [_find_level(segment, value) for value in wanted]
-        marks = {f"level_{i}_{j}": code for j, code in enumerate(codes)}
-        params |= marks
+        params[f"levels_{i}"] = codes
         kept.append(
-            f"SELECT customer FROM {quote(table)} WHERE level IN ({', '.join('$' + mark for mark in marks)}) "  # noqa: S608
+            f"SELECT customer FROM {quote(table)} WHERE list_contains($levels_{i}, level) "  # noqa: S608
             "AND $as_of BETWEEN from_date AND to_date"
         )
-        words = [segment.label_of(code) for code in codes]
-        shown.append((segment.label, Label("、".join(w.zh for w in words), ", ".join(w.en for w in words))))
+        shown.append((segment.label, Label.joined(map(segment.label_of, codes), ", ", "、")))
     con.run(f"CREATE TABLE {quote(into)} AS {' INTERSECT '.join(kept)}", params)
     return shown
 
@@ -159,9 +157,8 @@ def _find(spec: Any, given: str) -> tuple[str, SegmentSpec]:
     from churnlib.model.schema import SegmentSpec
 
     private = (*spec.roles.personal, *spec.roles.free_text)
-    open_columns = [name for name in spec.attributes if name not in private]
-    by_name = {name: SegmentSpec(column=name) for name in open_columns}
-    names = {**{name: name for name in by_name}, **{spec.attributes[name].column: name for name in open_columns}}
+    by_name = {name: SegmentSpec(column=name) for name in spec.attributes if name not in private}
+    names = {name: name for name in by_name} | {spec.attributes[name].column: name for name in by_name}
     for name, declared in spec.segments.items():
         by_name[name] = declared
         names |= {name: name} | {word: name for word in declared.label or ()}
@@ -178,9 +175,8 @@ def _find_level(segment: Segment, value: str) -> str:
     folded = named | {fold(level): level for level in segment.levels}
     if fold(value) not in folded:
         known = [*segment.levels, *(label.en for label in segment.labels)]
-        raise text.UsageError(
-            "dataset.unknown_value", value=value, name=segment.name, hint=hint(value, dict.fromkeys(known))
-        )
+        near = hint(value, dict.fromkeys(known))
+        raise text.UsageError("dataset.unknown_value", value=value, name=segment.name, hint=near)
     return folded[fold(value)]
 
 
@@ -190,11 +186,10 @@ def level_sql(declared: SegmentSpec, spec: Any, alias: str) -> str:
     kind = kind_of(spec, declared.column)
     if declared.bins:
         scale = 100 if kind == "money" else 1
-        cases = " ".join(
-            f"WHEN {column} < {float(edge) * scale!r} THEN '{code}'"
-            for edge, code in zip(declared.bins, bin_codes(declared.bins), strict=False)
-        )
-        return f"CASE WHEN {column} IS NULL THEN NULL {cases} ELSE '{bin_codes(declared.bins)[-1]}' END"
+        *codes, last = bin_codes(declared.bins)
+        edges = [float(edge) * scale for edge in declared.bins]
+        cases = [f"WHEN {column} < {edge!r} THEN '{code}'" for edge, code in zip(edges, codes, strict=True)]
+        return f"CASE WHEN {column} IS NULL THEN NULL {' '.join(cases)} ELSE '{last}' END"
     if kind in ("number", "money"):
         whole = f"{column} = floor({column})"
         return f"CASE WHEN {whole} THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) ELSE CAST({column} AS VARCHAR) END"
@@ -223,22 +218,17 @@ def bin_codes(edges: Sequence[float]) -> list[str]:
 
 def _tenure_bands(edges: Sequence[int]) -> list[str]:
     # months are added one by one to the start date: someone who joined on the 31st completes a month on its last day
-    codes = bin_codes(edges)[1:]
-    ends = [f"CAST(start_date + INTERVAL '{edge}' MONTH AS DATE) - 1" for edge in edges[1:]] + ["DATE '9999-12-31'"]
-    starts = ["DATE '0001-01-01'"] + [f"CAST(start_date + INTERVAL '{edge}' MONTH AS DATE)" for edge in edges[1:]]
-    return [
-        BY_TENURE.format(code=code, begins=begin, ends=end)
-        for code, begin, end in zip(codes, starts, ends, strict=True)
-    ]
+    days = [f"CAST(start_date + INTERVAL '{edge}' MONTH AS DATE)" for edge in edges[1:]]
+    starts, ends = ["DATE '0001-01-01'", *days], [*(f"{day} - 1" for day in days), "DATE '9999-12-31'"]
+    bands = zip(bin_codes(edges)[1:], starts, ends, strict=True)
+    return [BY_TENURE.format(code=code, begins=begin, ends=end) for code, begin, end in bands]
 
 
 def _listing(declared: SegmentSpec, found: list[str], spec: Any) -> tuple[tuple[str, ...], tuple[Label, ...]]:
     """The levels that occur in their order: as declared, then what was not declared, unknown last."""
     edges = declared.bins or declared.tenure_months
     order = bin_codes(edges) if edges else list(declared.values or ())
-    codes = [code for code in order if code in found] + [
-        code for code in found if code not in order and code != UNKNOWN
-    ]
+    codes = [code for code in [*order, *(f for f in found if f not in order and f != UNKNOWN)] if code in found]
     is_money = bool(declared.bins and declared.column and kind_of(spec, declared.column) == "money")
     names = {code: _name(code, declared, edges, is_money) for code in codes}
     if UNKNOWN in found:

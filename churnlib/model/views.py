@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from churnlib.engine import Engine, quote
+from churnlib.engine import Engine, literal, quote
 from churnlib.model.scope import Cut
 from churnlib.model.segments import ALWAYS, make_levels, matching_customers
 from churnlib.model.vocabulary import TABLES
@@ -67,12 +67,8 @@ def opened(
 
 def _views(con: Engine, files: dict[str, Path], columns: str = "*", only: Iterable[str] = ("true",)) -> None:
     for name, file in files.items():
-        rows = f"SELECT {columns} FROM read_parquet({_literal(file)}) WHERE {' AND '.join(only)}"  # noqa: S608
+        rows = f"SELECT {columns} FROM read_parquet({literal(file)}) WHERE {' AND '.join(only)}"  # noqa: S608
         con.run(f"CREATE OR REPLACE VIEW {quote(name)} AS {rows}")
-
-
-def _literal(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def cut(data: Dataset, by: str, folder: Path) -> tuple[Dataset, dict[str, Cut]]:
@@ -106,7 +102,7 @@ def cut(data: Dataset, by: str, folder: Path) -> tuple[Dataset, dict[str, Cut]]:
     for name in con.frame(views)["name"]:
         if "customer" in con.columns(name):
             how = f"FORMAT parquet, ROW_GROUP_SIZE {TOGETHER}"
-            con.run(f"COPY ({CUT.format(table=quote(name))}) TO {_literal(folder / f'{name}.parquet')} ({how})")
+            con.run(f"COPY ({CUT.format(table=quote(name))}) TO {literal(folder / f'{name}.parquet')} ({how})")
     found = con.frame("SELECT DISTINCT level, _part FROM parts ORDER BY _part NULLS LAST")
     parts = {level: Cut(str(folder), int(part)) for level, part in found.itertuples(index=False)}
     return replace(data, con=con), parts
