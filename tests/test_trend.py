@@ -101,6 +101,7 @@ def test_share_and_rate_are_both_shown():
     table = rates.table.set_index("level")
     assert table.loc["big", "share_lost"] == pytest.approx(100 / 160) and table.loc["big", "churn_rate"] == 0.01
     assert keys(rates) == ["trend.segment.highest", "trend.segment.most_lost"]
+    assert rates.findings[0].weight == pytest.approx(12 * (60 - 1_000 * 0.01))  # in a year, beyond the others' rate
     assert "Small" in rates.findings[0].say("en") and "big" in rates.findings[1].say("en")
 
 

@@ -181,6 +181,7 @@ def test_value_churn_is_the_surplus_of_falls_over_rises(down, up, word):
     result = banded([*stay, ("high", "low", down), ("low", "high", up)])
     assert result.findings[0].key == f"value.bands.{word}" and said(result)
     assert result.findings[0].values["n"] == 2000 + down + up  # those who left are no value churn
+    assert result.findings[0].weight == pytest.approx(abs(down - up) * 2 / 3)  # two bands of three down
 
 
 def test_a_small_cell_is_hidden_with_a_second_one():

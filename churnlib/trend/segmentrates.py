@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from churnlib import text
+from churnlib.about import YEAR
 from churnlib.intervals import difference
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, table_columns
+from churnlib.trend.series import complete_periods
 from churnlib.trend.trend import comparisons, level_rates
 
 
@@ -24,7 +26,8 @@ class SegmentRates(Result):
     table : pandas.DataFrame
         One row per level: `n_opening`, `n_churned_opening`, `churn_rate` with interval, `share_lost` (of all lost
         customers) and `share_base` (of all opening customers), both in [0, 1]; the comparisons of `compare`; `gap`,
-        the rate less that of all other customers, with `gap_lower`, `gap_upper` and `gap_clear`.
+        the rate less that of all other customers, with `gap_lower`, `gap_upper` and `gap_clear`; `year_excess`,
+        customers that the last year lost more than at the others' rates.
     """
 
     module: ClassVar[str] = "trend"
@@ -51,8 +54,8 @@ class SegmentRates(Result):
         values |= {"lower": worst.ci_lower, "upper": worst.ci_upper}
         values |= {"share_lost": worst.share_lost, "share_base": worst.share_base}
         if worst.gap_clear and worst.gap > 0:
-            extra = worst.gap * worst.n_opening
-            head = Finding("trend.segment.highest", values, grade="moderate", tone="worse", weight=extra)
+            weight = max(worst.year_excess, 0.0)
+            head = Finding("trend.segment.highest", values, grade="moderate", tone="worse", weight=weight)
         else:
             head = Finding("trend.segment.alike", {"segment": self.about.segment.label, "n": len(told)})
         share = {"level": self.level(lost_most.level), "share": lost_most.share_lost, "rate": lost_most.churn_rate}
@@ -130,5 +133,16 @@ def segment_rates(counts) -> SegmentRates:
         gap_lower=lower,
         gap_upper=upper,
         gap_clear=(lower > 0) | (upper < 0),
+        year_excess=now["level"].map(_year_excess(counts.frame, about)),
     )
     return SegmentRates(about=about, table=now, name=f"churn_rate_by_{about.segment.name}")
+
+
+def _year_excess(frame: pd.DataFrame, about) -> pd.Series:
+    """Customers of each level that the complete periods of the last year lost more than at the others' rates."""
+    rows = complete_periods(frame, about)
+    rows = rows[rows["period"] > str(about.period.shift(-YEAR[about.period.unit]))]
+    lost, n = rows["n_churned_opening"], rows["n_opening"]
+    sums = rows.groupby("period")[["n_churned_opening", "n_opening"]].transform("sum")
+    others = (sums["n_churned_opening"] - lost) / (sums["n_opening"] - n).replace(0, np.nan)
+    return (lost - n * others).groupby(rows["level"]).sum()

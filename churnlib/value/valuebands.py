@@ -66,8 +66,13 @@ class ValueMigration(Result):
         values |= {"months": self.months}
         tone = {"level": "steady", "down": "worse", "up": "better"}[word]
         grade = "descriptive" if word == "level" else "moderate"
-        head = Finding(f"value.bands.{word}", values, grade=grade, tone=tone, weight=float(abs(down - up)))
+        head = Finding(f"value.bands.{word}", values, grade=grade, tone=tone, weight=self._equivalent())
         return (head, *self._best())
+
+    def _equivalent(self) -> float:
+        """What the moves amount to in customers: who falls from the highest band to none is one."""
+        place = np.arange(len(BANDS))
+        return abs(float((self.moves[list(BANDS)].to_numpy() * (place - place[:, None])).sum())) / place[-1]
 
     def _moved(self) -> tuple[int, int, int]:
         """Customers still here who are in a lower band, in a higher one, and all who are still here."""
