@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -48,9 +47,9 @@ class ChangePoints(Result):
     drift: float = 0.0
     seasonal: bool = False
     drawn: bool = True
-    module: ClassVar[str] = "changepoint"
-    folded: ClassVar[bool] = False
-    columns: ClassVar[tuple[Column, ...]] = table_columns(
+    module = "changepoint"
+    folded = False
+    columns = table_columns(
         "period lower:period upper:period",
         Column("shape", "term", prefix="changepoint.shape"),
         "before:pct after:pct change",

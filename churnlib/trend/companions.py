@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -44,9 +43,8 @@ class CompanionSignals(Result):
     """
 
     course: pd.DataFrame
-    module: ClassVar[str] = "companions"
-    folded: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = table_columns(
+    module = "companions"
+    columns = table_columns(
         Column("signal", "term", prefix="companions.signal"),
         "lag:signed correlation:signed.2 ci_lower:signed.2 ci_upper:signed.2 n_pairs",
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -48,8 +47,8 @@ class ControlChart(Result):
     usual: Usual | None
     declared: Baseline | None
     changes: ChangePoints
-    module: ClassVar[str] = "control"
-    columns: ClassVar[tuple[Column, ...]] = table_columns(
+    module = "control"
+    columns = table_columns(
         "period n_opening n_churned_opening churn_rate expected:pct lower upper deviation:signed.1",
         Column("beyond", "term", prefix="control.beyond"),
         Column("in_baseline", "term", prefix="results.complete"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from churnlib import text
 from churnlib.about import Period, Segment
 from churnlib.intervals import difference, overdispersion
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Result, Statement, table_columns
+from churnlib.show.results import Finding, Result, Statement, table_columns
 from churnlib.text import Label
 from churnlib.trend.comparison import Cells, by_period, compared_period, own_sigma, two_periods
 from churnlib.trend.standardise import decompose, variance
@@ -51,9 +50,8 @@ class ChangeExplained(Result):
     against: str
     clear: bool
     segments: tuple[Segment, ...]
-    module: ClassVar[str] = "decompose"
-    folded: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = table_columns(
+    module = "decompose"
+    columns = table_columns(
         "part:label contribution:points.3 ci_lower:points.3 ci_upper:points.3 n_lost:signed churn_rate",
         "rate_before:pct share:pct.1 share_before:pct.1",
     )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
 from churnlib.about import Period
 from churnlib.show import plots
-from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
+from churnlib.show.results import Finding, Result, Statement, period_values, table_columns
 from churnlib.trend.ahead import (
     AHEAD,
     METHODS,
@@ -45,10 +44,8 @@ class ChurnForecast(Result):
     series: pd.DataFrame
     backtest: pd.DataFrame
     method: str = ""
-    module: ClassVar[str] = "forecast"
-    columns: ClassVar[tuple[Column, ...]] = table_columns(
-        "period churn_rate ci_lower ci_upper n_churned_opening n_lower n_upper"
-    )
+    module = "forecast"
+    columns = table_columns("period churn_rate ci_lower ci_upper n_churned_opening n_lower n_upper")
 
     @property
     def errors(self) -> dict[str, float]:

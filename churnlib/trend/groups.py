@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -50,8 +49,8 @@ class GroupCharts(Result):
     courses: pd.DataFrame
     loyal: tuple[tuple[str, str], ...] = ()
     events: dict[tuple[str, str], tuple[Event, ...]] = field(default_factory=dict)
-    module: ClassVar[str] = "control"
-    columns: ClassVar[tuple[Column, ...]] = table_columns(
+    module = "control"
+    columns = table_columns(
         "group:text n_opening n_churned_opening churn_rate lower upper deviation:signed.1",
         Column("beyond", "term", prefix="control.beyond"),
         "excess:signed since:period flag",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -48,8 +47,8 @@ class EventEffects(Result):
         next event on some of these customers).
     """
 
-    module: ClassVar[str] = "impact"
-    columns: ClassVar[tuple[Column, ...]] = table_columns(
+    module = "impact"
+    columns = table_columns(
         "event:text touched:text first:period last:period excess:signed ci_lower:signed ci_upper:signed",
         "rate_ratio:ratio p_value",
         Column("state", "term", prefix="impact.state"),

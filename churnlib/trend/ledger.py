@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -50,11 +49,9 @@ class Ledger(Result):
         `n_churned_new`), `n_closing`, `churn_rate`, `net_rate` and `is_complete`.
     """
 
-    module: ClassVar[str] = "ledger"
-    tucked: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = table_columns(
-        "period n_opening n_new n_reactivated n_churned n_closing churn_rate net_rate is_complete"
-    )
+    module = "ledger"
+    tucked = True
+    columns = table_columns("period n_opening n_new n_reactivated n_churned n_closing churn_rate net_rate is_complete")
 
     @property
     def shown(self) -> pd.DataFrame:
@@ -127,8 +124,8 @@ class TrackingTable(Result):
         Changes of shares are in shares (shown in points), changes of all else relative (shown in per cent).
     """
 
-    module: ClassVar[str] = "ledger"
-    columns: ClassVar[tuple[Column, ...]] = table_columns(
+    module = "ledger"
+    columns = table_columns(
         Column("figure", "term", prefix="ledger.figure"),
         "value:by_row previous:by_row change:change_by_row year_ago:by_row year_change:change_by_row",
         Column("figure_note", "term", prefix="ledger.figure_note"),

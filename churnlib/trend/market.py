@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from churnlib import text
 from churnlib.about import UNITS, YEAR, Period
 from churnlib.intervals import overdispersion, wilson
 from churnlib.show import plots
-from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
+from churnlib.show.results import Finding, Result, Statement, period_values, table_columns
 from churnlib.trend.series import PLOTTED, complete_periods
 from churnlib.trend.usual import usual_and_beyond
 
@@ -34,9 +33,9 @@ class MarketComparison(Result):
     """
 
     course: pd.DataFrame
-    module: ClassVar[str] = "market"
-    folded: ClassVar[bool] = False
-    columns: ClassVar[tuple[Column, ...]] = table_columns(
+    module = "market"
+    folded = False
+    columns = table_columns(
         "industry:label stretch:text benchmark:pct churn_rate ci_lower ci_upper gap:points source:label"
     )
 

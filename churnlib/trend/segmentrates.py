@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from churnlib import text
 from churnlib.about import YEAR
 from churnlib.intervals import difference
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Result, Statement, table_columns
+from churnlib.show.results import Finding, Result, Statement, table_columns
 from churnlib.trend.series import complete_periods
 from churnlib.trend.trend import comparisons, level_rates
 
@@ -30,12 +29,12 @@ class SegmentRates(Result):
         customers that the last year lost more than at the others' rates.
     """
 
-    module: ClassVar[str] = "trend"
-    columns: ClassVar[tuple[Column, ...]] = table_columns(
+    module = "trend"
+    columns = table_columns(
         "level n_opening n_churned_opening share_base:pct.1 share_lost:pct.1 churn_rate ci_lower ci_upper",
         "previous_change year_ago_change flag",
     )
-    tucked: ClassVar[bool] = True
+    tucked = True
 
     @property
     def shown(self) -> pd.DataFrame:

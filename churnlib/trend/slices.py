@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ import pandas as pd
 from churnlib import text
 from churnlib.about import YEAR, Period, Segment
 from churnlib.show import plots
-from churnlib.show.results import Column, Finding, Result, Statement, table_columns
+from churnlib.show.results import Finding, Result, Statement, table_columns
 from churnlib.text import Label
 from churnlib.trend.comparison import Cells, by_period, own_noise, side_by_side
 from churnlib.trend.search import Found, all_slices, search
@@ -46,9 +45,8 @@ class SlicesFound(Result):
     first: Period | None = None
     before_first: Period | None = None
     before_last: Period | None = None
-    module: ClassVar[str] = "slices"
-    folded: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = table_columns(
+    module = "slices"
+    columns = table_columns(
         "item:label churn_rate rate_before:pct rate_expected:pct n_excess:signed contribution:points.3",
         "excess:points.3 ci_lower:points.3 ci_upper:points.3 score:signed.1",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from churnlib.about import YEAR, Period
 from churnlib.handfuls import hidden_in_books
 from churnlib.intervals import difference, overdispersion, wilson
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Kpi, Result, Statement, period_values, table_columns
+from churnlib.show.results import Finding, Kpi, Result, Statement, period_values, table_columns
 from churnlib.trend.series import PLOTTED, covered
 from churnlib.trend.usual import usual_and_beyond
 
@@ -116,8 +115,8 @@ class ChurnTrend(Result):
     """
 
     has_usual: bool = True
-    module: ClassVar[str] = "trend"
-    columns: ClassVar[tuple[Column, ...]] = table_columns(
+    module = "trend"
+    columns = table_columns(
         "period n_opening n_churned_opening churn_rate ci_lower ci_upper previous_change year_ago_change",
         "rolling_rate is_complete",
     )

@@ -7,7 +7,6 @@ do at every size; shrinkage says how much of a unit's departure is to be believe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -48,9 +47,8 @@ class UnitFunnel(Result):
     centre: float
     tau: float
     first: Period
-    module: ClassVar[str] = "units"
-    folded: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = table_columns(
+    module = "units"
+    columns = table_columns(
         "level n_opening n_churned_opening churn_rate lower upper",
         Column("beyond", "term", prefix="units.beyond"),
         "shrunk:pct shrunk_lower shrunk_upper flag",
