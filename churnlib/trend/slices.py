@@ -28,7 +28,7 @@ class SlicesFound(Result):
     table : pandas.DataFrame
         One row per slice found, the clearest first, then "others" (what all customers have in common, and what is left)
         and "total": `kind`, `item` (named levels), `contribution` to the change of the rate (shrunk; the rows add up),
-        `excess` (as observed, before shrinking) with `ci_lower`, `ci_upper` (95 % for all slices looked at together),
+        `excess` (as observed, before shrinking) with `ci_lower`, `ci_upper` (98 % for all slices looked at together),
         `score`, `n_opening`, `n_churned_opening`, `churn_rate`, `rate_before`, `rate_expected` (had the slice changed
         as all others did) and `n_excess`, customers lost a period more than that. A slice is counted without the
         customers of those above it.
@@ -145,7 +145,7 @@ def find_slices(counts, against: str = "year_ago") -> SlicesFound:
     Returns
     -------
     SlicesFound
-        At most 4 slices; in data in which nobody stands out, none in 95 of 100 cases.
+        At most 4 slices; in data in which nobody stands out, none in 98 of 100 cases.
     """
     about = counts.about
     unit = about.period.unit
