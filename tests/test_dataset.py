@@ -12,6 +12,7 @@ from datasets import CUSTOMERS, GOOD_ACTIVITY, GOOD_CUSTOMERS, SPEC, write_datas
 from churnlib import text
 from churnlib.model import cache
 from churnlib.model.dataset import check_text, open_dataset
+from churnlib.model.scope import VARIABLE, Scope
 from churnlib.model.segments import bin_codes, segment_table
 
 
@@ -331,6 +332,14 @@ def test_restrictions_add_up(folder):
     part = open_dataset(folder).where(region="华南").where(age="45+")
     assert part.con.frame("SELECT customer FROM customers")["customer"].tolist() == [2]
     assert len(part.about.filters) == 2
+
+
+def test_a_restriction_and_a_report_of_the_same_segment_hold_together(folder, tmp_path, monkeypatch):
+    Scope({"region": ("华南",)}).write(tmp_path / "scope.json")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "scope.json"))
+    parts = {region: open_dataset(folder, where={"region": region}) for region in ("华南", "华北")}
+    counted = {region: part.con.value("SELECT count(*) FROM ids") for region, part in parts.items()}
+    assert counted == {"华南": 2, "华北": 0}
 
 
 def levels(data, name):

@@ -360,3 +360,12 @@ def test_a_file_of_one_line_without_an_end_stops_no_proposal(home):
     chinese_files(home / "from")
     (home / "from" / "größe.csv").write_bytes("Größe,Länge".encode("cp1252"))
     assert "activity" in schema.load(propose("mine", home / "from")).tables
+
+
+def test_lists_that_name_nobody_are_never_joined(home):
+    marks = [[str(i % 70), ["Yes", "No"][i % 2]] for i in range(80)]
+    first = (["tenure", "Churn", "plan"], [[*row, "AB"[i % 2]] for i, row in enumerate(marks)])
+    second = (["tenure", "Churn", "region", "fee"], [[*row, "XY"[i % 2], str(i)] for i, row in enumerate(marks)])
+    spec = proposed(home, first=first, second=second)
+    (source,) = spec.tables["customers"]
+    assert source.columns["customer_id"].numbered and not {"plan", "region"} <= set(source.columns)

@@ -141,10 +141,8 @@ def _statements(spec: Spec, taken: dict[str, Intake]) -> dict[str, str]:
 
 
 def _customers_sql(listed: Intake | None) -> str:
-    names = ["start_date", "end_date", "outcome"]
-    names += [
-        n for n in (listed.columns if listed else ()) if n in listed.declared and n not in (*names, "customer_id")
-    ]
+    names = dict.fromkeys(["start_date", "end_date", "outcome"])
+    names |= dict.fromkeys(name for name in (listed.columns if listed else ()) if name in listed.declared)
     columns = ", ".join(_settled("customers", name) for name in names)
     return f"SELECT i.customer, {columns} FROM people AS t JOIN ids AS i ON i.who = t.who"  # noqa: S608
 
@@ -163,17 +161,14 @@ def _settled(table: str, name: str) -> str:
 
 def _labelled(name: str) -> str:
     """A column of events and benchmarks; an event's label in one language stands for both."""
-    if name in ("label_zh", "label_en"):
-        other = "label_en" if name == "label_zh" else "label_zh"
-        return f"coalesce(t.{name}, t.{other}, t.kind) AS {name}"
-    return f"t.{name} AS {name}"
+    other = {"label_zh": "label_en", "label_en": "label_zh"}.get(name)
+    return f"coalesce(t.{name}, t.{other}, t.kind) AS {name}" if other else f"t.{name} AS {name}"
 
 
 def _write(engine: Engine, spec: Spec, statement: str, into: Path, table: str) -> int:
     """Write one table sorted by all its columns, so that its bytes never depend on the order of the rows read."""
     out = quote(f"out_{table}")
-    values = {"as_of": spec.as_of}
-    engine.run(f"CREATE TABLE {out} AS {statement}", rowbook.named(statement, **values))
+    engine.run(f"CREATE TABLE {out} AS {statement}", rowbook.named(statement, as_of=spec.as_of))
     if table == "activity":
         _write_months(engine, out, into / table)
     else:
@@ -201,8 +196,7 @@ def _copy(engine: Engine, query: str, path: Path) -> None:
 
 def _write_records(engine: Engine, taken: dict[str, Intake], into: Path) -> None:
     """Write what happened to every row: files, rules, rows set aside."""
-    files = pd.concat([intake.files for intake in taken.values()], ignore_index=True)
-    files = rowbook.reconcile(engine, files)
+    files = rowbook.reconcile(engine, pd.concat([intake.files for intake in taken.values()], ignore_index=True))
     for name, frame in (("files", files[FILES]), ("rules", rowbook.summary(engine))):
         engine.load(f"out_{name}", frame.astype({c: "string" for c in frame.columns if frame[c].dtype == object}))
         _copy(engine, f"SELECT * FROM out_{name}", into / f"{name}.parquet")  # noqa: S608
@@ -217,14 +211,8 @@ def _observed_from(engine: Engine, spec: Spec, taken: dict[str, Intake]) -> date
     if spec.observed_from:
         return spec.observed_from
     # a closed contract of a customer who stayed may be older than the record of customers who left
-    shown = (
-        ("people", "end_date"),
-        ("typed_contracts", "end_date"),
-        ("typed_activity", "date"),
-        ("people", "start_date"),
-    )
-    shown = shown[-1:] if spec.snapshot else shown  # all its ends lie on one day
-    for table, column in shown:
+    shown = [("people", "end_date"), ("typed_contracts", "end_date"), ("typed_activity", "date")]
+    for table, column in [*([] if spec.snapshot else shown), ("people", "start_date")]:  # its ends lie on one day
         if table.removeprefix("typed_") in (*taken, "people"):
             day = engine.value(f"SELECT min({column}) FROM {table} WHERE {column} <= $as_of", {"as_of": spec.as_of})  # noqa: S608
             if day is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -116,10 +117,8 @@ class Dataset:
     @cached_property
     def about(self) -> About:
         """What every count of this data set is about."""
-        from churnlib.counts.definitions import (
-            definition_note,  # words only; the definitions themselves build on this module
-            earliest_churn,
-        )
+        # words only; the definitions themselves build on this module
+        from churnlib.counts.definitions import definition_note, earliest_churn
 
         declared = self.spec.definitions[self.definition]
         return About(
@@ -172,12 +171,10 @@ class Dataset:
         UsageError
             For a name or value that the data set does not have, with near misses.
         """
-        names, chosen = list(self.filters), list(self.chosen)
-        for name, wanted in filters.items():
-            values = (wanted,) if isinstance(wanted, str) or not isinstance(wanted, Iterable) else tuple(wanted)
-            chosen.append((name, tuple(str(value) for value in values)))
+        several = {name: [v] if isinstance(v, str) or not isinstance(v, Iterable) else v for name, v in filters.items()}
+        chosen = (*self.chosen, *((name, tuple(map(str, values))) for name, values in several.items()))
         con, names = opened(self.stored.path, self.spec, chosen, self.cut)
-        return replace(self, con=con, filters=tuple(names), chosen=tuple(chosen))
+        return replace(self, con=con, filters=tuple(names), chosen=chosen)
 
     def close(self) -> None:
         """Let go of the engine and its temporary files."""
@@ -257,14 +254,13 @@ def open_dataset(
     chosen = _period(spec, asked, spec.observed_from, must_be_complete)
     stored = store(folder, spec, is_refreshed)
     con, _ = opened(stored.path, spec)
-    observed = date.fromisoformat(json.loads((stored.path / "meta.json").read_text("utf-8"))["observed_from"])
-    chosen = _period(spec, asked, observed, must_be_complete)
     limited = scope.current()  # by the recipe of a report; nothing for an analyst
     data = Dataset(folder.name, folder, spec, stored, con, chosen, definition or spec.definition, cut=limited.cut)
+    data = replace(data, period=_period(spec, asked, data.observed_from, must_be_complete))
     if must_be_complete and not data.tables["customers"]:
         raise text.DataError("dataset.no_customers", name=folder.name)
-    if limited.where or where:
-        data = data.where(**limited.where, **(where or {}))
+    for filters in (limited.where, where):  # both hold, also where they name the same segment
+        data = data.where(**filters) if filters else data
     return replace(data, spec=limited.applied(spec))
 
 
@@ -290,11 +286,9 @@ def store(folder: Path, spec: schema.Spec, is_refreshed: bool = False) -> cache.
     def make(into: Path) -> None:
         from churnlib.model.canonical import write_canonical  # only needed when something has changed
 
-        engine = Engine([into])  # SQL never opens a file of the user's: `reading` hands over columns
-        try:
+        # SQL opens no file of the user's: `reading` hands it columns
+        with contextlib.closing(Engine([into])) as engine:
             write_canonical(engine, spec, folder, into)
-        finally:
-            engine.close()
 
     return cache.stored(root, key, make)
 

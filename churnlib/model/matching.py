@@ -69,11 +69,12 @@ def match_tables(found: Iterable[Found]) -> list[Match]:
 
 def _knows_the_same(main: Match, other: Match) -> bool:
     """Tell whether a list of customers, each once, has most of them in common with another, as far as was looked at."""
-    column = other.found.columns[other.columns["customer_id"]]
-    if column.n_distinct < column.n:
+    if not all("customer_id" in m.columns for m in (main, other)):
         return False
-    known, asked = (set(m.found.columns[m.columns["customer_id"]].texts) for m in (main, other))
-    return len(known & asked) >= _SAME_CUSTOMERS * min(len(known), len(asked)) > 0
+    ids, others = (m.found.columns[m.columns["customer_id"]] for m in (main, other))
+    known, asked = set(ids.texts), set(others.texts)
+    is_once = others.n_distinct == others.n
+    return is_once and len(known & asked) >= _SAME_CUSTOMERS * min(len(known), len(asked)) > 0
 
 
 def _without_undated_marks(matches: list[Match]) -> list[Match]:
