@@ -44,7 +44,7 @@ class EventEffects(Result):
         "placebo", see `interrupted.Effect`), `n_lost`, `excess` with `ci_lower`, `ci_upper` (customers),
         `rate_ratio` with `ratio_lower`, `ratio_upper` (lost / expected), `p_value` (calibrated), `n_placebos`,
         `level`, `slope` (rate ratios of the step and per further period), `has_control`, `is_cut` (judged only to the
-        next event on some of these customers).
+        next event on some of these customers, or of those compared with).
     """
 
     module = "impact"
