@@ -62,6 +62,9 @@ def test_a_rate_that_came_back_says_since_when():
     result = control_chart(period_counts([*USUAL[:-6], 290, 305, 300, 200, 195, 204]))
     assert keys(result) == ["control.even.whole", "control.back"]
     assert [str(result.findings[1].values[k]) for k in ("first", "last", "back")] == ["2025-07", "2025-09", "2025-10"]
+    values = result.findings[1].values  # the usual is 200 a month of 10,000
+    assert values["excess"] == pytest.approx(290 + 305 + 300 - 600, abs=15) and str(values["top"]) == "2025-08"
+    assert values["top_rate"] == 0.0305
 
 
 def test_a_single_month_beyond_the_limits_is_told_as_one():

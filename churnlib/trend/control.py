@@ -138,7 +138,7 @@ class ControlChart(Result):
         if now.beyond and first < len(judged) - 1:
             side = "high" if now.beyond > 0 else "low"
             return Finding(f"control.since.{side}", {"first": periods[first], "n": len(judged) - first})
-        past = np.flatnonzero(judged["beyond"].to_numpy())
+        past = np.flatnonzero((judged["beyond"] != 0) & judged["churn_rate"].notna())  # of those that may be shown
         if now.beyond or not past.size:
             return None
         start, last = run_of_signals(judged["beyond"].iloc[: past[-1] + 1]), past[-1]
