@@ -2,6 +2,7 @@
 
 import json
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,9 @@ from churnlib import open_dataset
 from churnlib.counts import legible_counts, period_counts, tenure_counts
 from churnlib.model.scope import VARIABLE, Scope
 from churnlib.model.views import cut
-from churnlib.reporting import packs, publish, request
+from churnlib.reporting import packs, publish, recipe, request
+
+HOME = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -49,6 +52,14 @@ def test_an_unknown_recipe_is_told_with_near_misses(home):
     write(home / "reports/branches.yml", "each: region")
     code, _, err = command(home, "report", "--recipe", "branchs", "--dataset", "shop")
     assert code == 2 and "did you mean branches?" in err
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (HOME / "reports").glob("*.yml")))
+def test_every_recipe_that_comes_with_the_project_can_be_cooked(name, monkeypatch):
+    monkeypatch.setenv("CHURN_HOME", str(HOME))
+    made, asked = recipe.read_recipe(name, None, "telecom", settings=(), languages=None)
+    assert asked.recipe == name and [book.chapter for book in asked.notebooks]
+    assert made.title is None or made.title.zh != made.title.en
 
 
 def test_a_recipe_chooses_chapters_languages_title_and_forms(home):
