@@ -145,7 +145,7 @@ class ControlChart(Result):
         values = {"first": periods[start], "last": periods[last], "back": periods[last].shift(1), "n": int(past.size)}
         rows = judged.iloc[past]
         away = (rows["churn_rate"] - rows["expected"]) * rows["n_opening"]
-        top = int((rows["churn_rate"] - rows["expected"]).abs().to_numpy().argmax())
+        top = int((rows["churn_rate"] - judged["expected"].mean()).abs().to_numpy().argmax())
         values |= {"excess": away.sum(), "top": periods[past[top]], "top_rate": rows["churn_rate"].iloc[top]}
         key = "control.back.only" if past.size == 1 else "control.back.one" if start == last else "control.back"
         return Finding(key, values)
