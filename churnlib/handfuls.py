@@ -93,7 +93,7 @@ def hidden_in_books(books: pd.DataFrame, about: About) -> dict[str, np.ndarray]:
     first = closed(is_risky(opening, of_opening, k))
     few_new = (of_new > 0) & (of_new < k) & (about.reported is None)  # told of by the report's own unit alone
     every = closed(first | is_risky(opening, of_all, k) | few_new)
-    enough = bool((back[every] >= k).all())
+    enough = back[every].sum() >= k * every.sum()
     hidden = {"n_churned_opening": first, "n_churned": every, "n_churned_new": every}
     return hidden | {"n_reactivated": every & enough, "n_new": every & (not enough)}
 
@@ -103,7 +103,8 @@ def _stretches(books: pd.DataFrame, own: Period) -> list[list[pd.Series]]:
     periods, complete = [Period.parse(p) for p in books["period"]], books["is_complete"].to_numpy(bool)
     last = periods.index(own) if own in periods else len(periods) - 1
     steps = (last - np.arange(len(periods))) // _STRETCH[own.unit]
-    from_own = pd.Series(np.where(complete, np.minimum(steps, max((last + 1) // _STRETCH[own.unit] - 1, 0)), -99))
+    steps -= steps == steps[0] if (steps == steps[0]).sum() == 1 else 0  # no period is left over at the start
+    from_own = pd.Series(np.where(complete, steps, -99))
     sums = [[pd.Series("", books.index)], [from_own]]
     if own.unit in _COARSER:
         sums.append([pd.Series([str(Period.containing(p.first, _COARSER[own.unit])) for p in periods])])

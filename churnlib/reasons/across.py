@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from churnlib import text
-from churnlib.about import Period
+from churnlib.about import YEAR, Period
 from churnlib.intervals import difference, wilson
 from churnlib.reasons.followup import NOWHERE, place_label
 from churnlib.reasons.reasons import reason_label
@@ -20,6 +20,7 @@ from churnlib.text import Label
 
 WIDEST = 12  # columns that a heat map has room for
 LISTED = 14  # rows
+WINDOW = 3  # periods that other tables take together, and set against as many before
 UNTOLD = ("", "not_asked")  # what is not known is in the table, but no finding
 
 
@@ -63,12 +64,19 @@ class SharesAcross(Result):
     def shown(self) -> pd.DataFrame:
         hides = ("n", "n_base", "share", "ci_lower", "ci_upper", "share_others", "gap", "gap_lower", "gap_upper")
         # a respondent can name several reasons, so they add up in their rows alone; others in columns, too
-        margins = {"across": ("code",)} if self.what == "reason" else {"within": ("column",), "across": ("code",)}
-        out = disclosure.protect(self.table, self.about, count="n", base="n_base", hides=hides, **margins)
+        margins = {"across": ("code", "stretch")} | ({} if self.what == "reason" else {"within": ("column",)})
+        out = disclosure.protect(self._stretched, self.about, count="n", base="n_base", hides=hides, **margins)
         if self.over == "period" and self.what != "reason":  # the columns add up to all the churned of a period
             held = disclosure.held_back(self.about, out["column"], "churned")
             out.loc[held, [c for c in hides if c in out]] = np.nan
         return out
+
+    @property
+    def _stretched(self) -> pd.DataFrame:
+        """The table with the sums that its rows are shown in: one, or one for each window that other tables take."""
+        windows = {str(self.window[1].shift(-i)): i // WINDOW for i in range(YEAR[self.about.period.unit])}
+        stretch = self.table["column"].map(windows).fillna(-1) if self.over == "period" else 0
+        return self.table.assign(stretch=stretch)
 
     @property
     def findings(self) -> tuple[Finding, ...]:

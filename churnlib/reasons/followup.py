@@ -44,8 +44,11 @@ class FollowUp(Result):
     @property
     def shown(self) -> pd.DataFrame:
         hides = ("n_customers", "share", "ci_lower", "ci_upper", "n_before", "share_before", "change")
+        before = self.table.assign(base=self.table["n_before"].sum())
+        before = disclosure.protect(before, self.about, count="n_before", base="base", hides=(), within=("all",))
         names = {"count": "n_customers", "base": "n_churned", "hides": hides}
-        return disclosure.protect(self.table, self.about, **names, within=("all",))
+        out = disclosure.protect(self.table, self.about, **names, within=("all",))
+        return out.assign(**{c: out[c].mask(before["flag"] == disclosure.HIDDEN) for c in hides[-3:]})
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -94,6 +94,9 @@ class StatedReasons(Result):
         hides = tuple(column for column in self.table if column not in kept)
         # a respondent can name several reasons: customers add up to no total, so none can be had by subtraction ...
         out = disclosure.protect(self.table, self.about, count="n_named", base="n_respondents", hides=hides)
+        few = out["n_before"].between(1, self.about.privacy_k - 1)  # of a change from a handful the handful follows
+        moves = [c for c in out if c.startswith("change") or c == "share_before"]
+        out = out.assign(**{c: out[c].mask(few, False if c == "change_clear" else np.nan) for c in moves})
         hidden = out["share"].isna() & (out["n_mentions"] > 0)
         if hidden.sum() == 1 and (~hidden).sum() > 1:  # ... but mentions do: a second share of them is left out
             out.loc[out.loc[~hidden & (out["n_mentions"] > 0), "n_mentions"].idxmin(), "share_mentions"] = np.nan

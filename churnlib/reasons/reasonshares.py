@@ -111,5 +111,5 @@ def changes(now: pd.DataFrame, before: pd.DataFrame, conf_level: float) -> pd.Da
     ends = difference(*counted, conf_level=1 - (1 - conf_level) / max(len(now), 1))
     lower, upper = map(np.asarray, ends)
     share_before = earlier["share"].to_numpy() if n_before else np.full(len(now), np.nan)
-    now = now.assign(share_before=share_before, change=now["share"] - share_before)
+    now = now.assign(share_before=share_before, change=now["share"] - share_before, n_before=counted[2])
     return now.assign(change_lower=lower, change_upper=upper, change_clear=(lower > 0) | (upper < 0))
