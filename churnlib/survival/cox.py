@@ -123,17 +123,15 @@ def block_errors(
     return np.sqrt(jackknife_variance(np.array(fits)))
 
 
-def estimate(model: CoxModel, k: int | None, std_error: np.ndarray, conf_level: float) -> dict:
-    """Give the hazard ratio of one coefficient with its interval; 1 without one for a reference."""
-    names = ("log_ratio", "std_error", "hazard_ratio", "ci_lower", "ci_upper", "p_value", "is_separated", "is_aliased")
-    if k is None:
-        return dict(zip(names, (0.0, 0.0, 1.0, np.nan, np.nan, np.nan, False, False), strict=True))
-    gone = model.fit.separated[k], model.fit.aliased[k]
-    if any(gone):
-        return dict(zip(names, (*[np.nan] * 6, *gone), strict=True))
-    beta, se, z = model.fit.beta[k], std_error[k], ndtri((1 + conf_level) / 2)
-    ends = np.exp([beta - z * se, beta + z * se])
-    return dict(zip(names, (beta, se, np.exp(beta), *ends, chi2.sf((beta / se) ** 2, 1), *gone), strict=True))
+def estimates(model: CoxModel, std_error: np.ndarray, conf_level: float) -> pd.DataFrame:
+    """Give the hazard ratios with their intervals: one row per coefficient, its `covariate` and `level` the index."""
+    gone = model.fit.separated | model.fit.aliased
+    beta, se, z = np.where(gone, np.nan, model.fit.beta), np.where(gone, np.nan, std_error), ndtri((1 + conf_level) / 2)
+    columns = {"log_ratio": beta, "std_error": se, "hazard_ratio": np.exp(beta), "ci_lower": np.exp(beta - z * se)}
+    columns |= {"ci_upper": np.exp(beta + z * se), "p_value": chi2.sf((beta / se) ** 2, 1)}
+    columns |= {"is_separated": model.fit.separated, "is_aliased": model.fit.aliased}
+    index = pd.MultiIndex.from_arrays([*zip(*model.terms, strict=True)] or [[], []], names=["covariate", "level"])
+    return pd.DataFrame(columns, index=index)
 
 
 def ratios_by_window(model: CoxModel, about) -> pd.DataFrame:
@@ -146,12 +144,10 @@ def ratios_by_window(model: CoxModel, about) -> pd.DataFrame:
         if part.dead.sum() < about.min_denominator:
             continue
         fitted = model._replace(fit=maximise(PartialLikelihood(part, design)))
-        lost = part.dead.sum(axis=0) @ design
-        for k, (covariate, level) in enumerate(model.terms):
-            row = {"covariate": covariate, "level": level, "months": months, "n_events": lost[k]}
-            rows.append(row | estimate(fitted, k, fitted.fit.std_error, about.conf_level))
+        found = estimates(fitted, fitted.fit.std_error, about.conf_level)
+        rows.append(found.assign(months=months, n_events=part.dead.sum(axis=0) @ design).reset_index())
     names = ["covariate", "level", "months", "n_events", "hazard_ratio", "ci_lower", "ci_upper"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.concat(rows, ignore_index=True)[names] if rows else pd.DataFrame(columns=names)
 
 
 def proportionality_test(likelihood: PartialLikelihood, fit: Fit, covariates: list[str]) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from churnlib import text
 from churnlib.show.results import Column, Finding, Statement, table_columns
 from churnlib.survival.base import SurvivalResult, with_intervals
 from churnlib.survival.cox import WINDOWS
-from churnlib.survival.lifetable import LifeTable, anniversary, life_table, risk_set
+from churnlib.survival.lifetable import LifeTable, anniversary, life_table
 from churnlib.survival.ratios import stretches
 
 
@@ -36,18 +36,13 @@ def trials_by_month(life: LifeTable) -> tuple[np.ndarray, np.ndarray]:
     trials, events : numpy.ndarray, shape (G, M)
         Month m is the m-th of tenure; who left at tenure 0 left in the first.
     """
-    last = int(life.tenure.max(initial=0))
-    grid, at = np.arange(last + 1), life.tenure.astype(int)
-    entered, left, events = np.zeros((3, len(life.levels), len(grid)))
-    gone = life.n_events + life.n_censored - life.n_moved
-    for into, n in ((entered, life.n_entered), (left, gone), (events, life.n_events)):
-        into[:, at] = n
-    bounds = anniversary(np.arange(1, int(np.ceil(life.months(float(last)))) + 1), life.unit)
+    grid = np.arange(int(life.tenure.max(initial=0)) + 1)
+    at_risk, events = life.at_risk_after(grid - 1), np.diff(life.lost_by(grid), axis=1, prepend=0.0)
+    if life.unit == "month":  # whole months begin with month 0; the first day is day 1
+        at_risk[:, 0] = life.n_started
+    bounds = anniversary(np.arange(1, int(np.ceil(life.months(grid[-1]))) + 1), life.unit)
     first = np.searchsorted(grid, np.r_[0, bounds[:-1] + 1]) if len(bounds) else np.zeros(1, int)
     first = first[first < len(grid)]
-    at_risk = risk_set(grid, entered, left)
-    if life.unit == "day":
-        at_risk[:, 0] = 0  # the first day is day 1; whole months begin with month 0
     return np.add.reduceat(at_risk, first, axis=1), np.add.reduceat(events, first, axis=1)
 
 

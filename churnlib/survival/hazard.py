@@ -196,7 +196,7 @@ def hazard_by_tenure(counts) -> TenureHazard:
     exposure = exposure_months(life, bounds)
     lost = np.diff(life.lost_by(bounds), axis=1)
     at_risk = life.at_risk_after(bounds)[:, :-1]
-    at_risk[:, 0] = life.n_entered[:, life.tenure <= 0].sum(axis=1)
+    at_risk[:, 0] = life.n_started
     enough = np.minimum(at_risk, exposure) >= about.min_denominator  # at its beginning and on average
     with np.errstate(divide="ignore", invalid="ignore"):
         hazard = np.where(enough, lost / exposure, np.nan)

@@ -52,6 +52,10 @@ class FeatureResult(SurvivalResult):
         label = text.label("survival.all") if level == ALL else segment.label_of(level)
         return label if self.is_one else text.label("survival.model.level", feature=segment.label, level=label)
 
+    def names_of(self, rows: pd.DataFrame) -> list[Label]:
+        """Name the levels of rows by covariate and level."""
+        return [self.named(*row) for row in zip(rows["covariate"], rows["level"], strict=True)]
+
     def _column_text(self, column: Column, values: pd.Series, language: str) -> tuple[str, list[str]]:
         heading, cells = super()._column_text(column, values, language)
         features = {s.name: s for s in self.segments}
@@ -118,8 +122,7 @@ class HazardRatios(FeatureResult):
     def _told(self) -> pd.DataFrame:
         """The levels with a ratio that may be shown, with their names."""
         told = self.shown.assign(covariate=self.table["covariate"]).dropna(subset="p_value")
-        names = [self.named(*row) for row in zip(told["covariate"], told["level"], strict=True)]
-        return told.assign(named=pd.Series(names, told.index, dtype=object))
+        return told.assign(named=pd.Series(self.names_of(told), told.index, dtype=object))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -137,7 +140,8 @@ class HazardRatios(FeatureResult):
             return (Finding("survival.ratio.alike", {"n": len(told)}), *self._left_out())
         far = clear.loc[clear["log_ratio"].abs().idxmax()]
         values = {"level": far.named, "ratio": far.hazard_ratio, "lower": far.ci_lower, "upper": far.ci_upper}
-        values |= {"reference": self._reference(far.covariate)}
+        is_reference = (self.table["covariate"] == far.covariate) & self.table["is_reference"]
+        values |= {"reference": self.names_of(self.table[is_reference])[0]}
         tone, key = ("worse", "higher") if far.log_ratio > 0 else ("better", "lower")
         weight = float(far.n_events * abs(1 - 1 / far.hazard_ratio)) / self.about.years
         main = Finding(f"survival.ratio.{key}", values, grade="weak", tone=tone, weight=weight)
@@ -151,19 +155,11 @@ class HazardRatios(FeatureResult):
         values = {"levels": sooner["named"].tolist()[:5], "clear": len(clear) + 1, "n": n}
         return (Finding("survival.model.others", values),)
 
-    def _reference(self, covariate: str) -> Label:
-        rows = self.table[(self.table["covariate"] == covariate) & self.table["is_reference"]]
-        return self.named(covariate, rows["level"].iloc[0])
-
     def _left_out(self) -> tuple[Finding, ...]:
         """Say which ratios cannot be given, and why."""
-        found = []
-        for key in ("separated", "aliased"):
-            gone = self.table[self.table[f"is_{key}"] & (self.table["n_customers"] >= self.about.min_denominator)]
-            if len(gone):
-                names = [self.named(*row) for row in zip(gone["covariate"], gone["level"], strict=True)]
-                found.append(Finding(f"survival.ratio.{key}", {"levels": names}))
-        return tuple(found)
+        large = self.table[self.table["n_customers"] >= self.about.min_denominator]
+        gone = {key: self.names_of(large[large[f"is_{key}"]]) for key in ("separated", "aliased")}
+        return tuple(Finding(f"survival.ratio.{key}", {"levels": names}) for key, names in gone.items() if names)
 
     @property
     def subtitle(self) -> Statement:
@@ -172,7 +168,6 @@ class HazardRatios(FeatureResult):
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        overall = self.proportional.iloc[-1]
         told = self.checks[self.checks["n_events"] >= max(self.about.privacy_k, 1)]
         ratios = told.dropna(subset="hazard_ratio").groupby(["covariate", "level"])["hazard_ratio"]
         spread = float((ratios.max() / ratios.min()).max()) if len(ratios) else np.nan
@@ -184,7 +179,10 @@ class HazardRatios(FeatureResult):
         notes += self._move_notes() if self.has_moves else ()
         notes += [Statement("survival.note.jackknife")] if self.by_blocks else []
         notes += [Statement("survival.note.clearest", {"n": DRAWN, "left_out": left_out})] if left_out > 0 else []
-        return (*notes, Statement("survival.note.proportional", {"p": overall.p_value, "spread": spread}))
+        return (
+            *notes,
+            Statement("survival.note.proportional", {"p": self.proportional["p_value"].iloc[-1], "spread": spread}),
+        )
 
     def plot(self, ax=None):
         told = self._told()
@@ -277,13 +275,16 @@ def _check_names(segments, patterns: pd.DataFrame, references: dict[str, str], s
 def _table(frame, patterns, model: cox.CoxModel, std_error, sizes, conf_level: float) -> pd.DataFrame:
     """One row per covariate and level, each reference first."""
     of_pattern = frame.groupby("pattern")[["n_entered", "n_events"]].sum()
-    rows = []
+    found, tables = cox.estimates(model, std_error, conf_level), []
     for name, reference in model.references.items():
         sums = of_pattern.groupby(patterns[name].reindex(of_pattern.index).to_numpy()).sum()
         customers = sizes.loc[name, "n_customers"] if sizes is not None and name in sizes.index else sums["n_entered"]
-        for level in (reference, *(v for c, v in model.terms if c == name)):
-            row = {"covariate": name, "level": level, "n_customers": customers[level]}
-            row |= {"n_events": sums["n_events"][level], "is_reference": level == reference}
-            k = model.terms.index((name, level)) if level != reference else None
-            rows.append(row | cox.estimate(model, k, std_error, conf_level))
-    return pd.DataFrame(rows)
+        levels = [reference, *(level for covariate, level in model.terms if covariate == name)]
+        table = pd.DataFrame({"covariate": name, "level": levels, "n_customers": customers[levels].to_numpy()})
+        table = table.assign(n_events=sums["n_events"][levels].to_numpy(), is_reference=table["level"] == reference)
+        tables.append(table)
+    table = pd.concat(tables, ignore_index=True).join(found, on=["covariate", "level"])
+    of_reference = {"log_ratio": 0.0, "std_error": 0.0, "hazard_ratio": 1.0, "is_separated": False, "is_aliased": False}
+    for column, value in of_reference.items():
+        table[column] = table[column].where(~table["is_reference"], value)
+    return table

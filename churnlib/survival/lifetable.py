@@ -58,6 +58,11 @@ class LifeTable:
     outcomes: dict[str, np.ndarray] = field(default_factory=dict)
     unit: str = "day"
 
+    @property
+    def n_started(self) -> np.ndarray:
+        """Customers observed from their first day, one number a level."""
+        return self.n_entered[:, self.tenure <= 0].sum(axis=1)
+
     def months(self, tenure) -> np.ndarray:
         """Give tenures in months, for axes and sentences: whole at the anniversaries, with a fraction between them."""
         tenure = np.asarray(tenure, float)

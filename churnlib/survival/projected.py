@@ -149,8 +149,10 @@ def project_survival(counts) -> SurvivalProjection:
     (curve,) = level_curves(life, about.min_denominator, about.conf_level)
     end = int(life.months(curve.tenure[-1])) if len(curve.tenure) else 0
     trials = try_formulas(counts, clock)
-    why = _why_not(about, trials, curve)
-    kind = "" if why else choose(trials)
+    why, kind = _why_not(about, trials, curve), ""
+    if not why:
+        kind = choose(trials)
+        why = "" if kind else "none_better"
     fit, ahead, step, left, level = None, {}, 0, np.nan, 0.0
     if kind:
         step, whole = counts.step, Grouped.of(frame, clock)
@@ -166,7 +168,7 @@ def project_survival(counts) -> SurvivalProjection:
             fit, ahead, step, why = None, {}, 0, "too_uncertain"
     table = _carried_on(life, curve, end, step, fit, clock, about.conf_level, level)
     trials = trials.assign(left=left, is_chosen=trials["model"] == kind)
-    has = {"trials": trials, "fit": fit, "why": why or ("" if kind else "none_better"), "ahead": ahead}
+    has = {"trials": trials, "fit": fit, "why": why, "ahead": ahead}
     has |= {"step": counts.step, "observed_to": end}
     return SurvivalProjection(about=about, table=table, name="survival_projection", **has)
 

@@ -20,7 +20,7 @@ from churnlib.survival.base import MONTHS, SurvivalResult
 from churnlib.survival.competing import time_lost
 from churnlib.survival.estimators import restricted_mean
 from churnlib.survival.incidence import LevelIncidence, level_incidences, outcomes_of
-from churnlib.survival.lifetable import LifeTable, anniversary, life_table, per_month
+from churnlib.survival.lifetable import anniversary, life_table, per_month, tidy
 
 STAYED = "stayed"
 
@@ -131,20 +131,19 @@ def months_stayed(counts, *, horizon: int | None = None) -> RestrictedMean:
         One row per level and part.
     """
     about, life = counts.about, life_table(counts)
-    curves = level_incidences(life, about.min_denominator)
-    usable = [c for c in curves if c.start == 0 and len(c.tenure)]
-    horizon = horizon or common_horizon(usable, life.unit)
-    end = float(anniversary(horizon, life.unit)) if horizon else 0.0
-    reached = [c.level for c in usable if horizon and c.tenure[-1] >= end]
-    rows = [row for c in curves for row in _level_rows(life, c, end, c.level in reached)]
-    z = ndtri((1 + about.conf_level) / 2)
-    table = pd.DataFrame(rows, columns=["level", "part", "n_customers", "n_events", "mean", "std_error"])
-    table = table.assign(ci_lower=(table["mean"] - z * table["std_error"]).clip(lower=0))
-    table = table.assign(ci_upper=(table["mean"] + z * table["std_error"]).clip(upper=horizon))
-    stayed = table[table["part"] == STAYED].set_index("level")
-    reference = stayed["n_customers"].where(stayed["mean"].notna()).idxmax() if reached else ""
-    has = {"contrasts": contrasts(stayed.dropna(subset="mean"), reference, about.conf_level), "reference": reference}
-    return RestrictedMean(about=about, table=table, name=about.named("months_stayed"), horizon=horizon or 0, **has)
+    curves, names = level_incidences(life, about.min_denominator), outcomes_of(life)
+    horizon = horizon or common_horizon([c for c in curves if c.start == 0 and len(c.tenure)], life.unit)
+    mean, variance = np.stack([_means(c, len(names), anniversary(horizon, life.unit)) for c in curves], axis=1)
+    mean, std_error = mean / per_month(life.unit), np.sqrt(variance) / per_month(life.unit)
+    half = ndtri((1 + about.conf_level) / 2) * std_error
+    events = np.stack([life.n_events, *(life.outcomes[name] for name in names)], axis=1).sum(axis=-1)
+    values = {"n_customers": life.n_customers[:, None], "n_events": events, "mean": mean, "std_error": std_error}
+    values |= {"ci_lower": np.maximum(mean - half, 0.0), "ci_upper": np.minimum(mean + half, float(horizon))}
+    table = tidy({"level": life.levels, "part": (STAYED, *names)}, **values)
+    stayed = table[table["part"] == STAYED].set_index("level").dropna(subset="mean")
+    reference = stayed["n_customers"].idxmax() if len(stayed) else ""
+    has = {"contrasts": contrasts(stayed, reference, about.conf_level), "reference": reference, "horizon": horizon}
+    return RestrictedMean(about=about, table=table, name=about.named("months_stayed"), **has)
 
 
 def common_horizon(curves: list[LevelIncidence], unit: str) -> int:
@@ -153,18 +152,12 @@ def common_horizon(curves: list[LevelIncidence], unit: str) -> int:
     return max((m for m in MONTHS if anniversary(m, unit) <= last), default=0)
 
 
-def _level_rows(life: LifeTable, curve: LevelIncidence, end: float, usable: bool) -> list[tuple]:
-    """One row a part: level, part, customers, events, mean and standard error in months."""
-    names, g = outcomes_of(life), life.levels.index(curve.level)
-    mean, std_error = np.full(len(names) + 1, np.nan), np.full(len(names) + 1, np.nan)
-    if usable:
-        stayed, variance = restricted_mean(curve.tenure, curve.d.sum(axis=0), curve.n, end)
-        lost, lost_variance = time_lost(curve.tenure, curve.d, curve.n, end)
-        mean, std_error = np.r_[stayed, lost], np.sqrt(np.r_[variance, lost_variance])
-    n = life.n_customers[g]
-    events = [life.n_events[g].sum(), *(life.outcomes[name][g].sum() for name in names)]
-    parts = zip((STAYED, *names), events, mean / per_month(life.unit), std_error / per_month(life.unit), strict=True)
-    return [(curve.level, part, n, *rest) for part, *rest in parts]
+def _means(curve: LevelIncidence, n_outcomes: int, end: float) -> np.ndarray:
+    """Time stayed and lost to each outcome, and their variances, shape (2, 1 + K); NaN if the curve does not reach."""
+    if not end or curve.start > 0 or not len(curve.tenure) or curve.tenure[-1] < end:
+        return np.full((2, 1 + n_outcomes), np.nan)
+    stayed = restricted_mean(curve.tenure, curve.d.sum(axis=0), curve.n, end)
+    return np.column_stack([stayed, np.stack(time_lost(curve.tenure, curve.d, curve.n, end))])
 
 
 def contrasts(stayed: pd.DataFrame, reference: str, conf_level: float = 0.95) -> pd.DataFrame:
