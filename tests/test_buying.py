@@ -125,6 +125,11 @@ def test_a_true_model_passes_its_test_and_spends_are_drawn_to_the_mean_of_all():
     told, own = _spend(made.frame), made.frame["spent"] / (made.frame["n_repeat"] + 1)
     assert np.mean((told - mean) ** 2) < 0.8 * np.mean((own - mean) ** 2)
     assert told.mean() == pytest.approx(mean.mean(), rel=0.03)
+    # a margin of the customers' own goes before the parameter: 70 of 100 are cost
+    worth = SimpleNamespace(frame=pd.DataFrame({"n_costed": [500], "fee_costed": [100_000], "cost": [70_000]}))
+    owned = expected_value(made, worth, margin=0.9)
+    assert owned.table["value_all"].sum() == pytest.approx(0.3 * result.table["value_all"].sum())
+    assert owned.notes[1].key == "value.clv.margin_own" and result.notes[1].key == "value.clv.margin_given"
 
 
 def covered(replicates: int, n: int = 1000) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
 from churnlib.value.buying import WEEK, fit_buying
 from churnlib.value.buyingtest import held_out
+from churnlib.value.value import own_margin
 
 YEAR = 52.0  # weeks that are looked ahead
 BOUGHT = (0, 1, 2, 3, 5)  # repeat purchases from which on a group begins
@@ -37,7 +38,9 @@ class ExpectedValue(Result):
     error : float
         Expected less actual purchases of the second half, over the actual.
     margin : float
-        Parameter: share of a purchase that is left.
+        Share of a purchase that is left.
+    is_own_margin : bool
+        Whether it was found in the data, or is the parameter.
     weeks : float
         Length of the second half.
     """
@@ -45,6 +48,7 @@ class ExpectedValue(Result):
     tests: pd.DataFrame | None
     error: float
     margin: float
+    is_own_margin: bool
     weeks: float
     module: ClassVar[str] = "purchases"
     columns: ClassVar[tuple[Column, ...]] = (
@@ -105,8 +109,11 @@ class ExpectedValue(Result):
 
     @property
     def notes(self) -> tuple[Statement, ...]:
+        if self.table.empty:
+            return ()
+        source = "own" if self.is_own_margin else "given"
         values = {"margin": self.margin, "revenue": self.about.revenue_note}
-        return (Statement("purchases.note", values),) if len(self.table) else ()
+        return (Statement("purchases.note", values), Statement(f"value.clv.margin_{source}", values))
 
     @property
     def subtitle(self) -> Statement | None:
@@ -123,15 +130,17 @@ class ExpectedValue(Result):
         return plots.dumbbell(groups, expected, came, names, columns=columns, kind="number", digits=2, ax=ax)
 
 
-def expected_value(counts, *, margin: float = 0.4) -> ExpectedValue:
+def expected_value(counts, worth=None, *, margin: float = 0.4) -> ExpectedValue:
     """Value the customers by what they will still buy, after trying the model on the second half of the data.
 
     Parameters
     ----------
     counts : PurchaseCounts
         From `purchase_counts(data)`.
+    worth : Counts, optional
+        From `worth_counts(data)`: the customers' own margins and service costs.
     margin : float
-        Share of a purchase that is left after costs.
+        Share of a purchase that is left after costs; only where the data have none of their own.
 
     Returns
     -------
@@ -145,7 +154,10 @@ def expected_value(counts, *, margin: float = 0.4) -> ExpectedValue:
     Hardie 2013) and therefore worked out from sums.
     """
     now, then = _history(counts.frame), _history(counts.then)
+    own = own_margin(worth, counts.about.min_denominator)
+    margin = margin if own is None else own
     given = {"about": counts.about, "name": "expected_value", "margin": margin, "weeks": counts.days / WEEK}
+    given |= {"is_own_margin": own is not None}
     models = [_fitted(history) for history in (then, now)]
     if None in models:
         nothing = pd.DataFrame(columns=["group", "n_customers"])

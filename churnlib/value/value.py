@@ -238,7 +238,7 @@ def customer_value(
     about = counts.about
     frame = counts.frame[counts.frame["is_complete"] & (counts.frame["period"] <= str(about.period))]
     year = frame.sort_values("period", kind="stable").tail(YEAR["month"])
-    fee, own = _monthly_fee(year), _own_margin(worth, about.min_denominator)
+    fee, own = _monthly_fee(year), own_margin(worth, about.min_denominator)
     margin = margin if own is None else own
     rows = [("simple", *_months_at_a_constant_rate(year, about.conf_level))]
     horizon = 0
@@ -264,8 +264,8 @@ def _monthly_fee(year: pd.DataFrame) -> float:
     return year["revenue"].sum() / customers if "revenue" in year and customers else np.nan
 
 
-def _own_margin(worth, least: int) -> float | None:
-    """What is left of the fees of customers with a recorded cost or margin; None if too few have one."""
+def own_margin(worth, least: int) -> float | None:
+    """Give what is left of the fees of customers with a recorded cost or margin; None if too few have one."""
     if worth is None or worth.frame["n_costed"].sum() < least or not worth.frame["fee_costed"].sum():
         return None
     return 1 - worth.frame["cost"].sum() / worth.frame["fee_costed"].sum()
