@@ -9,10 +9,11 @@ from datetime import date
 from typing import Any
 
 import openpyxl
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from churnlib.engine import Engine, quote
+from churnlib.engine import Engine, literal, quote
 from churnlib.sources.typed import Typed
 
 ZH = {"id": "客户编号", "start": "入网日期", "fee": "月费", "region": "大区"}
@@ -100,6 +101,16 @@ def saved(book: openpyxl.Workbook) -> bytes:
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()
+
+
+def refused(engine: Engine, table: str, columns: Mapping[str, Typed]) -> pd.DataFrame:
+    """The values that could not be read: one row per value, with file, line, column, rule and the text as written."""
+    parts = [
+        f'SELECT _file AS file, _line AS line, {literal(name)} AS "column", {how.rule} AS rule, {how.text} AS value'  # noqa: S608
+        f" FROM {quote(table)} AS raw {how.join} WHERE {how.rule} IS NOT NULL"
+        for name, how in columns.items()
+    ]
+    return engine.frame(" UNION ALL ".join(parts) + " ORDER BY ALL")
 
 
 def type_table(engine: Engine, table: str, into: str, columns: Mapping[str, Typed]) -> None:

@@ -11,14 +11,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from dirty_case import type_table
+from dirty_case import refused, type_table
 
 from churnlib import text
 from churnlib.engine import Engine
 from churnlib.model.schema import Source
 from churnlib.sources import database
 from churnlib.sources.reading import read_source
-from churnlib.sources.typed import refused, typed
+from churnlib.sources.typed import typed
 
 SECRET = "s3cret-pass"
 

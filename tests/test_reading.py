@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from dirty_case import HEAD, TABLE, ZH, Dirty, type_table
+from dirty_case import HEAD, TABLE, ZH, Dirty, refused, type_table
 from dirty_files import dirty_files
 
 from churnlib import text
@@ -12,7 +12,7 @@ from churnlib.engine import Engine
 from churnlib.model.schema import Source
 from churnlib.sources import encoding, reading
 from churnlib.sources.reading import read_source
-from churnlib.sources.typed import refused, typed
+from churnlib.sources.typed import typed
 
 KINDS = {"id": "id", "start": "date", "fee": "money", "region": "category"}
 

@@ -19,7 +19,6 @@ from churnlib.sources import dates, doubts, values
 from churnlib.sources.doubts import RawColumn
 from churnlib.sources.usual import listed, nothing, usual
 from churnlib.sources.written import EXCEL_ERRORS, Read, fold, is_blank
-from churnlib.text import Label, label
 
 Kind = Literal["date", "money", "number", "flag", "id", "category", "text"]
 Meaning = tuple[Any, str | None, str | None]  # value, why it was refused, what the report mentions
@@ -101,23 +100,6 @@ def typed(engine: Engine, table: str, column: str, kind: Kind, **writing: Any) -
     return _looked_up(engine, replace(found, value=written.usual), [*counts], meanings)
 
 
-def refused(engine: Engine, table: str, columns: Mapping[str, Typed]) -> pd.DataFrame:
-    """List the values that could not be read.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per refused value: file, line, column (name in `columns`), rule, value (the text as written).
-    """
-    parts = [
-        f'SELECT raw._file AS file, raw._line AS line, {literal(name)} AS "column", {how.rule} AS rule,'  # noqa: S608
-        f" {how.text} AS value FROM {quote(table)} AS raw {how.join} WHERE {how.rule} IS NOT NULL"
-        for name, how in columns.items()
-        if how.rule != "NULL"
-    ]
-    return _listed(engine, parts, ["file", "line", "column", "rule", "value"])
-
-
 def remarks(engine: Engine, table: str, columns: Mapping[str, Typed]) -> pd.DataFrame:
     """Count the values that were read in a way that the report mentions.
 
@@ -133,16 +115,9 @@ def remarks(engine: Engine, table: str, columns: Mapping[str, Typed]) -> pd.Data
         for name, how in columns.items()
         if how.flag != "NULL"
     ]
-    return _listed(engine, parts, ["column", "flag", "n_rows", "text", "value"])
-
-
-def why(rule: str) -> Label:
-    """Say why a value was refused: the words for a rule of `refused`."""
-    return label(f"values.{rule}")
-
-
-def _listed(engine: Engine, parts: list[str], names: list[str]) -> pd.DataFrame:
-    return engine.frame(" UNION ALL ".join(parts) + " ORDER BY ALL") if parts else pd.DataFrame(columns=names)
+    if not parts:
+        return pd.DataFrame(columns=["column", "flag", "n_rows", "text", "value"])
+    return engine.frame(" UNION ALL ".join(parts) + " ORDER BY ALL")
 
 
 # --- what Python reads, once per distinct text ---
