@@ -98,7 +98,7 @@ def test_signal_or_not_is_the_control_charts_answer():
     where = finding("control.where", both("在华南。", "In South."), "descriptive", "steady")
     back = finding("control.back", both("5 月起恢复。", "Back since May."), "descriptive", "steady")
     high["asks"] = both("批准调查。", "Approve an investigation.")
-    rate, south = of("trend.rate.rise", weight=99.0, asks=both("查明。", "Find out.")), finding(weight=5.0)
+    rate, south = of("trend.rate.rise", weight=99.0, asks=both("查明。", "Find out.")), finding("slices.found", weight=5.0)
     for findings, tone, answer, before, asked in (
         ((even, back), "steady", "Even churn.", "Back since May. ", []),
         ((high, where), "worse", "To be investigated. In South.", "", ["Approve an investigation."]),
@@ -107,7 +107,7 @@ def test_signal_or_not_is_the_control_charts_answer():
         made = summary.summarise([chapter("trend", *blocks)], DECEMBER)
         assert (made.tone, made.verdict["en"]) == (tone, answer)
         assert made.beside["en"] == f"{before}The previous period: 1.80%."
-        assert [f.key for f in made.findings] == ["trend.segment.highest"]
+        assert [f.key for f in made.findings] == ["slices.found"]
         assert [words["en"] for words, _ in made.decisions] == asked  # a rise that is no signal asks for nothing
         assert ("investigat" in made.verdict["en"]) == (tone == "worse")
 
@@ -155,6 +155,10 @@ def test_each_event_is_a_story_of_its_own_and_the_course_is_told_once():
     ]
     assert [f.text["en"] for f in told[0]] == ["A", "attributable.more", "B"]  # the verdict says when it was back
     assert [f.text["en"] for f in told[1]] == ["changepoint.slope.peak", "A", "attributable.more"]
+    where = finding("control.where", both("在华南。", "In South."), "descriptive", "steady")
+    high, south = of("control.patterned.high"), block("rates", [of("trend.segment.highest", weight=99.0)])
+    shown = [summary.summarise([chapter("trend", block("c", c), south)], DECEMBER) for c in ([high], [high, where])]
+    assert [len(s.findings) for s in shown] == [1, 0]  # the verdict says where
 
 
 def test_a_long_chapter_begins_with_its_answer():

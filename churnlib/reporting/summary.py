@@ -27,7 +27,9 @@ COURSE = ("control.since", "control.back", "control.where")  # since when, until
 BEFORE = ("control.back",)  # of these, what is past: beside the verdict
 TOLD = ("trend.rate", "trend.year", *SIGNALS, *COURSE)  # what the verdict and its tile say themselves
 WHERE = ("trend.segment.highest", "trend.segment.alike")  # says where, when there is no control chart
-CHANGES = ("changepoint", "departures.across")  # the same course once more, where the control chart has told it
+CHANGES = ("changepoint", "departures.across")
+# the same once more, where the control chart has told since when, until when or where
+AGAIN = {"control.since": CHANGES, "control.back": CHANGES, "control.where": WHERE}
 EVENTS = ("impact",)
 TESTS = ("survival.gray", "survival.logrank")  # that there is a difference; other findings say how large
 GRADES = ("strong", "moderate", "weak", "descriptive")  # the order of churnlib.show.results.GRADES, without its imports
@@ -111,7 +113,7 @@ def summarise(chapters: list[Chapter], period: Period, decided: Iterable[tuple[W
     kpis, told = all_kpis(chapters), all_findings(chapters)
     judged = _judgement(told)
     verdict, beside, tone = _verdict(kpis, period, judged)
-    known = (*TOLD, *TESTS, *(CHANGES if any(_below(f.key, COURSE) for f in judged) else ()))
+    known = {*TOLD, *TESTS, *(again for f in judged for key in AGAIN if _below(f.key, [key]) for again in AGAIN[key])}
     ranked = ranking([f for f in told if f not in judged and not _below(f.key, known)])
     findings = one_of_each("story", ranked)[:N_FINDINGS]
     # a change that the control chart does not call a signal asks for nothing
