@@ -98,7 +98,10 @@ def test_signal_or_not_is_the_control_charts_answer():
     where = finding("control.where", both("在华南。", "In South."), "descriptive", "steady")
     back = finding("control.back", both("5 月起恢复。", "Back since May."), "descriptive", "steady")
     high["asks"] = both("批准调查。", "Approve an investigation.")
-    rate, south = of("trend.rate.rise", weight=99.0, asks=both("查明。", "Find out.")), finding("slices.found", weight=5.0)
+    rate, south = (
+        of("trend.rate.rise", weight=99.0, asks=both("查明。", "Find out.")),
+        finding("slices.found", weight=5.0),
+    )
     for findings, tone, answer, before, asked in (
         ((even, back), "steady", "Even churn.", "Back since May. ", []),
         ((high, where), "worse", "To be investigated. In South.", "", ["Approve an investigation."]),
