@@ -15,7 +15,7 @@ from churnlib.reasons.followup import NOWHERE, place_label
 from churnlib.reasons.reasons import reason_label
 from churnlib.reasons.reasonshares import window_of, within
 from churnlib.show import disclosure, plots
-from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 from churnlib.text import Label
 
 WIDEST = 12  # columns that a heat map has room for
@@ -48,16 +48,9 @@ class SharesAcross(Result):
     window: tuple[Period, Period]
     module: ClassVar[str] = "across"
     tucked: ClassVar[bool] = True
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("code_label", "label"),
-        Column("column_label", "label"),
-        Column("n", "whole"),
-        Column("n_base", "whole"),
-        Column("share", "pct", 1),
-        Column("ci_lower", "pct", 1),
-        Column("ci_upper", "pct", 1),
-        Column("share_others", "pct", 1),
-        Column("gap", "points", 1),
+    columns: ClassVar[tuple[Column, ...]] = table_columns(
+        "code_label:label column_label:label n:whole n_base share:pct.1 ci_lower:pct.1 ci_upper:pct.1",
+        "share_others:pct.1 gap:points.1",
     )
 
     @property
@@ -113,24 +106,22 @@ class SharesAcross(Result):
     def summary(self, language: str | None = None) -> pd.DataFrame:
         """One row per code, a column per level, period or version: customers and share."""
         language, shown = language or text.language(), self.shown
-        cells = [text.say("across.cell", language, n=r.n, share=r.share) for r in shown.itertuples()]
-        cells = [text.MISSING if missing else cell for cell, missing in zip(cells, shown["share"].isna(), strict=True)]
-        sizes, labels = (
-            shown.groupby("column")["n_base"].max(),
-            dict(zip(shown["column"], shown["column_label"], strict=True)),
-        )
-        heads = {  # a size below the privacy threshold is hidden in all cells
-            column: text.say("across.head", language, column=label, n=sizes[column])
-            if np.isfinite(sizes[column])
-            else label.to(language)
-            for column, label in labels.items()
-        }
+        cells = [
+            text.say("across.cell", language, n=row.n, share=row.share) if np.isfinite(row.share) else text.MISSING
+            for row in shown.itertuples()
+        ]
+        sizes = shown.groupby("column")["n_base"].max()
+        heads = dict(zip(shown["column"], shown["column_label"], strict=True))
+        for column, label in heads.items():  # a size below the privacy threshold is hidden in all cells
+            told = np.isfinite(sizes[column])
+            said = text.say("across.head", language, column=label, n=sizes[column]) if told else label.to(language)
+            heads[column] = said
         wide = shown.assign(cell=cells).pivot(index="code", columns="column", values="cell")
-        wide = wide.reindex(index=dict.fromkeys(shown["code"]), columns=list(heads)).fillna(text.MISSING)
         names = dict(zip(shown["code"], shown["code_label"], strict=True))
-        first = Column("code_label").label(self.module).to(language)
-        out = pd.DataFrame({first: [names[code].to(language) for code in wide.index]})
-        return pd.concat([out, wide.set_axis(list(heads.values()), axis=1).reset_index(drop=True)], axis=1)
+        wide = wide.reindex(index=list(names), columns=list(heads)).fillna(text.MISSING)
+        wide = wide.set_axis(list(heads.values()), axis=1).reset_index(drop=True)
+        wide.insert(0, Column("code_label").label(self.module).to(language), [v.to(language) for v in names.values()])
+        return wide
 
     def plot(self, ax=None):
         shown = self.shown
@@ -140,15 +131,10 @@ class SharesAcross(Result):
         grid = shown.pivot(index="code", columns="column", values="share").reindex(index=rows, columns=columns)
         names = dict(zip(shown["code"], shown["code_label"], strict=True))
         heads = dict(zip(shown["column"], shown["column_label"], strict=True))
-        states = [["small" if np.isnan(v) else "complete" for v in row] for row in grid.to_numpy(float)]
-        return plots.heat_map(
-            [str(names[r]) for r in rows],
-            [c if self.over == "period" else str(heads[c]) for c in columns],
-            grid.to_numpy(float).tolist(),
-            states,
-            column_header=str(self._over),
-            ax=ax,
-        )
+        states = np.where(grid.isna(), "small", "complete").tolist()
+        labels = [c if self.over == "period" else str(heads[c]) for c in columns]
+        how = {"column_header": str(self._over), "ax": ax}
+        return plots.heat_map([str(names[r]) for r in rows], labels, grid.to_numpy(float).tolist(), states, **how)
 
 
 def reasons_across(mentions, response, over: str = "level", *, level: str = "group", window: int = 3) -> SharesAcross:
@@ -204,24 +190,12 @@ def _across(about, rows: pd.DataFrame, base: pd.DataFrame, what, over, level, wi
     with np.errstate(divide="ignore", invalid="ignore"):
         share, elsewhere = n / size, others / rest
     codes, columns = np.repeat(counts.index, len(base)), np.tile(base.index, len(counts))
-    table = pd.DataFrame(
-        {
-            "code": codes,
-            "column": columns,
-            "code_label": [_code_label(code, what, level, about) for code in codes],
-            "column_label": [_column_label(column, over, about) for column in columns],
-            "n": n,
-            "n_base": size,
-            "share": share,
-            "ci_lower": lower,
-            "ci_upper": upper,
-            "share_others": elsewhere,
-            "gap": share - elsewhere,
-            "gap_lower": gaps[0],
-            "gap_upper": gaps[1],
-            "differs": (gaps[0] > 0) | (gaps[1] < 0),
-        }
-    )
+    named = {"code": codes, "column": columns}
+    named["code_label"] = [_code_label(code, what, level, about) for code in codes]
+    named["column_label"] = [_column_label(column, over, about) for column in columns]
+    numbers = {"n": n, "n_base": size, "share": share, "ci_lower": lower, "ci_upper": upper, "share_others": elsewhere}
+    numbers |= {"gap": share - elsewhere, "gap_lower": gaps[0], "gap_upper": gaps[1]}
+    table = pd.DataFrame(named | numbers | {"differs": (gaps[0] > 0) | (gaps[1] < 0)})
     name = f"{what}_by_{about.segment.name or 'level' if over == 'level' else over}"
     return SharesAcross(about=about, table=table, name=name, what=what, over=over, level=level, window=(first, last))
 

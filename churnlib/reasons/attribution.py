@@ -56,9 +56,7 @@ def attributed(fit: Fit, codes: list[np.ndarray], n_controls: int, theta: np.nda
     gap = h - base
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = np.where(np.abs(gap) > 1e-12, (np.exp(-base) - np.exp(-h)) / gap, np.exp(-h))
-        rise = base if fit.adds else np.where(np.abs(total) > 1e-9, gap / total, base)
-    if fit.adds:
-        rise = np.where(1 + total > 0, base, gap / np.where(total == 0, 1, total))
+        rise = np.where(1 + total > 0 if fit.adds else np.abs(total) <= 1e-9, base, gap / total)
     return chance, effects * (rise * slope)
 
 
