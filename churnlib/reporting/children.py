@@ -9,14 +9,17 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import wait
+from typing import Any, TypeVar
 
 from churnlib import text
 
 PATIENCE = 10  # seconds in which a child that is asked to end may clear its things away
 # forked where that is safe: a child then has what the parent has imported
 CONTEXT = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+
+Job = TypeVar("Job")
 
 
 class ChildDied(text.ChurnError):
@@ -66,6 +69,22 @@ class Child:
         self._process.join(PATIENCE)
         self._process.kill()
         self._process.join()
+
+
+def finished(jobs: Iterable[Job], start: Callable[[Job], Child], at_once: int) -> Iterator[tuple[Job, Child]]:
+    """Start a child for each job, several at once; give each when its answer is there. What is left ends with us."""
+    waiting, running = list(jobs), {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                job = waiting.pop(0)
+                child = start(job)
+                running[child.pipe] = (job, child)
+            for pipe in wait(list(running)):
+                yield running.pop(pipe)
+    finally:
+        for _, child in running.values():
+            child.stop()
 
 
 def _body(pipe, function: Callable[..., Any], args: tuple) -> None:

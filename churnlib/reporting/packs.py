@@ -11,15 +11,15 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churnlib import text
 from churnlib.reporting import archive, publish, run
-from churnlib.reporting.children import Child
+from churnlib.reporting.children import Child, finished
 from churnlib.reporting.making import load_engines
 from churnlib.reporting.report import Outcome, make_report
 from churnlib.reporting.request import Request
@@ -81,21 +81,16 @@ def _make(
     units: list[Request], moment: datetime, steps: Steps, at_once: int
 ) -> tuple[dict[str, Outcome], dict[str, str]]:
     """Make the reports; give the outcomes, and the problems of those that failed, by level."""
-    waiting, outcomes, failed = list(units), {}, {}
-    running: dict[Any, tuple[Request, Child]] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < at_once:
-                one = waiting.pop(0)
-                child = Child(make_one, one, moment, steps.log)
-                running[child.pipe] = (one, child)
-            for pipe in wait(list(running)):
-                one, child = running.pop(pipe)
-                _finish(one, child, outcomes, failed, steps)
-                steps.bar(len(outcomes) + len(failed), len(units), one.unit[0])
-    finally:
-        for _, child in running.values():
-            child.stop()
+    outcomes, failed = {}, {}
+    with closing(finished(units, lambda one: Child(make_one, one, moment, steps.log), at_once)) as done:
+        for one, child in done:
+            level, name = one.unit
+            try:
+                outcomes[level], seconds, megabytes = child.result()
+                steps.tell("pack", {"name": name}, seconds, megabytes)
+            except text.ChurnError as problem:
+                failed[level] = str(problem)
+            steps.bar(len(outcomes) + len(failed), len(units), level)
     return outcomes, failed
 
 
@@ -103,14 +98,6 @@ def make_one(request: Request, moment: datetime, log: Any) -> tuple[Outcome, flo
     """Make one of the reports, its notebooks one after the other: the body of a child process."""
     steps = Steps(io.StringIO(), log)
     return make_report(request, moment, steps, at_once=1), steps.total, peak_memory()
-
-
-def _finish(one: Request, child: Child, outcomes: dict, failed: dict, steps: Steps) -> None:
-    try:
-        outcomes[one.unit[0]], seconds, megabytes = child.result()
-        steps.tell("pack", {"name": one.unit[1]}, seconds, megabytes)
-    except text.ChurnError as problem:
-        failed[one.unit[0]] = str(problem)
 
 
 def plan(request: Request, each: str, levels: Iterable[str] | None, folder: Path) -> list[Request]:

@@ -6,15 +6,15 @@ import ast
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
 from churnlib import text
 from churnlib.reporting import doctor, worker
-from churnlib.reporting.children import Child, ChildDied
+from churnlib.reporting.children import Child, ChildDied, finished
 from churnlib.text import Label
 
 # Management's order of questions (how many, why, when, cohorts ...), whatever the files are called; data quality last.
@@ -27,20 +27,11 @@ NOTEBOOK_BYTES = 700 * 1024**2  # of memory that a notebook on the largest demo 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One name in a notebook's cell tagged `parameters`.
-
-    Attributes
-    ----------
-    name : str
-    default : object
-        A literal of Python.
-    kind : {"text", "whole", "number", "flag", "list"}
-        From its annotation (``horizon: int = 24``), else from its default; a default of None means text.
-    """
+    """One name in a notebook's cell tagged `parameters`."""
 
     name: str
-    default: Any
-    kind: str
+    default: Any  # a literal of Python
+    kind: str  # of `_READERS`: from its annotation (horizon: int = 24), else from its default; None means text
 
     def read(self, given: str) -> Any:
         """Turn what an operator typed into a value of this kind; text stays as it was typed: 001 is '001'."""
@@ -62,17 +53,7 @@ _KINDS = {"str": "text", "int": "whole", "float": "number", "bool": "flag", "lis
 
 
 class Notebook:
-    """A source notebook: its chapter, the tables that it needs and its parameters, read without starting anything.
-
-    Parameters
-    ----------
-    path : Path
-
-    Attributes
-    ----------
-    name : str
-        The file's name without its ending.
-    """
+    """A source notebook: its chapter, the tables that it needs and its parameters, read without starting anything."""
 
     def __init__(self, path: Path):
         self.path, self.name = path, path.stem
@@ -191,22 +172,16 @@ def execute(jobs: list[Job], home: Path, at_once: int, on_done: Callable[[Job], 
     Failure or None
         The executed notebooks are at the jobs' targets.
     """
-    waiting, running = list(jobs), {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < at_once:
-                job = waiting.pop(0)
-                child = Child(worker.work, job.notebook.path, job.target, job.parameters, home)
-                running[child.pipe] = (job, child)
-            for pipe in wait(list(running)):
-                job, child = running.pop(pipe)
-                if failure := _finish(job, child):
-                    return failure
-                on_done(job)
-        return None
-    finally:
-        for _, child in running.values():
-            child.stop()
+
+    def start(job: Job) -> Child:
+        return Child(worker.work, job.notebook.path, job.target, job.parameters, home)
+
+    with closing(finished(jobs, start, at_once)) as done:
+        for job, child in done:
+            if failure := _finish(job, child):
+                return failure
+            on_done(job)
+    return None
 
 
 def _finish(job: Job, child: Child) -> Failure | None:
