@@ -34,22 +34,9 @@ def folders(reports: Path) -> list[Path]:
 
 
 def find_revision(reports: Path, wanted: str) -> Path:
-    """Find a published revision.
+    """Find a published revision; raises UsageError with near misses.
 
-    Parameters
-    ----------
-    reports : Path
-    wanted : str
-        "telecom" (the latest), "telecom/2025-11" (its newest revision), "telecom/2025-11/r1", or such a path.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    UsageError
-        With near misses, if there is no such revision.
+    `wanted` is "telecom" (the latest), "telecom/2025-11" (its newest revision), "telecom/2025-11/r1", or such a path.
     """
     for folder in (reports / wanted, Path(wanted)):
         if (folder / publish.MANIFEST).is_file():
@@ -59,12 +46,8 @@ def find_revision(reports: Path, wanted: str) -> Path:
                 return found[0].resolve()
         if newest := publish.latest(folder):
             return newest.resolve()
-    known = [
-        f"{name}/{period}"
-        for folder in folders(reports)
-        for period in publish.periods(folder)
-        for name in [folder.relative_to(reports).as_posix()]
-    ]
+    pairs = [(folder, period) for folder in folders(reports) for period in publish.periods(folder)]
+    known = [f"{folder.relative_to(reports).as_posix()}/{period}" for folder, period in pairs]
     raise text.UsageError("archive.unknown", name=wanted, hint=hint(wanted, known))
 
 
@@ -144,16 +127,7 @@ def _links(revision: Path, reports: Path) -> Iterator[dict[str, Any]]:
 def clean(reports: Path, keep: int) -> list[Path]:
     """Remove all but the newest periods of every report, and of each of them all but the newest revisions.
 
-    Parameters
-    ----------
-    reports : Path
-    keep : int
-        How many, at least 1.
-
-    Returns
-    -------
-    list of Path
-        What was removed. A report that is being made is left alone.
+    Gives what was removed. A report that is being made is left alone.
     """
     removed = []
     for folder in folders(reports):

@@ -91,20 +91,7 @@ class Since:
 
 
 def since(about: About, earlier: Iterable[Path], made: Side) -> Since:
-    """Compare the report that is being made with earlier ones.
-
-    Parameters
-    ----------
-    about : About
-    earlier : iterable of Path
-        Published revisions: the one that it replaces, the newest of the period before.
-    made : Side
-        From `now`.
-
-    Returns
-    -------
-    Since
-    """
+    """Compare the report that is being made with earlier ones: the one that it replaces, the newest of before."""
     results, new_rules = [], []
     for i, revision in enumerate(earlier):
         try:

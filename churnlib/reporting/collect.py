@@ -46,10 +46,6 @@ class Chapter:
 
     Attributes
     ----------
-    id : str
-    title : Label
-    notebook : str
-        Its folder under tables/.
     items : list of dict
         In the order of the notebook: {"block": BLOCK} or {"prose": {"zh", "en"}}.
     unanswered : list of (dict, dict)
@@ -58,7 +54,7 @@ class Chapter:
 
     id: str
     title: Label
-    notebook: str
+    notebook: str  # its folder under tables/
     items: list[dict[str, Any]] = field(default_factory=list)
     unanswered: list[tuple[dict[str, str], dict[str, str]]] = field(default_factory=list)
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from churnlib import text
 from churnlib.about import About, Period
-from churnlib.show.results import Column, Finding, Result, Statement
+from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 
 KIND = {"share": "pct", "customers": "whole", "months": "number", "money": "money"}  # of a figure's unit
 
@@ -21,22 +21,15 @@ class Side:
 
     Attributes
     ----------
-    name : Label
-        "November 2025, revision 1".
-    kpis : list of dict
-        As in kpis.json.
-    declared : dict of str to str
-        Key of dataset.yml -> its value, for everything that decides numbers.
-    definition : str
     ledger : pandas.DataFrame or None
         One row per period: `period`, `n_opening`, `n_churned_opening`, `is_complete`; exact, so never shown as it is.
     forecast : pandas.DataFrame or None
         One row per period ahead: `period`, `churn_rate`, `ci_lower`, `ci_upper`, as it was published.
     """
 
-    name: text.Label
-    kpis: list[dict[str, Any]]
-    declared: dict[str, str]
+    name: text.Label  # "November 2025, revision 1"
+    kpis: list[dict[str, Any]]  # as in kpis.json
+    declared: dict[str, str]  # key of dataset.yml -> its value, for everything that decides numbers
     definition: str
     ledger: pd.DataFrame | None = None
     forecast: pd.DataFrame | None = None
@@ -48,8 +41,8 @@ class _Difference(Result):
 
     since: text.Label
     topic: ClassVar[str]
-    module: ClassVar[str] = "between"
-    folded: ClassVar[bool] = False
+    module = "between"
+    folded = False
 
     def _say(self, key: str, **values: Any) -> Finding:
         return Finding(f"between.{self.topic}.{key}", {"since": self.since, **values})
@@ -74,14 +67,8 @@ class Restated(_Difference):
     """
 
     n_compared: int
-    topic: ClassVar[str] = "restated"
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("period", "period"),
-        Column("rate_then", "pct"),
-        Column("rate_now", "pct"),
-        Column("more_lost", "signed"),
-        Column("more_opening", "signed"),
-    )
+    topic = "restated"
+    columns = table_columns("period rate_then:pct rate_now:pct more_lost:signed more_opening:signed")
 
     @cached_property
     def shown(self) -> pd.DataFrame:
@@ -150,13 +137,8 @@ class KpiChanges(_Difference):
     """
 
     n_same: int
-    topic: ClassVar[str] = "kpi_changes"
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("figure", "label"),
-        Column("then", "by_row"),
-        Column("now", "by_row"),
-        Column("change", "change_by_row"),
-    )
+    topic = "kpi_changes"
+    columns = table_columns("figure:label then:by_row now:by_row change:change_by_row")
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -192,8 +174,8 @@ class ChangedDefinitions(_Difference):
         One row per key: `key`, `then`, `now` ("—" where it was or is not declared).
     """
 
-    topic: ClassVar[str] = "changed_definitions"
-    columns: ClassVar[tuple[Column, ...]] = (Column("key"), Column("then"), Column("now"))
+    topic = "changed_definitions"
+    columns = table_columns("key:text then:text now:text")
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -227,14 +209,9 @@ class ScoredForecasts(_Difference):
         shares) and `is_inside` (the interval holds the actual rate).
     """
 
-    topic: ClassVar[str] = "forecasts"
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("period", "period"),
-        Column("forecast", "pct"),
-        Column("ci_lower", "pct"),
-        Column("ci_upper", "pct"),
-        Column("actual", "pct"),
-        Column("error", "points"),
+    topic = "forecasts"
+    columns = table_columns(
+        "period forecast:pct ci_lower ci_upper actual:pct error:points",
         Column("is_inside", "term", prefix="between.inside"),
     )
 

@@ -44,21 +44,11 @@ CHINESE_FONTS = (
 
 
 class Check(NamedTuple):
-    """One thing looked at.
+    """One thing looked at."""
 
-    Attributes
-    ----------
-    state : {"ok", "note", "bad"}
-        "note" takes something away (PDF, large data); "bad" stops the report.
-    key : str
-        What is said of it, a key of the catalogue.
-    values : dict
-        The numbers and names in that sentence.
-    """
-
-    state: str
-    key: str
-    values: dict
+    state: str  # "ok"; "note" takes something away (PDF, large data); "bad" stops the report
+    key: str  # what is said of it, a key of the catalogue
+    values: dict  # the numbers and names in that sentence
 
 
 def report() -> tuple[str, bool]:

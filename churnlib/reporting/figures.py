@@ -25,19 +25,7 @@ _KPI = ("value", "ci_lower", "ci_upper", "previous", "year_ago", "target", "n")
 
 
 def unfounded(chapters: Iterable[Chapter], summary: Summary, period: Period) -> list[tuple[str, str]]:
-    """Find numbers that nothing vouches for.
-
-    Parameters
-    ----------
-    chapters : iterable of Chapter
-    summary : Summary
-    period : Period
-
-    Returns
-    -------
-    list of (str, str)
-        Where ("summary" or <chapter>/<block>) and the number as it is written.
-    """
+    """Find numbers that nothing vouches for: where ("summary" or <chapter>/<block>), and as they are written."""
     chapters = list(chapters)
     kpis = [number for chapter in chapters for block in chapter.blocks for number in _of_kpis(block.get("kpis", ()))]
     told, found = [*kpis, *map(float, re.findall(r"\d+", str(period)))], []

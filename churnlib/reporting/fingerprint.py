@@ -72,22 +72,11 @@ def run_key(things: dict[str, Any]) -> str:
 def declared(spec: Any, definition: str) -> dict[str, str]:
     """Give what dataset.yml declares of everything that decides numbers: dotted key -> value as text.
 
-    Parameters
-    ----------
-    spec : Spec
-    definition : str
-        Of the rival definitions only the report's own counts here.
-
-    Returns
-    -------
-    dict
+    Of the rival definitions only the report's own counts.
     """
-    parts = {
-        name: getattr(spec, name) for name in ("exclusions", "start_tenure_days", "thresholds", "targets", "segments")
-    }
-    parts |= {"definition": definition, "definitions": {definition: spec.definitions[definition]}}
-    parts |= {"observed_from": spec.observed_from, "reasons": spec.reasons}
-    return dict(_flat("", parts))
+    names = ("exclusions", "start_tenure_days", "thresholds", "targets", "segments", "observed_from", "reasons")
+    own = {"definition": definition, "definitions": {definition: spec.definitions[definition]}}
+    return dict(_flat("", {name: getattr(spec, name) for name in names} | own))
 
 
 def _flat(key: str, value: Any) -> Iterable[tuple[str, str]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from churnlib import text
 from churnlib.about import About
-from churnlib.text import LANGUAGES, Label
+from churnlib.text import Label
 
 FORMATS = ("xlsx", "mail", "pdf")
 USUAL = ("xlsx", "mail")  # paper needs a browser: on demand
@@ -54,37 +54,22 @@ def write_workbook(path: Path, report: dict[str, Any], kpis: list[dict[str, Any]
 
 
 def _kpi_sheet(kpis: list[dict[str, Any]]) -> dict[str, Any]:
-    formats = [_KPI_FORMATS[kpi["unit"]] + (f' "{kpi["currency"]}"' if kpi["unit"] == "money" else "") for kpi in kpis]
+    own = [_KPI_FORMATS[kpi["unit"]] + (f' "{kpi["currency"]}"' if kpi["unit"] == "money" else "") for kpi in kpis]
+    formats = {"kpi": [None], **dict.fromkeys(_KPI_COLUMNS, own or [None]), "n": ["#,##0"]}
+    columns = [{"label": text.label(f"excel.{head}")._asdict(), "formats": of} for head, of in formats.items()]
     rows = [
         [kpi["label"], *(_major(kpi.get(column), kpi["unit"]) for column in _KPI_COLUMNS), kpi["n"]] for kpi in kpis
-    ]
-    heads = ["kpi", *_KPI_COLUMNS, "n"]
-    columns = [
-        {
-            "label": _both(f"excel.{head}"),
-            "formats": formats if head in _KPI_COLUMNS and formats else ["#,##0" if head == "n" else None],
-        }
-        for head in heads
     ]
     return {"columns": columns, "rows": rows}
 
 
 def _kpi_notes(kpis: list[dict[str, Any]]) -> list[dict[str, str]]:
-    return [
-        {
-            lang: text.say("excel.kpi_note", lang, label=Label.of(kpi["label"]), note=Label.of(kpi["note"]))
-            for lang in LANGUAGES
-        }
-        for kpi in kpis
-    ]
+    words = ((Label.of(kpi["label"]), Label.of(kpi["note"])) for kpi in kpis)
+    return [text.label("excel.kpi_note", label=label, note=note)._asdict() for label, note in words]
 
 
 def _major(value: float | None, unit: str) -> float | None:
     return value / 100 if value is not None and unit == "money" else value
-
-
-def _both(key: str) -> dict[str, str]:
-    return dict(zip(LANGUAGES, text.label(key), strict=True))
 
 
 def mail(report: dict[str, Any], files: list[str]) -> str:

@@ -37,25 +37,13 @@ class NotebookFailed(text.ChurnError):
 
 @dataclass
 class Making:
-    """One run under the lock: each step takes what the step before it has made.
-
-    Attributes
-    ----------
-    request : Request
-    moment : datetime
-        Printed as the time of making.
-    steps : Steps
-    at_once : int
-        Notebooks at once.
-    work : Path
-        The staging folder.
-    """
+    """One run under the lock: each step takes what the step before it has made."""
 
     request: Request
-    moment: datetime
+    moment: datetime  # printed as the time of making
     steps: Steps
-    at_once: int
-    work: Path
+    at_once: int  # notebooks
+    work: Path  # the staging folder
 
     def make(self) -> tuple[Path, list[dict[str, str]]]:
         """Make and publish the report; give its first page and the warnings, in both languages."""

@@ -31,18 +31,10 @@ class Decision:
 
 @dataclass
 class Notes:
-    """The notes of one period in one language.
+    """The notes of one period in one language."""
 
-    Attributes
-    ----------
-    language : str
-        In which they are written, as far as the file's name tells: "" for a file without one.
-    sections : dict of str to str
-        Heading, as it was written, -> Markdown below it; text above the first heading is under "".
-    """
-
-    language: str = ""
-    sections: dict[str, str] = field(default_factory=dict)
+    language: str = ""  # in which they are written; "" for a file whose name does not tell
+    sections: dict[str, str] = field(default_factory=dict)  # heading as written ("" above the first) -> Markdown below
 
     def find(self, *headings: str) -> str:
         """Give the text under a heading (any of its names, in any case); "" if there is none."""
@@ -81,19 +73,7 @@ class Notes:
 
 
 def read_notes(folder: Path, period: Period, language: str) -> Notes:
-    """Read the notes of a period: <period>.<language>.md, else <period>.md, else none.
-
-    Parameters
-    ----------
-    folder : Path
-        The data set's.
-    period : Period
-    language : {"zh", "en"}
-
-    Returns
-    -------
-    Notes
-    """
+    """Read a data set's notes on a period: <period>.<language>.md, else <period>.md, else none."""
     for suffix, written_in in ((f".{language}", language), ("", "")):
         path = folder / "notes" / f"{period}{suffix}.md"
         if path.is_file():
@@ -134,12 +114,7 @@ def _names(heading: str) -> set[str]:
 def to_html(markdown: str, language: str = "") -> str:
     """Turn the small part of Markdown that notes may use into HTML: paragraphs, lists and bold; all else is text.
 
-    Parameters
-    ----------
-    markdown : str
-        Anything.
-    language : str
-        Marks the markup with the language that it is written in, where that is known and not the page's.
+    It is marked with the language that it is written in, where that is known and not the page's.
 
     Examples
     --------

@@ -27,28 +27,12 @@ _ALIGNED = re.compile(r' style="text-align:\s*(\w+);?"')
 
 
 def render(report: dict[str, Any]) -> str:
-    """Print the page of one language.
-
-    Parameters
-    ----------
-    report : dict
-        See `template/index.html.j2`.
-
-    Returns
-    -------
-    str
-        HTML; the same bytes for the same report.
-    """
+    """Print the page of one language: the same bytes for the same report."""
     import nbformat
 
     lang = report["meta"]["language"]
     css, js = (_asset(name, report, lang) for name in ("page.css.j2", "page.js"))
-    context = {
-        "report": _numbered(report),
-        "css": Markup(css),
-        "js": Markup(js),
-        "csp": _policy(css, js),
-    }
+    context = {"report": _numbered(report), "css": Markup(css), "js": Markup(js), "csp": _policy(css, js)}
     page, _ = _exporter().from_notebook_node(nbformat.v4.new_notebook(), resources=context)
     return tight(page) + "\n"
 
@@ -174,19 +158,16 @@ def tile(kpi: dict[str, Any], lang: str) -> dict[str, Any]:
         `changes`: for 环比 and 同比 `label`, `sign` (▲ ▼ ≈ or nothing), `size`, `tone` and `word`.
     """
     shown, unit = _value(kpi, kpi["value"], lang)
-    changes = [
-        _change(kpi, "previous", kpi["previous"], kpi["change_clear"], lang),
-        _change(kpi, "year_ago", kpi["year_ago"], kpi["year_change_clear"], lang),
-    ]
+    target = text.say("template.target", lang, value="".join(_value(kpi, kpi["target"], lang))) if kpi["target"] else ""
+    compared = (("previous", kpi["change_clear"]), ("year_ago", kpi["year_change_clear"]))
+    changes = [_change(kpi, name, kpi[name], clear, lang) for name, clear in compared]
     return {
         "label": display.in_language(kpi["label"], lang),
         "note": display.in_language(kpi["note"], lang),
         "value": shown,
         "unit": unit,
         "interval": _interval(kpi, lang),
-        "target": text.say("template.target", lang, value="".join(_value(kpi, kpi["target"], lang)))
-        if kpi["target"]
-        else "",
+        "target": target,
         "spark": _spark(kpi["series"], changes[0]["tone"]),
         "tone": changes[0]["tone"],
         "changes": changes,
@@ -221,22 +202,15 @@ def _change(kpi: dict[str, Any], name: str, before: float | None, clear: bool | 
     if before is None or kpi["value"] is None or (kpi["unit"] != "share" and before == 0):
         return made | {"word": text.say("template.no_comparison", lang)}
     difference = kpi["value"] - before
-    size = (
-        text.show(difference, "points", lang)
-        if kpi["unit"] == "share"
-        else text.show(difference / before, "change", lang)
-    )
+    share = kpi["unit"] == "share"
+    size = text.show(difference, "points", lang) if share else text.show(difference / before, "change", lang)
     tone = _tone(difference, clear, kpi["rise_is"])
     sign = "≈" if not clear else "▲" if difference > 0 else "▼"
-    is_neutral = bool(clear) and tone == "steady"  # a change that is neither better nor worse
-    if clear is None:
-        said = "template.untested"
-    elif is_neutral:
-        said = "template.changed"
-    else:
-        said = "template.unclear" if tone == "steady" else f"results.tone.{tone}"
-    word = text.say(said, lang)
-    return made | {"sign": sign, "size": size, "tone": tone, "word": word}
+    if not clear:
+        said = "template.untested" if clear is None else "template.unclear"
+    else:  # a clear change may be neither better nor worse
+        said = "template.changed" if tone == "steady" else f"results.tone.{tone}"
+    return made | {"sign": sign, "size": size, "tone": tone, "word": text.say(said, lang)}
 
 
 def _tone(difference: float, clear: bool | None, rise_is: str) -> str:

@@ -20,23 +20,16 @@ class Prepared:
 
     Attributes
     ----------
-    about : About
-    holds : dict of str to bool
-        For each thing that a notebook needs, whether the data set has it.
-    n_rows_in, n_rows_set_aside : int
-        Rows read, over all files.
-    files : list of dict
-        One a file: its name and table.
     ledger : list of dict or None
         One a period: exact numbers of customers, from which a later report tells what was restated; never shown as
         they are. None without a history of ends.
     """
 
     about: About
-    holds: dict[str, bool]
-    n_rows_in: int
+    holds: dict[str, bool]  # for each thing that a notebook needs, whether the data set has it
+    n_rows_in: int  # read, over all files
     n_rows_set_aside: int
-    files: list[dict[str, Any]] = field(default_factory=list)
+    files: list[dict[str, Any]] = field(default_factory=list)  # name and table of each
     ledger: list[dict[str, Any]] | None = None
 
     def has(self, need: str) -> bool:
@@ -45,18 +38,7 @@ class Prepared:
 
 
 def prepare(request: Request, private: Path) -> Prepared:
-    """Open the data set (which fills its cache, so that the kernels only read) and write what was set aside.
-
-    Parameters
-    ----------
-    request : Request
-    private : Path
-        Folder for the rows set aside; made here.
-
-    Returns
-    -------
-    Prepared
-    """
+    """Open the data set (which fills its cache, so that kernels only read); write what was set aside to `private`."""
     from churnlib.model.dataset import open_dataset
 
     tempfile.tempdir = str(private.parent)  # what a killed run leaves is swept by the next one

@@ -112,21 +112,7 @@ def is_whole(revision: Path, manifest: dict[str, Any]) -> bool:
 
 
 def publish(made: Path, folder: Path, period: Period) -> Path:
-    """Rename a finished folder into place as the period's next revision, and turn the link to it.
-
-    Parameters
-    ----------
-    made : Path
-        The finished folder, on the same disk.
-    folder : Path
-        The reports of the data set.
-    period : Period
-
-    Returns
-    -------
-    Path
-        The published revision.
-    """
+    """Rename a finished folder, on the same disk, into place as the period's next revision; turn the link to it."""
     for path in [*made.rglob("*"), made]:
         _sync(path)
     target = folder / str(period) / f"r{next_revision(folder, period)}"

@@ -92,24 +92,12 @@ def read_recipe(name: str, dataset: str | None, usual: str, **options: Any) -> t
 
 
 def cook(recipe: Recipe, file: YamlFile, request: Request) -> Request:
-    """Give the request that a recipe makes of a plain one.
-
-    Parameters
-    ----------
-    recipe : Recipe
-    file : YamlFile
-        For the lines of problems.
-    request : Request
-        What was typed: its period, and all that the recipe says nothing of.
-
-    Returns
-    -------
-    Request
+    """Give the request that a recipe makes of a plain one, what was typed.
 
     Raises
     ------
     DataError
-        A chapter or segment that the notebooks or the data set do not have.
+        A chapter or segment that the notebooks or the data set do not have, with its line in the file.
     """
     spec = request.spec
     _check(file, "chapters", recipe.chapters, [book.chapter for book in request.notebooks])

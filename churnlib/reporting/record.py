@@ -36,21 +36,7 @@ def shown(request: Request, things: dict[str, Any], run_id: str) -> list[tuple[s
 
 
 def manifest(content: render.Content, things: dict[str, Any], steps: Steps, made: Path) -> dict[str, Any]:
-    """Give what manifest.json holds.
-
-    Parameters
-    ----------
-    content : Content
-    things : dict
-        From `fingerprint.ingredients`.
-    steps : Steps
-    made : Path
-        The folder with everything that is published.
-
-    Returns
-    -------
-    dict
-    """
+    """Give what manifest.json holds; `made` is the folder with everything that is published."""
     request, prepared = content.request, content.prepared
     files = sorted(path for path in made.rglob("*") if path.is_file())
     return {

@@ -25,41 +25,20 @@ KPI_FIELDS = ("id", "label", "value", "ci_lower", "ci_upper", "n", "unit", "prev
 
 @dataclass(frozen=True)
 class Content:
-    """All that a report says, before it is set in one language.
-
-    Attributes
-    ----------
-    request : Request
-    prepared : Prepared
-    chapters : list of Chapter
-    left_out : list of (Label, str)
-        Title of a chapter that the data cannot serve, and what it would need.
-    summary : Summary
-    notes : dict of str to Notes
-        The analyst's, by language.
-    record : list of (str, str)
-        The run record: catalogue key of the label, value.
-    generated : datetime
-    revision : int
-    run_id : str
-    warnings : list of dict
-        Texts in both languages.
-    doubts : list of dict
-        Warnings for those who make the report, not for its readers.
-    """
+    """All that a report says, before it is set in one language."""
 
     request: Request
     prepared: Prepared
     chapters: list[Chapter]
-    left_out: list[tuple[text.Label, str]]
+    left_out: list[tuple[text.Label, str]]  # title of a chapter that the data cannot serve, and what it would need
     summary: Summary
-    notes: dict[str, Notes]
-    record: list[tuple[str, str]]
+    notes: dict[str, Notes]  # the analyst's, by language
+    record: list[tuple[str, str]]  # the run record: catalogue key of the label, value
     generated: datetime
     revision: int
     run_id: str
-    warnings: list[dict[str, str]]
-    doubts: list[dict[str, str]] = field(default_factory=list)
+    warnings: list[dict[str, str]]  # in both languages
+    doubts: list[dict[str, str]] = field(default_factory=list)  # for those who make the report, not for its readers
 
 
 def page(content: Content, language: str) -> str:

@@ -13,21 +13,11 @@ from churnlib.reporting.steps import Steps
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a request.
+    """What came of a request."""
 
-    Attributes
-    ----------
-    page : Path
-        The report in the first language.
-    is_new : bool
-        False when the published report was up to date.
-    warnings : list of dict
-        Texts in both languages.
-    """
-
-    page: Path
-    is_new: bool = True
-    warnings: tuple[dict[str, str], ...] = ()
+    page: Path  # the report in the first language
+    is_new: bool = True  # False when the published report was up to date
+    warnings: tuple[dict[str, str], ...] = ()  # in both languages
 
 
 def make_report(request: Request, moment: datetime, steps: Steps, at_once: int | None = None) -> Outcome:

@@ -27,57 +27,24 @@ FIXED = ("dataset", "period", "definition", "by", "language")  # parameters that
 
 @dataclass(frozen=True)
 class Request:
-    """A checked request for one report.
+    """A checked request for one report."""
 
-    Attributes
-    ----------
-    home : Path
-        The folder above data/, notebooks/ and reports/.
-    folder : Path
-        The data set's folder; its name names the report.
-    spec : Spec
-        The data set's description.
-    period : Period
-        Always complete.
-    definition : str
-    by : str or None
-        Segment; None is the data set's own.
-    languages : tuple of str
-    notebooks : tuple of Notebook
-        In the report's order.
-    settings : dict
-        Further parameters of notebooks, typed.
-    formats : tuple of str
-        Beside the page: of `formats.FORMATS`.
-    recipe : str
-        Name of the recipe; "" for a report without one.
-    title : Label or None
-        The recipe's.
-    scope : Scope
-        What the recipe restricts the report to.
-    unit : (str, Label) or None
-        Level that this report is about, of those that a recipe makes a report for each of.
-    is_forced : bool
-    reason : str
-        Why somebody asks for another revision, in their words.
-    """
-
-    home: Path
-    folder: Path
+    home: Path  # the folder above data/, notebooks/ and reports/
+    folder: Path  # of the data set; its name names the report
     spec: schema.Spec
-    period: Period
+    period: Period  # always complete
     definition: str
-    by: str | None
+    by: str | None  # segment; None is the data set's own
     languages: tuple[str, ...]
-    notebooks: tuple[Notebook, ...]
-    settings: dict[str, Any] = field(default_factory=dict)
-    formats: tuple[str, ...] = USUAL
-    recipe: str = ""
-    title: Label | None = None
-    scope: Scope = field(default_factory=Scope)
-    unit: tuple[str, Label] | None = None
+    notebooks: tuple[Notebook, ...]  # in the report's order
+    settings: dict[str, Any] = field(default_factory=dict)  # further parameters of notebooks, typed
+    formats: tuple[str, ...] = USUAL  # beside the page, of `formats.FORMATS`
+    recipe: str = ""  # its name; "" for a report without one
+    title: Label | None = None  # the recipe's
+    scope: Scope = field(default_factory=Scope)  # what the recipe restricts the report to
+    unit: tuple[str, Label] | None = None  # the level that it is about, where a recipe makes a report for each
     is_forced: bool = False
-    reason: str = ""
+    reason: str = ""  # why somebody asks for another revision, in their words
 
     @property
     def name(self) -> str:

@@ -69,12 +69,8 @@ class Steps:
         """Draw the progress bar, on a terminal only: cron would mail it."""
         if self.is_terminal:
             full = BAR * done // max(total, 1)
-            print(
-                f"\r\x1b[K[{'#' * full}{'.' * (BAR - full)}] {done}/{total} {name}",
-                end="",
-                file=self.stream,
-                flush=True,
-            )
+            drawn = f"[{'#' * full}{'.' * (BAR - full)}]"
+            print(f"\r\x1b[K{drawn} {done}/{total} {name}", end="", file=self.stream, flush=True)
 
     @property
     def is_terminal(self) -> bool:

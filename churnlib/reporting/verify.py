@@ -31,29 +31,15 @@ class Unfit(text.ChurnError):
 
 @dataclass
 class Page(HTMLParser):
-    """What one page holds.
-
-    Attributes
-    ----------
-    ids, anchors : list of str
-        Identifiers, and the targets of links within the page.
-    levels : list of int
-        Heading levels in order.
-    words : list of str
-        Texts and spoken attributes in the page's own language (parts marked with another `lang` are left out).
-    tags : Counter
-        How many of each landmark.
-    faults : list of (str, str)
-        Catalogue key and detail of what was seen to be wrong while reading.
-    """
+    """What one page holds."""
 
     html: str
     ids: list[str] = field(default_factory=list)
-    anchors: list[str] = field(default_factory=list)
-    levels: list[int] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
-    tags: Counter = field(default_factory=Counter)
-    faults: list[tuple[str, str]] = field(default_factory=list)
+    anchors: list[str] = field(default_factory=list)  # targets of links within the page
+    levels: list[int] = field(default_factory=list)  # of headings, in order
+    words: list[str] = field(default_factory=list)  # texts and spoken attributes in the page's own language
+    tags: Counter = field(default_factory=Counter)  # how many of each landmark
+    faults: list[tuple[str, str]] = field(default_factory=list)  # catalogue key and detail of what is wrong
 
     def __post_init__(self):
         super().__init__()

@@ -62,10 +62,8 @@ class Scores:
     """How every slice's change compares with that of all other customers; each of shape (n_slices,)."""
 
     z: np.ndarray  # signed, in standard errors; 0 where a slice is not looked at
-    excess: (
-        np.ndarray
-    )  # change of the rate of all customers due to the slice's changing by another factor than all others
-    log_ratio: np.ndarray  # logarithm of that factor, slice against all others
+    excess: np.ndarray  # change of the rate of all customers that is due to it
+    log_ratio: np.ndarray  # logarithm of the factor by which it changed, against that of all others
     log_error: np.ndarray  # its standard error
     used: np.ndarray  # which are looked at
     sigma: np.ndarray  # overdispersion
