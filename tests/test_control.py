@@ -115,8 +115,10 @@ def test_half_of_the_lost_are_told_with_their_share_of_the_customers(size, word)
     groups = control_chart(period_counts([d + 265 for d in USUAL], opening=10_000 + size), [divided(levels)]).groups
     half = groups.findings[-1]
     assert half.key == f"control.groups.half.{word}" and half.grade == "descriptive"
-    assert half.values["share"] == pytest.approx(269 / 469) and half.values["rate"] == 269 / size
-    assert half.values["base"] == size / (size + 10_000) and half.values["rest"] == 0.02
+    lost = sum(USUAL[-12:]) + 12 * 65
+    assert half.values["share"] == pytest.approx(lost / (lost + 2_400)) and half.values["n"] == 12
+    assert half.values["rate"] == pytest.approx(lost / 12 / size) and half.values["rest"] == pytest.approx(0.02)
+    assert half.values["base"] == size / (size + 10_000)
 
 
 def test_many_groups_without_a_cause_name_nobody():

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import false_discovery_control
 
 from churnlib import text
-from churnlib.about import About, Event, Period, Segment
+from churnlib.about import YEAR, About, Event, Period, Segment
 from churnlib.intervals import difference
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
@@ -102,18 +102,21 @@ class GroupCharts(Result):
         return Finding("control.groups.loyal", values, grade="moderate", tone="worse", weight=row.excess)
 
     def _half(self) -> tuple[Finding, ...]:
-        """The group that half of the lost or more belong to: a share is no rate, so both are told."""
+        """The group that half of the last year's lost or more belong to: a share is no rate, so both are told."""
         counts, found = ["n_churned_opening", "n_opening"], []
-        for _, rows in self.table.groupby("segment", sort=False):
-            if len(rows) >= FEWEST and (rows["flag"] == "").all() and rows["n_churned_opening"].sum():
-                found.append((*rows.loc[rows["n_churned_opening"].idxmax(), ["group", *counts]], *rows[counts].sum()))
+        periods = sorted(self.courses["period"].unique())[-YEAR[self.about.period.unit] :]
+        for _, rows in self.courses[self.courses["period"].isin(periods)].groupby("segment", sort=False):
+            sums = rows.groupby("group", sort=False)[counts].sum()
+            if len(sums) >= FEWEST and (rows["flag"] == "").all() and sums["n_churned_opening"].sum():
+                top = sums["n_churned_opening"].idxmax()
+                found.append((top, *sums.loc[top], *sums.sum()))
         group, d, n, lost, base = max(found, key=lambda row: row[1] / row[3], default=(None, 0, 1, 1, 1))
         if d < lost / 2 or n >= base:
             return ()
         lower, upper = difference(d, n, lost - d, base - n, conf_level=1 - (1 - self.about.conf_level) / len(found))
         word = "higher" if lower > 0 else "lower" if upper < 0 else "alike"
         values = {"group": group, "share": d / lost, "base": n / base, "rate": d / n, "rest": (lost - d) / (base - n)}
-        return (Finding(f"control.groups.half.{word}", values | {"period": self.about.period}),)
+        return (Finding(f"control.groups.half.{word}", values | {"n": len(periods), "period": self.about.period}),)
 
     @property
     def subtitle(self) -> Statement:
