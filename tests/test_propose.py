@@ -273,6 +273,7 @@ def test_a_sheet_a_year_is_one_table(home):
     spec = proposed(home)
     assert [source.sheet for source in spec.tables["activity"]] == ["Year 2010", "Year 2011"]
     assert (spec.as_of.year, open_dataset("mine").tables["activity"]) == (2011, 80)
+    assert str(spec.definitions["inactive"].limit) == "6 months"  # a quarter of the record of both years
 
 
 def test_the_last_day_is_found_among_more_moments_than_are_looked_at(home):

@@ -86,10 +86,8 @@ def what_to_check(path: Path) -> str:
 
 
 def _description(name: str, matches: list[Match], unread: list[Found]) -> Iterator[str]:
-    by_table: dict[str, list[Match]] = {}
-    for match in sorted((m for m in matches if m.table), key=lambda m: list(TABLES).index(m.table)):
-        by_table.setdefault(match.table, []).append(match)
-    attributes = _attributes(by_table.get("customers", ()))
+    by_table = {table: [match for match in matches if match.table == table] for table in TABLES}
+    attributes = _attributes(by_table["customers"])
     yield "# " + text.say("propose.head")
     yield f"title: {_q(name)}  {_doubt('title')}"
     if all(header.isascii() for m in matches for header in m.found.columns):
@@ -99,7 +97,8 @@ def _description(name: str, matches: list[Match], unread: list[Found]) -> Iterat
     yield f"currency: {_currency(matches)}  {_doubt('currency')}"
     yield "tables:"
     for table, group in by_table.items():
-        yield from _table(table, group, attributes)
+        if group:
+            yield from _table(table, group, attributes)
     for match in matches:
         if match.table is None:
             yield f"  {_doubt('not_used', file=match.found.name, headers=list(match.found.columns)[:12])}"
@@ -122,7 +121,7 @@ def _dates(by_table: dict[str, list[Match]]) -> Iterator[str]:
         yield f"as_of: {date.today()}  {_doubt('snapshot')}"
         return
     as_of = max(last for _, last in [*ends, *days, *starts])
-    observed_from = min((first for first, _ in ends or days or starts), default=as_of)
+    observed_from = min(first for first, _ in ends or days or starts)
     yield f"as_of: {as_of}  {_doubt('as_of')}"
     yield f"observed_from: {observed_from}  {_doubt('observed_from')}"
 
@@ -136,7 +135,7 @@ def _currency(matches: list[Match]) -> str:
 
 def _time_unit(by_table: dict[str, list[Match]]) -> Iterator[str]:
     """The unit of a tenure that stands for dates: whole months, unless its name speaks of days."""
-    for match in by_table.get("customers", ()):
+    for match in by_table["customers"]:
         if "tenure" in match.columns:
             column = match.found.columns[match.columns["tenure"]]
             unit = "day" if re.search("day|天|account.?length", column.header, re.IGNORECASE) else "month"
@@ -144,7 +143,7 @@ def _time_unit(by_table: dict[str, list[Match]]) -> Iterator[str]:
 
 
 def _spans(by_table: dict[str, list[Match]], tables: Iterable[str], name: str) -> list[tuple[date, date]]:
-    columns = [m.found.columns[m.columns[name]] for t in tables for m in by_table.get(t, ()) if name in m.columns]
+    columns = [m.found.columns[m.columns[name]] for t in tables for m in by_table[t] if name in m.columns]
     spans = [column.first_and_last(date.today()) for column in columns]
     return [span for span in spans if span]
 
@@ -261,9 +260,9 @@ def _type(column: Column) -> str | None:
 
 
 def _definition(by_table: dict[str, list[Match]]) -> Iterator[str]:
-    lists, contracts = by_table.get("customers", []), by_table.get("contracts", [])
-    ends = any({"end_date", "churned"} & set(m.columns) for m in lists + contracts)
-    if not ends and "activity" not in by_table:
+    lists, activity = by_table["customers"], by_table["activity"]
+    ends = any({"end_date", "churned"} & set(m.columns) for m in lists + by_table["contracts"])
+    if not ends and not activity:
         yield _doubt("no_churn")
         return
     marked = any("churned" in m.columns for m in lists)
@@ -273,14 +272,15 @@ def _definition(by_table: dict[str, list[Match]]) -> Iterator[str]:
     if ends:
         label = ", label: {zh: 已流失（名单标记）, en: Churned (as marked)}" if marked else ""
         yield f"  contract_end: {{kind: contract_end{label}}}"
-    if "activity" in by_table:
+    if activity:
         yield f"  inactive: {{kind: inactivity, {_limits(by_table)}}}"
 
 
 def _limits(by_table: dict[str, list[Match]]) -> str:
     """Limits to start from: a car dealer's 6 and 12 months, or less where the record is shorter than three years."""
-    first, last = next(iter(_spans(by_table, ("activity",), "date")), (date.min, date.max))
-    limit = min(max((last - first).days // 90, 2), 12)  # a quarter of the record, in months of 30 days
+    spans = _spans(by_table, ("activity",), "date") or [(date.min, date.max)]
+    days = (max(last for _, last in spans) - min(first for first, _ in spans)).days
+    limit = min(max(days // 90, 2), 12)  # a quarter of the record, in months of 30 days
     return f"at_risk: {max(limit // 2, 1)} months, limit: {limit} months"
 
 
@@ -296,12 +296,12 @@ def _segments(by_table: dict[str, list[Match]], attributes: dict[str, Column]) -
             chosen[name] = f"{{{label}, column: {name}, bins: [0, 25, 35, 45, 60]}}"
         elif _type(column) in (None, "flag") and 2 <= column.n_distinct <= 12:
             chosen[name] = f"{{{label}, column: {name}}}"
-    for match in by_table.get("assignments", ()):
+    for match in by_table["assignments"]:
         for value in match.found.columns[match.columns["attribute"]].texts:
             if re.fullmatch(r"[^\W\d]\w{0,59}", value) and value not in chosen:
                 chosen[value] = f"{{assignment: {_q(value)}}}"
-    lists = by_table.get("customers", ())
-    if "activity" in by_table or lists and {"start_date", "tenure"} & set(lists[0].columns):
+    lists = by_table["customers"]
+    if by_table["activity"] or lists and {"start_date", "tenure"} & set(lists[0].columns):
         label = "label: {zh: 在网时长, en: Tenure}"
         chosen.setdefault("tenure", f"{{{label}, tenure_months: [0, 6, 12, 24]}}")
     if first := next((name for name in synonyms.FIRST_SEGMENTS if name in chosen), None):
@@ -313,7 +313,7 @@ def _segments(by_table: dict[str, list[Match]], attributes: dict[str, Column]) -
 
 def _reasons(by_table: dict[str, list[Match]]) -> Iterator[str]:
     """The company's words for reasons, those that are known by name mapped."""
-    cells = [m.found.columns[m.columns["reasons"]] for m in by_table.get("exit_survey", ()) if "reasons" in m.columns]
+    cells = [m.found.columns[m.columns["reasons"]] for m in by_table["exit_survey"] if "reasons" in m.columns]
     if not cells:
         return
     texts = [written for column in cells for written in column.texts]
