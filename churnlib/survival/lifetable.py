@@ -153,9 +153,9 @@ def level_order(frame: pd.DataFrame, about: About) -> tuple[str, ...]:
 
 def tidy(keys: dict[str, Sequence], **values) -> pd.DataFrame:
     """Lay arrays out as a table: one row per combination of the keys, which name the axes of the values."""
-    shape = tuple(len(key) for key in keys.values())
-    frame = pd.MultiIndex.from_product(keys.values(), names=list(keys)).to_frame(index=False)
-    return frame.assign(**{name: np.broadcast_to(array, shape).ravel() for name, array in values.items()})
+    axes = np.ix_(*(pd.Index(key).to_numpy() for key in keys.values()))
+    columns, shape = dict(zip(keys, axes, strict=True)) | values, tuple(len(key) for key in keys.values())
+    return pd.DataFrame({name: np.broadcast_to(array, shape).ravel() for name, array in columns.items()})
 
 
 def risk_set(tenure: np.ndarray, entered: np.ndarray, left: np.ndarray) -> np.ndarray:
