@@ -38,6 +38,8 @@ class ChangePoints(Result):
         Overdispersion, with the factor for correlated neighbours, as a multiple of chance variance; NaN if too short.
     drift : float
         Slope per period that has lasted since the series began; 0 if there is none to speak of.
+    seasonal : bool
+        Whether a season was fitted beside the changes.
     drawn : bool
         Whether it has a figure of its own; beside a control chart that shows the dates it has none.
     """
@@ -75,9 +77,9 @@ class ChangePoints(Result):
         before, after = self.series["fitted"].iloc[[0, -1]]
         values = {"first": Period.parse(self.series["period"].iloc[0]), "n": len(self.series), "slope": self.drift}
         values |= {"before": before, "after": after}
-        key, tone = ("rise", "worse") if self.drift > 0 else ("fall", "better")
+        way, tone = ("rise", "worse") if self.drift > 0 else ("fall", "better")
         weight = self._customers(0, before)
-        return Finding(f"changepoint.drift.{key}", values, grade="moderate", tone=tone, weight=weight)
+        return Finding(f"changepoint.drift.{way}", values, grade="moderate", tone=tone, weight=weight)
 
     def _finding(self, row) -> Finding:
         names = ("period", "lower", "upper")

@@ -275,9 +275,8 @@ def _table(cells: Cells, effects: np.ndarray, half: np.ndarray, segments) -> pd.
     for column, x in zip(COUNTED, (cells.n1, cells.d1, cells.n0, cells.d0), strict=True):
         table[column] = pd.Series(np.bincount(cells.levels[:, 0], x))
     place = {level: i for i, level in enumerate(segments[0].levels)}
-    table = table.iloc[
-        [*sorted(range(len(levels)), key=lambda i: place.get(levels[i], len(place))), *range(len(levels), len(table))]
-    ]
+    listed = table["item"].where(table["kind"] == "rate").map(place).fillna(len(place))
+    table = table.iloc[np.argsort(listed, kind="stable")]
     return table[(table["kind"] != "days") | (cells.days1 != cells.days0)]
 
 

@@ -109,14 +109,16 @@ def pooled(effects: Sequence[Effect]) -> Effect:
     The freedom is Welch and Satterthwaite's; what the customers compared with are taken to share is not counted, as
     there are many more of them.
     """
-    names = ("excess", "error", "expected", "freedom", "widening", "n_placebos", "carried")
-    excess, error, expected, freedom, widening, n, carried = np.array(
-        [[getattr(e, c) for c in names] for e in effects]
-    ).T
-    variance = error**2
-    together = variance.sum() ** 2 / (variance**2 / freedom).sum()
-    shares = excess.sum(), np.sqrt(variance.sum()), expected.sum()
-    return Effect(*shares, together, widening.max(), int(n.sum()), float(np.average(carried, weights=variance)))
+    variance = np.array([e.error**2 for e in effects])
+    return Effect(
+        excess=sum(e.excess for e in effects),
+        error=np.sqrt(variance.sum()),
+        expected=sum(e.expected for e in effects),
+        freedom=variance.sum() ** 2 / (variance**2 / [e.freedom for e in effects]).sum(),
+        widening=max(e.widening for e in effects),
+        n_placebos=sum(e.n_placebos for e in effects),
+        carried=float(np.average([e.carried for e in effects], weights=variance)),
+    )
 
 
 def fit_counts(lost, design, offset, control_lost=None, spread=None) -> Fit:

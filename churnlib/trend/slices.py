@@ -147,8 +147,7 @@ def find_slices(counts, against: str = "year_ago") -> SlicesFound:
     SlicesFound
         At most 4 slices; in data in which nobody stands out, none in 98 of 100 cases.
     """
-    about = counts.about
-    unit = about.period.unit
+    about, unit = counts.about, counts.about.period.unit
     names = [segment.name for segment in counts.segments]
     frame = counts.frame[counts.frame["period"] <= str(about.period)]
     complete = frame.loc[frame["is_complete"], "period"].unique()
@@ -158,8 +157,7 @@ def find_slices(counts, against: str = "year_ago") -> SlicesFound:
     if not before:
         return SlicesFound(**empty)
     cells = side_by_side(frame, names, {str(p) for p in now}, {str(p) for p in before})
-    totals = frame[frame["is_complete"]].groupby("period")[["n_opening", "n_churned_opening"]].sum().reset_index()
-    usual, _ = usual_and_beyond(totals.assign(is_complete=True), about)
+    usual, _ = usual_and_beyond(frame, about)
     slices = all_slices(names, cells, _noise(frame, names, set(usual["period"])))
     found, n_looked, limit = search(cells, slices, about.min_denominator * len(now), about.privacy_k)
     table = _table(cells, found, limit, counts.segments)
