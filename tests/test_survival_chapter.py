@@ -192,6 +192,14 @@ def test_the_returned_of_several_groups_are_ranked_and_not_told_in_the_numbers_o
     assert finding.key == "survival.rank.clear" and finding.values["worst"].en == "group c"
 
 
+def test_a_retention_of_all_is_not_known_exactly():
+    """Of 100 customers none has left by month 12: the exact binomial interval, as at that reading of the curve."""
+    rows = pd.DataFrame({"entry": 0, "exit": 400, "outcome": "censored", "n": 1}, index=range(100))
+    (kpi,) = kaplan_meier(counts(rows, by="", levels=())).kpis
+    assert (kpi.id, kpi.value, kpi.ci_upper) == ("retention_12", 1.0, 1.0)
+    assert kpi.ci_lower == pytest.approx(0.025 ** (1 / 100))
+
+
 def test_the_first_month_that_a_rule_can_count_is_told_as_the_start_of_the_silence():
     """Half never come back after their first day: a rule of six months counts them all in the first month it can."""
     rng, n = np.random.default_rng(5), 2_000

@@ -200,7 +200,9 @@ class SurvivalCurve(SurvivalResult):
         months = main_month(self.about)
         if len(self.curves) != 1 or months not in RETENTION:
             return ()
-        read = read_levels(self.curves, [anniversary(months, self.life.unit)], unconditional=True)
+        tenure = [anniversary(months, self.life.unit)]
+        read = read_levels(self.curves, tenure, unconditional=True)
+        read = close_interval(read, self.life.at_risk_after(tenure), self.about.conf_level)
         names = {"value": "survival", "ci_lower": "ci_lower", "ci_upper": "ci_upper"}
         told = {name: float(read[column][0, 0]) for name, column in names.items()}
         told |= {"flag": "small" if np.isnan(told["value"]) else "", "target": self.about.target(f"retention_{months}")}
