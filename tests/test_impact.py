@@ -222,7 +222,9 @@ def test_events_of_one_kind_that_say_little_one_by_one_are_told_together():
     levels = {k: (list(v), 40) for k, v in lost.items()} | {"rest": (list(rng.poisson(10, 36)), 800)}
     days = {k: f"{2023 + start // 12}-{start % 12 + 1:02d}-02" for k, start in at.items()}
     leaves = [replace(event(days[k], f"region={k}", f"{k}离职"), kind="staff_departure") for k in at]
-    table = effects(levels, *leaves).table
+    result = effects(levels, *leaves)
+    table, told = result.table, [f for f in result.findings if f.key.startswith("impact.consistent")]
+    assert len(told) == 1 and told[0].values["event"].en.startswith("4 events")  # and not again one by one
     joint = table[[str(name.en).startswith("4 events of one kind") for name in table["event"]]].iloc[0]
     truth = sum(min(12, 36 - start) for start in at.values()) * 0.6
     assert joint["state"] == "consistent" and joint["ci_lower"] <= truth <= joint["ci_upper"]

@@ -44,7 +44,7 @@ class EventEffects(Result):
         "placebo", see `interrupted.Effect`), `n_lost`, `excess` with `ci_lower`, `ci_upper` (customers),
         `rate_ratio` with `ratio_lower`, `ratio_upper` (lost / expected), `p_value` (calibrated), `n_placebos`,
         `level`, `slope` (rate ratios of the step and per further period), `has_control`, `is_cut` (judged only to the
-        next event on some of these customers, or of those compared with).
+        next event on some of these customers, or of those compared with), `within` (the row that it is part of).
     """
 
     module = "impact"
@@ -59,12 +59,15 @@ class EventEffects(Result):
         if not len(self.table):
             return (Finding("impact.no_events"),)
         known, since = self.known, str(self.about.period.shift(1 - RECENT))
-        clear = known[known["state"].isin(ESTIMATED[:2]) & (known["last"] >= since)]
+        is_clear = known["state"].isin(ESTIMATED[:2]) & (known["last"] >= since)
+        wholes = set(known.loc[is_clear, "event"])  # what is told together is not told again one by one
+        alone = known.loc[[whole not in wholes for whole in known["within"]]]
+        clear = alone[is_clear.loc[alone.index]]
         order = np.lexsort((-clear["excess"].abs().to_numpy(), (clear["state"] != "consistent").to_numpy()))
         told = [self._finding(row) for row in clear.iloc[order[:NAMED]].itertuples()]
         key = "impact.none_clear" if len(known) else "impact.none_estimated" + (".one" if len(self.table) == 1 else "")
         told = told or [Finding(key, {"n": len(known), "all": len(self.table)})]
-        open_ = known[(known["state"] == "unclear") & (known["last"] >= since)].sort_values("p_value", kind="stable")
+        open_ = alone[(alone["state"] == "unclear") & (alone["last"] >= since)].sort_values("p_value", kind="stable")
         return (*told, *map(self._unclear, open_.head(NAMED - len(told)).itertuples()))
 
     def _unclear(self, row) -> Finding:
@@ -165,8 +168,9 @@ def event_effects(counts, scopes: Iterable = ()) -> EventEffects:
     cases = event_cases(about.events, divided, periods, about.delay)
     sources = [held.get((c.events[0], c.segment)) or divided.get(c.segment, counts) for c in cases]
     judged = [_judged(case, cases, source, divided, periods) for case, source in zip(cases, sources, strict=True)]
-    judged += [_together(alike) for alike in _alike(judged, about)]
-    rows = [_row(one, divided, about, periods) for one in judged]
+    together = [_together(alike) for alike in _alike(judged, about)]
+    within = {id(part): _name(whole) for whole in together for part in whole.of}
+    rows = [_row(one, divided, about, periods) | {"within": within.get(id(one), "")} for one in (*judged, *together)]
     table = pd.DataFrame(rows, columns=_COLUMNS).sort_values("first", ascending=False, kind="stable", ignore_index=True)
     return EventEffects(about=about, table=table, name="event_effects")
 
@@ -174,7 +178,7 @@ def event_effects(counts, scopes: Iterable = ()) -> EventEffects:
 _INTERVALS = ("excess", "ci_lower", "ci_upper", "rate_ratio", "ratio_lower", "ratio_upper")
 _COLUMNS = [
     *("event", "touched", "first", "last", "state", "n_lost", *_INTERVALS),
-    *("p_value", "n_placebos", "level", "slope", "has_control", "is_cut"),
+    *("p_value", "n_placebos", "level", "slope", "has_control", "is_cut", "within"),
 ]
 
 
