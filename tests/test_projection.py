@@ -15,8 +15,8 @@ from scipy.special import hyp2f1
 from churnlib import text
 from churnlib.about import Period
 from churnlib.cohorts.backtest import complete_cells, overdispersion
+from churnlib.cohorts.lifemodel import MODELS, fit_life, residual_months
 from churnlib.cohorts.projection import project_retention, residual_lifetime
-from churnlib.survival.lifemodel import MODELS, fit_life, residual_months
 
 
 def published(name):

@@ -10,8 +10,8 @@ import pandas as pd
 
 from churnlib import text
 from churnlib.cohorts.cohortcells import COMPLETE, SMALL, cell_states
+from churnlib.cohorts.lifemodel import MODELS, LifeModel, fit_life
 from churnlib.show.results import Column, Finding, Result, Statement
-from churnlib.survival.lifemodel import MODELS, LifeModel, fit_life
 
 LEAST_AGES = 6  # observed ages under which nothing is projected: three to fit on, three held out
 TRUSTED = 0.8  # share of the held-out ages inside the interval, from which on a projection is said to have held

@@ -18,9 +18,9 @@ from churnlib.cohorts.backtest import (
     nothing_projected,
     unit_label,
 )
+from churnlib.cohorts.lifemodel import LifeModel, residual_months
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
-from churnlib.survival.lifemodel import LifeModel, residual_months
 
 ALIKE = 0.5  # steps of residual lifetime that are no difference worth a word
 
