@@ -52,7 +52,7 @@ def _count(n: int) -> str:
 def rule_label(rule: str, reasons: str) -> text.Label:
     """Name a rule in both languages, with why values or lines could not be read where that says more."""
     told = [reason for reason in reasons.split(", ") if reason != rule]
-    keys = [f"{module}.{reason}" for reason in told for module in ("values", "reading")]
+    keys = [key for reason in told for key in (f"values.{reason}", f"reading.{reason}")]
     words = [text.label(key) for key in keys if text.known(key)]
     named = text.label(f"rules.{rule}") if text.known(f"rules.{rule}") else text.Label.of(rule)
     if not words:

@@ -94,12 +94,11 @@ def _choices(data: Dataset) -> dict[str, list[str]]:
     """Field -> the words to tick; reasons in the company's own words where it declares them."""
     own = list(dict.fromkeys([*data.spec.reasons.columns, *data.spec.reasons.values]))
     reasons = own[:12] or [text.say(f"reasons.code.{code}") for code in REASONS]
-    lists = {"relationship": RELATIONSHIPS, "measures": MEASURES, "evaluation": EVALUATIONS}
-    choices = {name: [text.say(f"churn_form.{name}.{code}") for code in codes] for name, codes in lists.items()}
     other = text.say("churn_form.measures.other")
-    follow_up = [text.say(f"reasons.follow_up.{code}") for code in FOLLOW_UPS]
-    reasons = [*(reason for reason in reasons if reason != other), other]
-    return {"relationship": choices["relationship"], "reasons": reasons, **choices, "follow_up": follow_up}
+    lists = {"churn_form.relationship": RELATIONSHIPS, "reasons": (), "churn_form.measures": MEASURES}
+    lists |= {"churn_form.evaluation": EVALUATIONS, "reasons.follow_up": FOLLOW_UPS}
+    choices = {key.split(".")[-1]: [text.say(f"{key}.{code}") for code in codes] for key, codes in lists.items()}
+    return choices | {"reasons": [*(reason for reason in reasons if reason != other), other]}
 
 
 def _label(name: str) -> str:

@@ -290,10 +290,7 @@ def _with_definition(spec: Spec) -> Spec:
     """Fill in a definition when none is declared: the contract's end if ends are recorded, else inactivity."""
     if not spec.definitions:
         ends = "contracts" in spec.tables or any(_ENDS & set(s.columns) for s in spec.tables.get("customers", ()))
-        if ends:
-            given = {"contract_end": ContractEnd(kind="contract_end")}
-        else:
-            limits = {"at_risk": "6 months", "limit": "12 months"}
-            given = {"inactive": Inactivity.model_validate({"kind": "inactivity", **limits})}
+        silent = Inactivity(kind="inactivity", at_risk=Duration(6, "months"), limit=Duration(12, "months"))
+        given = {"contract_end": ContractEnd(kind="contract_end")} if ends else {"inactive": silent}
         spec = spec.model_copy(update={"definitions": given})
     return spec.model_copy(update={"definition": spec.definition or next(iter(spec.definitions))})

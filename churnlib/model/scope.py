@@ -6,11 +6,12 @@ the chosen segments only, and carries the stricter thresholds and the cells that
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter
 
 from churnlib.model.schema import Spec
 
@@ -55,17 +56,12 @@ class Scope:
 
     def write(self, path: Path) -> None:
         """Write the scope for the processes of a run, which find it by CHURN_SCOPE."""
-        path.write_text(json.dumps(self.plain() | {"cut": self.cut}, ensure_ascii=False), "utf-8")
+        path.write_bytes(TypeAdapter(Scope).dump_json(self))
 
     @classmethod
     def read(cls, path: Path) -> Scope:
         """Read what `write` wrote."""
-        plain = json.loads(path.read_text("utf-8"))
-        where = {name: tuple(values) for name, values in plain["where"].items()}
-        segments = None if plain["segments"] is None else tuple(plain["segments"])
-        withheld = tuple((segment, level, period) for segment, level, period in plain["withheld"])
-        cut = Cut(*plain["cut"]) if plain["cut"] else None
-        return cls(where, segments, plain["thresholds"], withheld, tuple(plain["masked"]), cut)
+        return TypeAdapter(Scope).validate_json(path.read_bytes())
 
 
 def current() -> Scope:
