@@ -287,7 +287,7 @@ def change(kpi: dict[str, Any], lang: str) -> str:
 
 
 def decisions(grounds: Iterable[Told]) -> list[tuple[Words, Decision]]:
-    """Ask for what the findings on the page call for: `summary.decision.<key>` of the catalogue is the list of rules.
+    """Ask for what the findings on the page call for, each once (the rules: `summary.decision` of the catalogue).
 
     Owner and due date are blank: somebody has to fill them in.
     """
