@@ -87,15 +87,19 @@ def hidden_in_books(books: pd.DataFrame, about: About) -> dict[str, np.ndarray]:
     k, margins = about.privacy_k, _stretches(books, about.period)
     own = (books["period"] == str(about.period)).to_numpy()
 
-    def closed(risky: np.ndarray) -> np.ndarray:  # the report's own period is the last to be given up
-        return with_partners(risky, opening, np.where(own, np.inf, of_all), margins, k)
+    def closed(risky: np.ndarray, by: np.ndarray = of_all) -> np.ndarray:
+        return with_partners(risky, opening, np.where(own, np.inf, by), margins, k)  # the report's own period last
 
     first = closed(is_risky(opening, of_opening, k))
     few_new = (of_new > 0) & (of_new < k) & (about.reported is None)  # told of by the report's own unit alone
     every = closed(first | is_risky(opening, of_all, k) | few_new)
-    enough = back[every].sum() >= k * every.sum()
+    wider = closed(every, back)
+    # what a sum leaves open of its hidden periods is how many came back in them
+    left_open = [pd.Series(np.where(wider, back, np.nan)).groupby(keys[0]).sum(min_count=1) for keys in margins]
+    is_enough = all((sums.dropna() >= k).all() for sums in left_open)
+    every = wider if is_enough else every
     hidden = {"n_churned_opening": first, "n_churned": every, "n_churned_new": every}
-    return hidden | {"n_reactivated": every & enough, "n_new": every & (not enough)}
+    return hidden | {"n_reactivated": every & is_enough, "n_new": every & (not is_enough)}
 
 
 def _stretches(books: pd.DataFrame, own: Period) -> list[list[pd.Series]]:
@@ -104,11 +108,11 @@ def _stretches(books: pd.DataFrame, own: Period) -> list[list[pd.Series]]:
     last = periods.index(own) if own in periods else len(periods) - 1
     steps = (last - np.arange(len(periods))) // _STRETCH[own.unit]
     steps -= steps == steps[0] if (steps == steps[0]).sum() == 1 else 0  # no period is left over at the start
-    from_own = pd.Series(np.where(complete, steps, -99))
-    sums = [[pd.Series("", books.index)], [from_own]]
+    sums = [pd.Series("", range(len(periods))), pd.Series(steps).where(complete)]
     if own.unit in _COARSER:
-        sums.append([pd.Series([str(Period.containing(p.first, _COARSER[own.unit])) for p in periods])])
-    return sums
+        coarser = pd.Series([str(Period.containing(p.first, _COARSER[own.unit])) for p in periods])
+        sums.append(coarser.where(coarser.map(coarser.value_counts()) == coarser.value_counts().max()))
+    return [[keys] for keys in sums]
 
 
 def withheld(books: pd.DataFrame, about: About) -> frozenset[tuple[str, str, str]]:

@@ -9,9 +9,9 @@ from churnlib.about import Period
 from churnlib.trend.ledger import customer_ledger, tracking_table
 
 
-def booked(lost, opening=10_000):
+def booked(lost, opening=10_000, **flows):
     """Count periods whose openings follow from the closings before."""
-    counts = period_counts(lost, opening)
+    counts = period_counts(lost, opening, **flows)
     for i in range(len(counts.frame)):
         if i:
             counts.frame.loc[i, "n_opening"] = counts.frame.loc[i - 1, "n_closing"]
@@ -79,7 +79,10 @@ def test_few_losses_among_new_customers_are_not_told():
 def test_the_books_give_back_no_handful_of_churned_customers():
     counts = booked([200, 3, 200])
     shown = customer_ledger(counts).shown.iloc[1]
-    assert shown[["n_churned", "n_new", "churn_rate", "net_rate"]].isna().all()  # one of the first two gives the other
+    assert shown[["n_churned", "n_reactivated", "churn_rate"]].isna().all()  # one of the first two gives the other
+    counts = booked([200, 3, 200], back=0)
+    shown = customer_ledger(counts).shown.iloc[1]
+    assert shown[["n_churned", "n_new", "churn_rate", "net_rate"]].isna().all()
     table = tracking_table(counts).table.set_index("figure")
     assert table.loc[["n_churned", "n_new", "churn_rate", "net_rate", "retention_rate"], "previous"].isna().all()
 

@@ -56,13 +56,15 @@ class CohortRetention(Result):
 
     @property
     def shown(self) -> pd.DataFrame:
-        """Cells with enough customers; the lost, the retained or the returned of a cohort are hidden if a handful, and
-        a cohort whose size would give back the losses of its period.
+        """Cells with enough customers; the lost, the retained or the returned of a cohort are hidden if a handful, a
+        cohort whose size would give back the losses of its period, and an age at which all lost a handful together.
         """
         k, table = self.about.privacy_k, self.table
         lost = table["n_start"] - table["n_retained"]
         out = table if self.about.segment.name else table.drop(columns="level")
-        told = ~lost.between(1, k - 1) & ~table["n_retained"].between(1, k - 1)
+        step = table.groupby(["level", "cohort"])["n_retained"].shift() - table["n_retained"]
+        at_age = (step * (self.mode == "stay")).groupby([table["level"], table["age"]]).transform("sum")
+        told = ~lost.between(1, k - 1) & ~table["n_retained"].between(1, k - 1) & ~at_age.between(1, k - 1)
         out = out.assign(n_returned=table["n_returned"].astype(float).mask(table["n_returned"].between(1, k - 1)))
         held = disclosure.held_back(self.about, table["cohort"], "new")
         for column in ("n_retained", "retention", "ci_lower", "ci_upper"):
