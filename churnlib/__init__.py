@@ -53,6 +53,7 @@ _VERBS = {
         "bridge_counts",
         "purchase_counts",
         "loss_counts",
+        "money_counts",
         "panel_counts",
         "profile_counts",
         "holder_attribute",

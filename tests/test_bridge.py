@@ -102,6 +102,14 @@ def test_silent_churn_by_hand_and_rare_buyers_are_left_alone():
     assert told.loc["fallen", ["amount_before", "amount_now"]].tolist() == [100, 40]
 
 
+def test_bills_that_cease_for_everybody_are_a_gap_in_the_records():
+    bills = [row for who in range(1, 30) for row in monthly_bills(who, [100] * 21)]
+    spec = {**BARE, "as_of": "2025-01-05", "observed_from": "2023-01-01"}
+    data = canonical({"customers": [(i, "2022-12-01", None) for i in range(1, 30)], "activity": bills}, spec)
+    (told,) = quiet_customers(counts.quiet_counts(data, months=3), months=3).findings
+    assert told.key == "quiet.no_bills" and all(told.say(language) for language in ("zh", "en"))
+
+
 def test_the_zero_usage_lines_of_the_telecom_operator_are_found():
     # the simulation's truth counts all lines with a bill and no call in December, also those here for less than a year
     data = churnlib.open_dataset("telecom")

@@ -14,7 +14,7 @@ from churnlib import text
 from churnlib.cohorts.cohort import cohort_retention
 from churnlib.cohorts.cohortcells import COMPLETE, PARTLY
 from churnlib.cohorts.moneyretention import money_retention
-from churnlib.counts import cohort_counts
+from churnlib.counts import cohort_counts, money_counts
 
 FIRST = date(2024, 1, 1)
 
@@ -207,6 +207,30 @@ def test_money_retention_by_hand():
     told = result.table.set_index("age").loc[2]
     assert (told["gross"], told["net"]) == pytest.approx((100 / 150, 120 / 150)) and told["state"] == COMPLETE
     assert result.pooled.set_index("age").loc[4, ["gross", "net"]].tolist() == pytest.approx([90 / 150] * 2)
+
+
+def test_who_pays_once_a_year_is_counted_by_the_year():
+    customers = [(i, "2020-01-10", "2022-06-01" if i == 1 else None) for i in range(1, 5)]
+    yearly = [(i, f"{year}-01-10", 90 + 10 * (year > 2020)) for i in range(1, 5) for year in range(2020, 2024)]
+    yearly = [row for row in yearly if row[0] > 1 or row[1] < "2022-06-01"]
+    monthly = [(i, f"2023-{month:02d}-10", 5) for i in range(1, 5) for month in range(1, 13)]
+    spec = {**BARE, "as_of": "2023-12-31", "observed_from": "2020-01-01"}
+    counts, usual = (money_counts(canonical({"customers": customers, "activity": b}, spec)) for b in (yearly, monthly))
+    assert (counts.about.period.unit, usual.about.period.unit) == ("year", "month") and counts.is_regular
+    assert counts.frame["amount"].tolist()[:4] == [360, 400, 400, 300]
+    assert counts.frame["amount_base"].tolist() == [360] * len(counts.frame)  # the first year is whole
+
+
+def test_what_is_returned_is_lost_in_gross_retention_too():
+    # 1 brings 100, sends goods of 30 back in the second month and buys for 80 in the third; 2 brings 50 each month
+    bills = [(1, "2024-01-10", 100), (1, "2024-02-12", -30), (1, "2024-03-12", 80)]
+    bills += [(2, f"2024-{month:02d}-11", 50) for month in range(1, 5)]
+    customers = [(1, "2024-01-10", None), (2, "2024-01-10", None)]
+    data = canonical({"customers": customers, "activity": bills}, {**BARE, "as_of": "2024-04-30"})
+    cells = cohort_counts(data, measure="money").frame.set_index("age")
+    base = cells["amount_base"].iloc[0]  # the second step where bills are regular, never below nothing
+    assert base == 50 and cells["amount"].tolist()[:3] == [150, 20, 130]
+    assert cells["amount_kept"].tolist()[:3] == [50, 20, 50]  # never more than all that was brought
 
 
 def test_quantities_by_month_and_quarter_of_the_customer_by_hand():

@@ -21,6 +21,7 @@ def test_the_money_lost_by_hand():
     assert frame.loc[("segment", "north"), ["n_lost", "fee_lost"]].tolist() == [4, 5000 + 2000 + 2 * 7000]
     assert frame.loc[("segment", "south"), ["n_lost", "fee_lost"]].tolist() == [2, 3000 + 1000]
     assert frame.loc[("segment", "north"), ["n_base", "fee_base"]].tolist() == [2, 15000]  # 1 and 2 on January 1
+    assert frame.loc["segment", "fee_base_lost"].tolist() == [5000, 3000]  # 2 and 3: the others were new
     reasons = frame.loc["reason"]
     assert reasons["fee_lost"].to_dict() == {"": 12_000, "natural": 1000, "price": 9500, "service": 2500}
     assert reasons.loc["price", "n_lost"] == 2  # 2's half and 7's second end, which the form is about
@@ -51,8 +52,9 @@ def split(rates):
     rows = [("segment", "big", 100, round(9e6 * rates[0]), 1000, 9_000_000)]
     rows += [("segment", "small", 100, round(1e6 * rates[1]), 1000, 1_000_000)]
     names = ["split", "level", "n_lost", "fee_lost", "n_base", "fee_base"]
+    table = pd.DataFrame(rows, columns=names).assign(fee_base_lost=lambda lost: lost["fee_lost"])
     segment = Segment("size", Label("规模", "Size"), ("big", "small"), (Label("大", "Big"), Label("小", "Small")))
-    return SimpleNamespace(frame=pd.DataFrame(rows, columns=names), about=replace(ABOUT, segment=segment))
+    return SimpleNamespace(frame=table, about=replace(ABOUT, segment=segment))
 
 
 @pytest.mark.parametrize(("rates", "word"), [((0.3, 0.1), "higher"), ((0.1, 0.3), "lower"), ((0.2, 0.2), "alike")])

@@ -87,7 +87,8 @@ class MoneyRetention(Result):
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        key = "fee" if self.of == "fee" else "regular" if self.is_regular else "irregular"
+        regular = "yearly" if self.about.period.unit == "year" else "regular"
+        key = "fee" if self.of == "fee" else regular if self.is_regular else "irregular"
         return (Statement(f"moneyretention.note.{key}", {"revenue": self.about.revenue_note, **self._words}),)
 
     def plot(self, ax=None):

@@ -11,6 +11,7 @@ from churnlib.counts.answers import answer_counts
 from churnlib.counts.base import Counts
 from churnlib.counts.benchmarks import benchmark_rows
 from churnlib.counts.bridge import bridge_counts
+from churnlib.counts.cohortmoney import money_counts
 from churnlib.counts.cohortperiods import cohort_period_counts
 from churnlib.counts.cohorts import cohort_counts, cohort_mode, cohort_unit
 from churnlib.counts.crossed import crossed_counts, slice_counts, unit_counts
@@ -46,6 +47,7 @@ __all__ = [
     "companion_counts",
     "crossed_counts",
     "loss_counts",
+    "money_counts",
     "divided_counts",
     "legible_counts",
     "lost_to_counts",

@@ -60,6 +60,13 @@ def bridge_counts(data: Any, unit: str | None = None, *, definition: str | None 
     return Counts(frame, replace(told, revenue_note=revenue_note(data)), ("period",), ())
 
 
+def regular_unit(data: Any, units: Iterable[str], definition: str | None = None) -> str | None:
+    """Give the first of some units in which customers are billed period after period; None if there is none."""
+    monthly = monthly_revenue(data, definition)
+    tried = ((unit, *_periods(monthly, unit)) for unit in units) if monthly is not None else ()
+    return next((unit for unit, periods, sums in tried if len(periods) > 1 and is_regular(sums != 0)), None)
+
+
 def _regular(monthly: Monthly, units: Iterable[str]) -> tuple[str, list[Period], np.ndarray]:
     """Sum months to the shortest unit of regular bills; the longest that the data hold twice if there is none."""
     found = None

@@ -44,8 +44,8 @@ class Steps:
         small = group.astype(np.min_scalar_type(self.sizes.size))  # sorted in one pass
         order = np.argsort(small, kind="stable")  # cohort by cohort, and in it block by block
         members_of = np.split(members["customer"].to_numpy()[order], self.sizes.sum(axis=1).cumsum()[:-1])
-        size = STEP[unit] if unit != "week" else 0
-        brought = stepwise(data, members, size, source=table, value=value, kinds=kinds)
+        self.size = STEP[unit] if unit != "week" else 0
+        brought = stepwise(data, members, self.size, source=table, value=value, kinds=kinds)
         self.amounts = [brought.of(*cohort) for cohort in zip(members_of, stayed.ages, strict=True)]
         self.measure, self.active = measure, [amount != 0 for amount in self.amounts]
         self.is_regular = is_regular(*self.active)
@@ -77,13 +77,14 @@ class Steps:
             base = np.maximum(self._base(amount), 0)
             out[there, cohort, :, 0] = np.add.reduceat(base, firsts)[:, None]
             out[there, cohort, :ages, 2] = np.add.reduceat(amount, firsts, axis=1).T
-            out[there, cohort, :ages, 1] = np.add.reduceat(amount.clip(0, base), firsts, axis=1).T
+            out[there, cohort, :ages, 1] = np.add.reduceat(np.minimum(amount, base), firsts, axis=1).T
         return out
 
     def _base(self, amount: np.ndarray) -> np.ndarray:
         """What each member's later steps are measured by: the first step; where bills are regular the second one, if
-        there is one, because the first bill is often for a part of a month."""
-        return np.where(amount[1] != 0, amount[1], amount[0]) if self.is_regular and len(amount) > 1 else amount[0]
+        there is one, because the first bill is often for a part of a month, which in a year is little."""
+        is_second = self.is_regular and self.size < STEP["year"] and len(amount) > 1
+        return np.where(amount[1] != 0, amount[1], amount[0]) if is_second else amount[0]
 
 
 def _table(rows: list[np.ndarray]) -> np.ndarray:

@@ -23,9 +23,10 @@ WHERE s.definition = $definition AND s.end_date BETWEEN $first AND $last
 ORDER BY s.customer NULLS LAST, s.spell NULLS LAST
 """
 
-# One row per level: who was there at the opening of the first of some days, and their fees.
+# One row per level: who was there at the opening of the first of some days, their fees, and those of them lost since.
 THERE = """
-SELECT l.level, count(*) AS n_base, sum({fee}) AS fee_base
+SELECT l.level, count(*) AS n_base, sum({fee}) AS fee_base,
+  sum(CASE WHEN s.end_date <= $last THEN {fee} ELSE 0 END) AS fee_base_lost
 FROM spells AS s
 JOIN customers AS c ON c.customer = s.customer
 JOIN {segment} AS l ON l.customer = s.customer AND $first BETWEEN l.from_date AND l.to_date
@@ -63,23 +64,24 @@ def loss_counts(data: Any, by: str | None = None, *, definition: str | None = No
         did not tell): `n_lost` (who named several reasons counts for each), `fee_lost` a month in minor units (the fee;
         without fees a twelfth of the revenue of the year up to the last bill; shared equally between the reasons that
         one customer named, so that either split adds up to the whole), `n_base` and `fee_base` of those there a year
-        ago (0 for reasons, and fees without any). Adds over levels within a split.
+        ago and what of it was lost since, `fee_base_lost` (0 for reasons, and fees without any). Adds over levels
+        within a split.
     """
     name, (source, division) = definitions.spells(data, definition), segment(data, by or _default(data))
     last = Period.containing(data.about.period.last)
     window = {"definition": name, "first": last.shift(1 - YEAR["month"]).first, "last": last.last}
     fee = "coalesce(c.monthly_fee, 0)" if has_fee(data) else "0"
     lost = data.con.frame(LOST_SPELLS.format(segment=source, fee=fee), window)
-    base = data.con.frame(THERE.format(segment=source, fee=fee), {k: window[k] for k in ("definition", "first")})
+    base = data.con.frame(THERE.format(segment=source, fee=fee), window)
     if not has_fee(data):
         lost["fee"] = _usual(data, lost, name)
     rows = lost.groupby("level").agg(n_lost=("fee", "size"), fee_lost=("fee", "sum"))
     rows = rows.join(base.set_index("level"), how="outer").fillna(0)
     parts = [rows.rename_axis("level").reset_index().assign(split="segment")]
     if data.has("exit_survey"):
-        parts.append(_by_reason(data, lost, name).assign(split="reason", n_base=0, fee_base=0))
+        parts.append(_by_reason(data, lost, name).assign(split="reason", n_base=0, fee_base=0, fee_base_lost=0))
     frame = pd.concat(parts, ignore_index=True)
-    numbers = ["n_lost", "fee_lost", "n_base", "fee_base"]
+    numbers = ["n_lost", "fee_lost", "n_base", "fee_base", "fee_base_lost"]
     frame = frame[["split", "level", *numbers]].astype(dict.fromkeys(numbers, "int64"))
     return Counts(frame, about(data, division, None, name), ("split", "level"), ("level",))
 

@@ -23,7 +23,7 @@ class LostMoney(Result):
     ----------
     table : pandas.DataFrame
         One row per segment level and per group of reasons (`split` says which): `level`, `label`, `n_lost`, `fee_lost`,
-        `share` of the split's total; for segments `rate` (fees lost of the fees of those there a year ago).
+        `share` of the split's total; for segments `rate` (of the fees of those there a year ago, the part lost since).
     """
 
     module: ClassVar[str] = "losses"
@@ -65,7 +65,7 @@ class LostMoney(Result):
             return ()
         top, others = told.iloc[0], told.iloc[1:]
         values = {"level": top.label, "share": top.share, "segment": self.about.segment.label}
-        rest = others["fee_lost"].sum() / others["fee_base"].sum() if others["fee_base"].sum() else float("nan")
+        rest = others["fee_base_lost"].sum() / others["fee_base"].sum() if others["fee_base"].sum() else float("nan")
         if pd.isna(top.rate) or pd.isna(rest) or not rest:
             return (Finding("losses.segment.share", values),)
         word = "higher" if top.rate > ALIKE * rest else "lower" if top.rate * ALIKE < rest else "alike"
@@ -119,7 +119,7 @@ def lost_money(counts) -> LostMoney:
     """
     about, table = counts.about, counts.frame.copy()
     table["share"] = table["fee_lost"] / table.groupby("split")["fee_lost"].transform("sum").replace(0, float("nan"))
-    table["rate"] = table["fee_lost"] / table["fee_base"].where(table["fee_base"] > 0)
+    table["rate"] = table["fee_base_lost"] / table["fee_base"].where(table["fee_base"] > 0)
     table["label"] = [
         about.segment.label_of(level) if split == "segment" else _reason(level)
         for split, level in zip(table["split"], table["level"], strict=True)

@@ -12,6 +12,7 @@ from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
 
 WHAT = ("none", "unused", "fallen")
+MOST = 0.9  # share of the customers from which on bringing nothing is a gap in the records and no behaviour
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,8 @@ class QuietCustomers(Result):
             return (Finding("quiet.unknown", {"months": self.months + 12}),)
         sums = self.table.groupby("what")[["n_customers", "amount_before", "lost"]].sum()
         n_here, k = int(self.table.groupby("level")["n_here"].first().sum()), self.about.privacy_k
+        if sums.loc["none", "n_customers"] >= max(k, MOST * n_here):
+            return (Finding("quiet.no_bills", {"months": self.months}),)
         told = [self._finding(what, sums.loc[what], n_here) for what in WHAT if sums.loc[what, "n_customers"] >= k]
         return tuple(told) or (Finding("quiet.nobody", {"n": n_here, "months": self.months}),)
 
