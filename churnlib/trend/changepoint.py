@@ -98,11 +98,11 @@ class ChangePoints(Result):
         rows = self.series.iloc[max(since, len(self.series) - YEAR[self.about.period.unit]) :]
         return abs(float(((rows["fitted"] - before) * rows["n_opening"]).sum()))
 
-    def detectable(self, periods: int = 6) -> float:
-        """Give the lasting step of the last periods that would just be found, in shares."""
+    def detectable(self) -> float:
+        """Give the lasting step of the last six periods that would just be found, in shares."""
         n, size = len(self.series), self.series["n_opening"].mean()
         rate = self.series["n_churned_opening"].sum() / self.series["n_opening"].sum()
-        variance = self.noise * rate * (1 - rate) / size * (1 / periods + 1 / max(n - periods, 1))
+        variance = self.noise * rate * (1 - rate) / size * (1 / 6 + 1 / max(n - 6, 1))
         return float(np.sqrt(SINGLE * variance))
 
     @property

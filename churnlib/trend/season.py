@@ -51,14 +51,14 @@ def festival_share(period: Period) -> float:
     return days / period.days
 
 
-def season_terms(periods: Sequence[Period], pairs: int = PAIRS) -> np.ndarray:
+def season_terms(periods: Sequence[Period]) -> np.ndarray:
     """Give the season's regressors: harmonic pairs of the year and the Spring Festival's share of each period.
 
     Returns
     -------
     numpy.ndarray
         One row per period; no columns for years. A quarter has three (two waves, of which one alternates), a month and
-        a week 2 x `pairs`, each with one more for the festival.
+        a week four, each with one more for the festival.
 
     References
     ----------
@@ -70,7 +70,7 @@ def season_terms(periods: Sequence[Period], pairs: int = PAIRS) -> np.ndarray:
         return np.empty((len(periods), 0))
     # the place in the year, from the calendar and not from a counter: a series may begin anywhere
     place = np.array([_place(period) for period in periods])
-    waves = [wave(2 * np.pi * k * place) for k in range(1, pairs + 1) for wave in (np.sin, np.cos)]
+    waves = [wave(2 * np.pi * k * place) for k in range(1, PAIRS + 1) for wave in (np.sin, np.cos)]
     if unit == "quarter":
         waves = [waves[0], waves[1], np.cos(4 * np.pi * place)]
     return np.column_stack([*waves, [festival_share(period) for period in periods]])

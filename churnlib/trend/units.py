@@ -114,15 +114,13 @@ class UnitFunnel(Result):
         )
 
 
-def unit_funnel(counts, periods: int | None = None) -> UnitFunnel:
+def unit_funnel(counts) -> UnitFunnel:
     """Hold many units against what chance and the usual differences between units would do.
 
     Parameters
     ----------
     counts : Counts
-        From `unit_counts(data, by)`: one row per unit and period.
-    periods : int, optional
-        Complete periods taken together, ending with the report's; a year of them if not given.
+        From `unit_counts(data, by)`: one row per unit and period; the complete periods of a year are taken together.
 
     Returns
     -------
@@ -132,7 +130,7 @@ def unit_funnel(counts, periods: int | None = None) -> UnitFunnel:
     """
     about = counts.about
     frame = counts.frame[counts.frame["is_complete"] & (counts.frame["period"] <= str(about.period))]
-    names = sorted(frame["period"].unique())[-(periods or YEAR[about.period.unit]) :]
+    names = sorted(frame["period"].unique())[-YEAR[about.period.unit] :]
     sums = frame[frame["period"].isin(names)].groupby("level", sort=True)[["n_opening", "n_churned_opening"]].sum()
     sums = sums[(sums["n_opening"] > 0) & (sums.index != NOBODY)].reset_index()
     n, d = sums["n_opening"].to_numpy(float), sums["n_churned_opening"].to_numpy(float)
