@@ -11,6 +11,7 @@ from scipy.stats import t as student
 
 from churnlib import text
 from churnlib.intervals import block_variance, wilson
+from churnlib.reasons.leaving import matched_means
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 from churnlib.trend.units import shrink
@@ -186,25 +187,17 @@ def _compared(frame: pd.DataFrame, chosen: pd.Series, about) -> dict:
     strata = frame.groupby(STRATUM).ngroup().to_numpy()
     kept = (chosen | (frame["phase"] == "neither")).to_numpy()
     blocks = int(frame["block"].max()) + 1
-    sums = np.zeros((2, 2, strata.max() + 1, blocks))  # at risk and churned; matched and chosen
-    for i, column in enumerate(("n_at_risk", "n_churned")):
-        at = (chosen.to_numpy(int)[kept], strata[kept], frame["block"].to_numpy()[kept])
-        np.add.at(sums[i], at, frame[column].to_numpy(float)[kept])
+    sums = np.zeros((2, strata.max() + 1, 2, blocks))
+    at = (strata[kept], chosen.to_numpy(int)[kept], frame["block"].to_numpy()[kept])
+    for into, column in zip(sums, ("n_at_risk", "n_churned"), strict=True):
+        np.add.at(into, at, frame[column].to_numpy(float)[kept])
     whole = sums.sum(axis=-1)
-    rate, matched = _rates(whole)
-    others = np.array([_rates(whole - sums[..., b])[1] for b in range(blocks)])
+    (rate,), (matched,) = matched_means(whole)
+    others = np.array([matched_means(whole - sums[..., b])[1][0] for b in range(blocks)])
     others = others[np.isfinite(others)]
     reach = student.ppf((1 + about.conf_level) / 2, blocks - 1) * np.sqrt(block_variance(others))
-    n, lost = whole[:, 1].sum(axis=-1)
+    n, lost = whole[:, :, 1].sum(axis=-1)
     low, high = wilson(lost, n, about.conf_level)  # few are lost: none lost is no proof of none
     gap, low, high = rate - matched, np.hypot(rate - low, reach), np.hypot(high - rate, reach)
     row = {"n_at_risk": int(n), "n_churned": int(lost), "churn_rate": rate, "matched": matched, "difference": gap}
     return row | {"ci_lower": gap - low, "ci_upper": gap + high, "excess": gap * n}
-
-
-def _rates(sums: np.ndarray) -> tuple[float, float]:
-    (n0, n1), (d0, d1) = sums
-    both = (n0 > 0) & (n1 > 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rate = np.where(both, d1, 0).sum() / np.where(both, n1, 0).sum()
-        return rate, np.where(both, d0 / n0 * n1, 0).sum() / np.where(both, n1, 0).sum()

@@ -130,9 +130,9 @@ def leaving_profile(counts) -> LeavingProfile:
     whole = sums.sum(axis=-1)
     used = [m for i, m in enumerate(MEASURES, 1) if (whole[i].sum(axis=(0, 2)) > 0).all()] if len(frame) else []
     n_left = int(whole[0][:, 1, 0].sum()) if len(backs) else 0
-    left, stayed = _means(whole)
+    left, stayed = matched_means(whole)
     with np.errstate(divide="ignore", invalid="ignore"):
-        without = [np.log(np.divide(*_means(whole - sums[..., b]))) for b in range(blocks)]
+        without = [np.log(np.divide(*matched_means(whole - sums[..., b]))) for b in range(blocks)]
     rows, n_rows = [], len(used) * len(backs)
     for i, j in product([MEASURES.index(m) for m in used], reversed(range(len(backs)))):
         row = {"measure": MEASURES[i], "back": int(backs[j]), "left": left[i, j], "stayed": stayed[i, j]}
@@ -143,8 +143,12 @@ def leaving_profile(counts) -> LeavingProfile:
     return LeavingProfile(about=counts.about, table=table, name="before_leaving", n_left=n_left)
 
 
-def _means(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give what one customer does, who left and (weighted to their strata) who stayed: measures x stretches."""
+def matched_means(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give what one customer does, and one of the others, weighted to the customers' strata (exact matching).
+
+    `sums`, of shape (1 + measures, strata, 2, ...), hold how many there are and what they did: the others first, then
+    the customers. Both means have the shape (measures, ...).
+    """
     n, values = sums[0], sums[1:]
     both = (n[:, 0] > 0) & (n[:, 1] > 0)
     weight = np.where(both, n[:, 1], 0)
