@@ -126,6 +126,7 @@ def test_a_slip_is_named_with_its_line_and_what_was_meant(tmp_path, language, ol
         ("roles: {personal: [phone]}", "phone"),
         ("roles: {personal: [region]}", "region"),
         ("thresholds: {privacy_k: 0}", "≥ 1"),
+        ("thresholds: {conf_level: 0.99}", "≤ 0.95"),  # every sentence says 95 %
         ("thresholds: {min_denominator: many}", "many"),
         ("timezone: Asia/Beijing", "Asia/Shanghai"),
         ("observed_from: 2027-01-01", "2026-01-12"),

@@ -222,7 +222,7 @@ class Thresholds(Part):
 
     min_denominator: int = Field(30, ge=1)
     privacy_k: int = Field(5, ge=1)
-    conf_level: float = Field(0.95, gt=0.5, lt=1)
+    conf_level: float = Field(0.95, ge=0.95, le=0.95)  # every sentence says 95 %
 
 
 class Roles(Part):
