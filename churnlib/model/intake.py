@@ -77,15 +77,7 @@ class _Part(NamedTuple):
 
 def take_in(engine: Engine, spec: Spec, folder: Path, table: str) -> Intake:
     """Read all sources of a canonical table into `typed_<table>`; refused values, twins and remarks go to the book."""
-    parts = []
-    for i, source in enumerate(spec.tables[table]):
-        if table == "exit_survey" and source.layout != "churn_form":  # the reader looks for ticked columns, too
-            ticks = {f"{TICK}{header}": Column(column=header, values=TICKS) for header in spec.reasons.columns}
-            source = source.model_copy(update={"columns": source.columns | ticks})
-        read = forms_table if source.layout == "churn_form" else reading.read_source
-        raw = read(engine, source, folder, f"raw_{table}_{i}", allow_outside=spec.allow_outside)
-        rowbook.enter_files(engine, table, i, [file.file for file in raw.files])
-        parts.append(_Part(engine, spec, table, i, source, raw))
+    parts = [_read(engine, spec, folder, table, i, source) for i, source in enumerate(spec.tables[table])]
     kinds = {name: known.kind for name, known in TABLES[table].items()}
     if table == "customers":
         kinds |= {name: _attribute_kind(spec, name, column) for name, column in spec.attributes.items()}
@@ -103,6 +95,16 @@ def take_in(engine: Engine, spec: Spec, folder: Path, table: str) -> Intake:
     found = [(part.number, file) for part in parts for file in part.raw.files]
     files = [asdict(file) | {"read_as": file.read_as, "table": table, "source": i} for i, file in found]
     return Intake(columns, declared, pd.DataFrame(files).drop(columns=["columns", "notes"]))
+
+
+def _read(engine: Engine, spec: Spec, folder: Path, table: str, number: int, source: Source) -> _Part:
+    if table == "exit_survey" and source.layout != "churn_form":  # the reader looks for ticked columns, too
+        ticks = {f"{TICK}{header}": Column(column=header, values=TICKS) for header in spec.reasons.columns}
+        source = source.model_copy(update={"columns": source.columns | ticks})
+    read = forms_table if source.layout == "churn_form" else reading.read_source
+    raw = read(engine, source, folder, f"raw_{table}_{number}", allow_outside=spec.allow_outside)
+    rowbook.enter_files(engine, table, number, [file.file for file in raw.files])
+    return _Part(engine, spec, table, number, source, raw)
 
 
 def _take_part(part: _Part, kinds: Mapping[str, str]) -> list[str]:

@@ -39,8 +39,10 @@ def _duration(value: Any) -> Duration:
 def _label(value: Any) -> text.Label:
     if isinstance(value, text.Label):
         return value
-    said = [*value.values()] if isinstance(value, dict) and set(value) <= {"zh", "en"} else [value or None]
-    if said and all(isinstance(words, str) for words in said) and (isinstance(value, dict) or value.strip()):
+    is_named = isinstance(value, str) and bool(value.strip())
+    if isinstance(value, dict):
+        is_named = bool(value) and set(value) <= {"zh", "en"} and all(isinstance(v, str) for v in value.values())
+    if is_named:
         return text.Label.of(value)
     raise PydanticCustomError("schema.bad_label", "label", {"value": str(value)})
 

@@ -228,7 +228,8 @@ def _listing(declared: SegmentSpec, found: list[str], spec: Any) -> tuple[tuple[
     """The levels that occur in their order: as declared, then what was not declared, unknown last."""
     edges = declared.bins or declared.tenure_months
     order = bin_codes(edges) if edges else list(declared.values or ())
-    codes = [code for code in [*order, *(f for f in found if f not in order and f != UNKNOWN)] if code in found]
+    others = [code for code in found if code not in order and code != UNKNOWN]
+    codes = [code for code in order if code in found] + others
     is_money = bool(declared.bins and declared.column and kind_of(spec, declared.column) == "money")
     names = {code: _name(code, declared, edges, is_money) for code in codes}
     if UNKNOWN in found:

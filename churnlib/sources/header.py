@@ -101,8 +101,10 @@ def find_header(
         If a wanted column is there twice; `require` tells of missing ones.
     """
     wanted, spans = tuple(dict.fromkeys(wanted)), [*spans] + [1] * (len(rows) - len(spans))
-    scores = [score(rows[i : i + spans[i]], wanted) for i in range(len(rows))] if wanted else [0]
-    first = declared if declared is not None else scores.index(max(scores)) if max(scores) else _likely(rows)
+    first = declared
+    if first is None:
+        scores = [score(rows[i : i + spans[i]], wanted) for i in range(len(rows))] if wanted else [0]
+        first = scores.index(max(scores)) if max(scores) else _likely(rows)
     part = rows[first : first + spans[first]]
     names, notes = _named(part, wanted, shown)
     return Header(tuple(names), first, first + len(part) - 1, tuple(part[-1]), tuple(notes))

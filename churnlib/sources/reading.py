@@ -168,7 +168,8 @@ def _open_text(path: Path, shown: str, source: Any, wanted: tuple[str, ...]) -> 
 def _refuse_undecodable_header(block: Block, rows: list[Row], wanted: tuple[str, ...], shown: str, name: str) -> None:
     """Tell a wrong encoding by its own name, before the headers that it spoiled are missed."""
     bad = block.bad_lines
-    if bad and not (any(score([row.cells], wanted) for row in rows) if wanted else bad[0] != rows[0].first_line):
+    is_found = any(score([row.cells], wanted) for row in rows) if wanted else bad[:1] != [rows[0].first_line]
+    if bad and not is_found:
         raise text.DataError("reading.header_undecodable", file=shown, encoding=name, line=bad[0])
 
 
