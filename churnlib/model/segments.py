@@ -122,17 +122,8 @@ def make_levels(con: Engine, spec: Any, declared: SegmentSpec, table: str) -> No
 def matching_customers(con: Engine, spec: Any, chosen: Iterable[tuple[str, tuple[str, ...]]], into: str) -> list:
     """Make a table of the customers with the chosen values of attributes or segments, as of the last day covered.
 
-    Parameters
-    ----------
-    chosen : iterable of (str, tuple of str)
-        Name (canonical or Chinese) and the values of which a customer must have one.
-    into : str
-        The table: one row per customer who meets all of them.
-
-    Returns
-    -------
-    list of (Label, Label)
-        Name and values of each choice, for readers.
+    `chosen` names each (canonical or in Chinese) and the values of which a customer must have one. The table has one
+    row per customer who meets all of them. Gives name and values of each choice, for readers.
     """
     kept, shown = ["SELECT customer FROM customers"], []
     params: dict[str, Any] = {"as_of": spec.as_of}

@@ -27,25 +27,10 @@ CUT = "SELECT t.*, p._part FROM {table} AS t JOIN parts AS p ON p.customer = t.c
 def opened(
     path: Path, spec: Any, chosen: Chosen = (), cut: Cut | None = None, beside: Iterable[Path] = ()
 ) -> tuple[Engine, list]:
-    """Open an engine with the views of a stored data set.
+    """Open an engine with the views of a stored data set; give it and the names of what was chosen.
 
-    Parameters
-    ----------
-    path : Path
-        The stored folder.
-    spec : Spec
-    chosen : sequence of (str, tuple of str)
-        Attributes or segments, and the values of which a customer must have one.
-    cut : Cut, optional
-        Where the rows of the chosen customers, and perhaps of some others, stand together.
-    beside : iterable of Path
-        Further folders that statements may write.
-
-    Returns
-    -------
-    Engine
-    list of (Label, Label)
-        The names of what was chosen.
+    `chosen` names attributes or segments, and the values of which a customer must have one; `cut` tells where the rows
+    of these customers (and perhaps of some others) stand together; `beside` names folders that statements may write.
     """
     con = Engine([path, *beside, *([cut.folder] if cut else [])])
     names = [p.stem for p in sorted(path.glob("*.parquet")) if p.stem in TABLES or p.stem in ("ids", "exit_reasons")]

@@ -124,21 +124,9 @@ def require(names: Iterable[str], wanted: Iterable[str], shown: str) -> None:
 def set_footers_aside(
     cells: Sequence[pa.Array], lines: np.ndarray, header: Sequence[str], rejects: Rejects
 ) -> np.ndarray | None:
-    """Set aside totals, signatures and repeated headers; say which rows stay.
+    """Set aside totals, signatures and repeated headers of a block; say which rows stay, None for all of them.
 
-    Parameters
-    ----------
-    cells, lines
-        The columns of one block, and the line of each row.
-    header : sequence of str
-        Cells of the header's last row, as written.
-    rejects : Rejects
-        Gets the footers; entirely blank rows are no rows and go nowhere.
-
-    Returns
-    -------
-    numpy.ndarray of bool, or None
-        Rows that stay; None for all of them.
+    `header` holds the cells of the header's last row, as written. Entirely blank rows are no rows and go nowhere.
     """
     words = _first_words(cells)
     blank = pc.equal(words, "")

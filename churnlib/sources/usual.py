@@ -20,16 +20,9 @@ def nothing(kind: str) -> str:
 
 
 def usual(raw: str, text: str, native: str, kind: str, decimal: str, unit: float, zone: str | None) -> str:
-    """Give the SQL that reads the usual form of one kind of value.
+    """Give the SQL that reads the usual form of one kind of value (see `typed.typed` and `typed.How`).
 
-    Parameters
-    ----------
-    raw, text : str
-        SQL of the raw column, and of the same as text.
-    native : str
-        The raw column's type.
-    kind : str
-        See `typed.typed`; decimal, unit and zone as in `typed.How`.
+    `raw` and `text` are SQL of the raw column and of the same as text; `native` is its type.
     """
     if kind == "date":
         return _date(raw, text, native, zone)
