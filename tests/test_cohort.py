@@ -11,11 +11,12 @@ from counted import ABOUT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churnlib.about import Period
+from churnlib.about import Period, Segment
 from churnlib.cohorts.cohort import cohort_retention
 from churnlib.cohorts.cohortcells import COMPLETE, EMPTY, OPEN, PARTLY, SMALL, cell_states
 from churnlib.cohorts.cohortcurves import retention_curves
 from churnlib.show.display import block
+from churnlib.text import Label
 
 
 def cohorts(retained: dict, as_of=ABOUT.as_of, truncated=()):
@@ -117,6 +118,18 @@ def test_curves_by_year_are_the_pooled_retention_of_the_years_cohorts():
     assert whole["ci_lower"] == pytest.approx((2 / 3) ** np.exp(half), abs=1e-6)
 
 
+def test_curves_of_levels_are_their_pooled_retention_small_cohorts_too():
+    made = cohorts({f"2025-{m:02d}": [20 + m, 18, 15, 12, 10] for m in range(1, 9)})
+    names = Label("甲", "A"), Label("乙", "B")
+    made.about = replace(made.about, segment=Segment("s", Label("分", "S"), ("a", "b"), names))
+    made.frame["level"] = np.where(made.frame["cohort"] < "2025-05", "a", "b")
+    result = cohort_retention(made)
+    curves = retention_curves(result)
+    both = curves.table.merge(result.pooled, on=["level", "age"], suffixes=("", "_pooled"))
+    assert len(both) == len(curves.table) == 10 and np.allclose(both["retention"], both["retention_pooled"])
+    assert curves.findings[0].key == "cohortcurves.level" and curves.plot() is not None
+
+
 def test_curves_of_one_year_are_its_cohorts_and_open_cells_are_in_none():
     made = cohorts({"2025-08": [100, 90, 80, 70, 60], "2025-11": [100, 80, 70]})
     result = retention_curves(cohort_retention(made))
@@ -129,7 +142,7 @@ def test_curves_of_one_year_are_its_cohorts_and_open_cells_are_in_none():
 
 
 def test_a_curve_begins_after_the_ages_that_the_cohorts_hide():
-    # 2 of 100 lost at age 1 are a handful: hidden there, and in the curve of the year
+    # 2 of 100 lost at age 1 are a handful: hidden there, and in the curve of the year, which would give them back
     made = cohorts({"2024-03": [100, 98, 80, 70], "2024-05": [100, 80, 70, 60], "2025-03": [100, 90, 80, 70]})
     result = retention_curves(cohort_retention(made))
     told = result.shown.set_index(["started", "age"])["retention"]

@@ -36,10 +36,13 @@ class CohortRetention(Result):
         `pooled_retention`), `n_cohorts`, `n_start`.
     mode : str
         What being retained means: see `cohort_counts`.
+    cells : pandas.DataFrame
+        One row per complete cell, small ones too: what `pooled` is made of, never shown itself.
     """
 
     pooled: pd.DataFrame
     mode: str
+    cells: pd.DataFrame
     module: ClassVar[str] = "cohort"
     columns: ClassVar[tuple[Column, ...]] = (
         Column("level", "level"),
@@ -296,7 +299,9 @@ def cohort_retention(counts) -> CohortRetention:
         for level, part in frame.groupby("level")
     ]
     pooled = pd.concat(pooled, ignore_index=True) if pooled else pooled_retention(frame, state).assign(level="")
-    return CohortRetention(about=about, table=table, name="cohort_retention", pooled=pooled, mode=counts.mode)
+    cells = frame.loc[np.isin(state, (COMPLETE, SMALL)), ["level", "cohort", "age", "n_start", "n_retained"]]
+    given = {"pooled": pooled, "mode": counts.mode, "cells": cells}
+    return CohortRetention(about=about, table=table, name="cohort_retention", **given)
 
 
 def _with_estimates(table: pd.DataFrame, estimates: pd.DataFrame) -> pd.DataFrame:

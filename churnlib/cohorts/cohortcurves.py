@@ -12,7 +12,6 @@ from scipy.special import ndtri
 from churnlib import text
 from churnlib.about import Period
 from churnlib.cohorts.cohort import CohortRetention, mode_label
-from churnlib.cohorts.cohortcells import COMPLETE
 from churnlib.intervals import wilson
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Finding, Result, Statement, table_columns
@@ -50,17 +49,19 @@ class RetentionCurves(Result):
     @property
     def findings(self) -> tuple[Finding, ...]:
         wide = self.shown.pivot(index="age", columns=self.group, values="retention")
-        for age in TOLD:
-            if age in wide.index and wide.loc[age].notna().sum() > 1:
-                names = wide.loc[age].dropna().index  # the oldest and the newest, or the levels that are apart most
-                ends = names[[0, -1]] if self.group == "started" else wide.loc[age].agg(["idxmin", "idxmax"])
-                rows = self.shown[self.shown["age"] == age].set_index(self.group).loc[list(ends)]
-                values = {"age": age, **self._words}
-                for end, (name, row) in zip(("first", "last"), rows.iterrows(), strict=True):
-                    named = self.level(name) if self.group == "level" else Period.parse(name)
-                    values |= {end: named, f"{end}_share": row.retention}
-                    values |= {f"{end}_lower": row.ci_lower, f"{end}_upper": row.ci_upper, f"{end}_n": int(row.n_start)}
-                return (Finding(f"cohortcurves.{self.group}", values),)
+        told = [age for age in TOLD if age in wide.index and wide.loc[age].count() > 1]
+        if self.group == "level":
+            told.sort(key=lambda age: -wide.loc[age].count())  # as many as can be told, at the longest age
+        for age in told[:1]:
+            names = wide.loc[age].dropna().index  # the oldest and the newest, or the levels that are apart most
+            ends = names[[0, -1]] if self.group == "started" else wide.loc[age].agg(["idxmin", "idxmax"])
+            rows = self.shown[self.shown["age"] == age].set_index(self.group).loc[list(ends)]
+            values = {"age": age, **self._words}
+            for end, (name, row) in zip(("first", "last"), rows.iterrows(), strict=True):
+                named = self.level(name) if self.group == "level" else Period.parse(name)
+                values |= {end: named, f"{end}_share": row.retention, f"{end}_n": int(row.n_start)}
+                values |= {f"{end}_lower": row.ci_lower, f"{end}_upper": row.ci_upper}
+            return (Finding(f"cohortcurves.{self.group}", values),)
         return (Finding("cohortcurves.too_few"),)
 
     @property
@@ -114,11 +115,10 @@ def retention_curves(retention: CohortRetention) -> RetentionCurves:
         One row per year (cohort, level) and age, as far as enough customers are followed. Customers are chained from
         age to age, cohorts leaving as they cease to be observed; activity is pooled over cohorts complete at an age.
     """
-    about = retention.about
-    cells = retention.table.assign(is_shown=retention.shown["retention"].notna())
-    cells = cells[cells["state"] == COMPLETE]
-    cells = cells[cells.groupby(["level", "cohort"])["is_shown"].transform("any")]  # none of it is told anywhere
-    group = "level" if about.segment.name else "started"
+    about, group = retention.about, "level" if retention.about.segment.name else "started"
+    cells = retention.cells.assign(is_hidden=retention.shown["retention"].isna())
+    if group == "started":
+        cells = cells[~disclosure.held_back(about, cells["cohort"], "new")]
     years = cells["cohort"].str[:4]
     cells["started"] = years if years[cells["age"] > 0].nunique() > 1 else cells["cohort"]
     join = _chained if retention.mode == "stay" else _pooled
@@ -129,24 +129,29 @@ def retention_curves(retention: CohortRetention) -> RetentionCurves:
 
 
 def _pooled(part: pd.DataFrame, about) -> pd.DataFrame:
-    sums = part.groupby("age").agg(n_start=("n_start", "sum"), kept=("n_retained", "sum"), is_shown=("is_shown", "all"))
-    sums = sums[sums["n_start"] >= about.min_denominator]
-    lower, upper = wilson(sums["kept"], sums["n_start"], about.conf_level)
-    return sums.assign(retention=sums["kept"] / sums["n_start"], ci_lower=lower, ci_upper=upper).reset_index()
+    sums = _sums(part.assign(n=part["n_start"]), about)
+    lower, upper = wilson(sums["kept"], sums["n"], about.conf_level)
+    return sums.assign(retention=sums["kept"] / sums["n"], ci_lower=lower, ci_upper=upper)
 
 
 def _chained(part: pd.DataFrame, about) -> pd.DataFrame:
     """The product over ages of those kept of those at risk; log(-log) interval, Greenwood's variance."""
     part = part.sort_values("age", kind="stable")
-    before = part.groupby("cohort")["n_retained"].shift()
-    sums = part.assign(n=before.fillna(part["n_start"])).groupby("age")
-    sums = sums.agg(
-        n_start=("n_start", "sum"), n=("n", "sum"), kept=("n_retained", "sum"), is_shown=("is_shown", "all")
-    )
-    sums = sums[(sums["n"] >= about.min_denominator).cummin()]
+    sums = _sums(part.assign(n=part.groupby("cohort")["n_retained"].shift().fillna(part["n_start"])), about)
     n, kept = sums["n"].to_numpy(), sums["kept"].to_numpy()
     s = (kept / n).cumprod()
     with np.errstate(divide="ignore", invalid="ignore"):
         half = ndtri((1 + about.conf_level) / 2) * np.sqrt(((n - kept) / (n * kept)).cumsum()) / -np.log(s)
         lower, upper = (np.where(s < 1, s ** np.exp(side * half), s) for side in (1, -1))
-    return sums.assign(retention=s, ci_lower=lower, ci_upper=upper).reset_index()
+    return sums.assign(retention=s, ci_lower=lower, ci_upper=upper)
+
+
+def _sums(part: pd.DataFrame, about) -> pd.DataFrame:
+    """Add cohorts up by age, as long as enough customers are followed; hidden is what would give one cell back, or a
+    handful of losses."""
+    names = {"n_start": "n_start", "n": "n", "kept": "n_retained", "n_hidden": "is_hidden"}
+    sums = part.groupby("age").agg(**{name: (column, "sum") for name, column in names.items()}).reset_index()
+    lost = [sums[name] - sums["kept"] for name in ("n_start", "n")]
+    few = np.logical_or(*(each.between(1, about.privacy_k - 1) for each in lost))
+    sums = sums.assign(is_shown=(sums["n_hidden"] != 1) & ~few)
+    return sums[(sums["n_start"] >= about.min_denominator).cummin()]
