@@ -28,14 +28,7 @@ MEAN = ["mean", "ci_lower", "ci_upper"]
 class LengthOfStay(SurvivalCurve):
     """Survival curves with the readings that matter; by segment also the months stayed and the tests.
 
-    Attributes
-    ----------
-    table : pandas.DataFrame
-        As of `SurvivalCurve`.
-    readings : SurvivalTable
-    means : RestrictedMean
-    test : LogRank
-    gray : GrayTest
+    `table` is that of `SurvivalCurve`; `readings`, `means`, `test` and `gray` are the results beside it.
     """
 
     readings: SurvivalTable
@@ -125,11 +118,7 @@ def length_of_stay(counts) -> LengthOfStay:
 class WaysOfLeaving(CumulativeIncidence):
     """Share of the customers that has left by each outcome, and the months that each costs.
 
-    Attributes
-    ----------
-    table : pandas.DataFrame
-        As of `CumulativeIncidence`.
-    means : RestrictedMean
+    `table` is that of `CumulativeIncidence`; `means` the months stayed and lost.
     """
 
     means: RestrictedMean
