@@ -110,7 +110,7 @@ def _reason(manifest: dict[str, Any]) -> dict[str, str]:
         return dict.fromkeys(LANGUAGES, manifest.get("note", ""))
     keys = [f"archive.reason.{name}" for name in manifest.get("reason", ())]
     known = [text.label(key) for key in keys if text.known(key)]
-    return dict(zip(LANGUAGES, text.Label.joined(known, ", ", zh="、"), strict=True))
+    return text.Label.joined(known, ", ", zh="、")._asdict()
 
 
 def _links(revision: Path, reports: Path) -> Iterator[dict[str, Any]]:

@@ -21,10 +21,10 @@ FORECAST = "churn_forecast.csv"
 
 def side(revision: Path) -> Side:
     """Read a published revision; its ledger only where this user may read the private folder."""
-    manifest, told = (json.loads((revision / name).read_text("utf-8")) for name in ("manifest.json", "kpis.json"))
+    manifest, told = _read(revision)
     forecasts = sorted(revision.glob(f"tables/*/{FORECAST}"))
     return Side(
-        name=_named(Period.parse(manifest["period"]), manifest["revision"]),
+        name=text.label("between.report", period=Period.parse(manifest["period"]), revision=manifest["revision"]),
         kpis=told["kpis"],
         declared=manifest.get("declared", {}),
         definition=told["definition"],
@@ -33,14 +33,15 @@ def side(revision: Path) -> Side:
     )
 
 
-def _named(period: Period, revision: int) -> text.Label:
-    said = (text.say("between.report", lang, period=period, revision=revision) for lang in text.LANGUAGES)
-    return text.Label(*said)
+def _read(revision: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    manifest, told = (json.loads((revision / name).read_text("utf-8")) for name in ("manifest.json", "kpis.json"))
+    return manifest, told
 
 
 def now(about: About, revision: int, kpis: list[dict[str, Any]], declared: dict[str, str], ledger: Any) -> Side:
     """Give the report that is being made."""
-    return Side(_named(about.period, revision), kpis, declared, about.definition, _frame(ledger))
+    name = text.label("between.report", period=about.period, revision=revision)
+    return Side(name, kpis, declared, about.definition, _frame(ledger))
 
 
 def read_ledger(revision: Path) -> pd.DataFrame | None:
@@ -58,7 +59,7 @@ def _frame(rows: list[dict[str, Any]] | None) -> pd.DataFrame | None:
 
 def differ(a: Path, b: Path) -> list[Result]:
     """Compare two published revisions; thresholds and currency are those of the second."""
-    manifest, told = (json.loads((b / name).read_text("utf-8")) for name in ("manifest.json", "kpis.json"))
+    manifest, told = _read(b)
     period = Period.parse(manifest["period"])
     title = text.Label.of(manifest.get("title", manifest["dataset"]))
     limits = told.get("thresholds", {}) | {"currency": told["currency"], "definition": told["definition"]}

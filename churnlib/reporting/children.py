@@ -27,22 +27,10 @@ class ChildDied(text.ChurnError):
 
 
 class Child:
-    """A function at work in its own process.
-
-    Parameters
-    ----------
-    function : callable
-        Of a module (it must be importable by name).
-    *args
-        What it is called with.
-
-    Attributes
-    ----------
-    pipe : multiprocessing.connection.Connection
-        Becomes readable when the answer is there or the child is dead.
-    """
+    """A function at work in its own process; it must be importable by name."""
 
     def __init__(self, function: Callable[..., Any], *args: Any):
+        # the pipe becomes readable when the answer is there or the child is dead
         self.pipe, theirs = CONTEXT.Pipe(duplex=False)
         self._process = CONTEXT.Process(target=_body, args=(theirs, function, args))
         self._process.start()

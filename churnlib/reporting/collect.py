@@ -71,7 +71,7 @@ def chapter(notebook: Notebook, executed: Path) -> Chapter:
     whoever opens the notebook and is left out, as are code, streams, errors and every output that is not a block.
     """
     made = Chapter(notebook.chapter, notebook.title, notebook.name)
-    seen, items, heading = set(), [], dict(zip(LANGUAGES, notebook.title, strict=True))
+    seen, items, heading = set(), [], notebook.title._asdict()
     for cell in json.loads(executed.read_text("utf-8"))["cells"]:
         if cell["cell_type"] == "markdown":
             items += _prose(_source(cell), cell.get("metadata", {}).get("tags", ()))
@@ -130,13 +130,13 @@ def _prose(source: str, tags: list[str]) -> list[dict[str, Any]]:
         if language in tags:
             return [{"prose": {language: source.strip()}}]
     headings = [line for line in source.splitlines() if line.startswith("##")]  # the first level is the chapter's title
-    return [{"prose": dict(zip(LANGUAGES, _halves(line), strict=True))} for line in headings]
+    return [{"prose": _halves(line)} for line in headings]
 
 
-def _halves(heading: str) -> tuple[str, str]:
+def _halves(heading: str) -> dict[str, str]:
     marks, _, words = heading.partition(" ")
     zh, between, en = words.partition(BETWEEN)
-    return f"{marks} {zh.strip()}", f"{marks} {(en if between else zh).strip()}"
+    return {"zh": f"{marks} {zh.strip()}", "en": f"{marks} {(en if between else zh).strip()}"}
 
 
 def _joined(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

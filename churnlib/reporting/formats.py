@@ -31,16 +31,9 @@ def name(kind: str, period: Any, language: str) -> str:
 
 
 def write_workbook(path: Path, report: dict[str, Any], kpis: list[dict[str, Any]], about: About) -> None:
-    """Write all figures and tables of a report as one typed workbook in the report's language.
+    """Write all figures and tables of a report (as `template/index.html.j2` takes it) as one typed workbook.
 
-    Parameters
-    ----------
-    path : Path
-    report : dict
-        As `template/index.html.j2` takes it.
-    kpis : list of dict
-        Every figure of the period: the workbook's first table.
-    about : About
+    It is in the report's language, and its first table holds every figure of the period.
     """
     from churnlib.show import excel_out
 
@@ -75,12 +68,7 @@ def _major(value: float | None, unit: str) -> float | None:
 def mail(report: dict[str, Any], files: list[str]) -> str:
     """Give the body of a mail in the report's language: what the first page says, with inline styles, nothing drawn.
 
-    Parameters
-    ----------
-    report : dict
-        As `template/index.html.j2` takes it.
-    files : list of str
-        Names of what is published with it.
+    It names the files that are published with it.
     """
     from churnlib.reporting import page
     from churnlib.show import display

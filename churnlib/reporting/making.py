@@ -222,7 +222,7 @@ def _warnings(
     known = [(chapter.id, chapter.title) for chapter in chapters]
     strangers = dict.fromkeys(heading for written in notes for heading in written.strangers(known))
     warned += [("report.warning.note", {"heading": heading}) for heading in strangers]
-    return [{language: text.say(key, language, **values) for language in LANGUAGES} for key, values in warned]
+    return [text.label(key, **values)._asdict() for key, values in warned]
 
 
 def _unfounded(chapters: list[Chapter], summary: Summary, period: Period) -> list[dict[str, str]]:
@@ -230,8 +230,8 @@ def _unfounded(chapters: list[Chapter], summary: Summary, period: Period) -> lis
     found = figures.unfounded(chapters, summary, period)
     if not found:
         return []
-    values = {"numbers": [f"{number} ({where})" for where, number in found[:5]]}
-    return [{language: text.say("report.warning.unfounded", language, **values) for language in LANGUAGES}]
+    numbers = [f"{number} ({where})" for where, number in found[:5]]
+    return [text.label("report.warning.unfounded", numbers=numbers)._asdict()]
 
 
 def _names(content: render.Content) -> Iterable[str]:

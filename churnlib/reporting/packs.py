@@ -42,20 +42,7 @@ class SomeFailed(text.ChurnError):
 
 
 def make_packs(request: Request, recipe: Recipe, moment: datetime, steps: Steps, at_once: int | None = None) -> Outcome:
-    """Make a report for each level of the recipe's segment.
-
-    Parameters
-    ----------
-    request : Request
-        Cooked by the recipe.
-    recipe : Recipe
-    moment, steps, at_once
-        As in `make_report`; here reports at once.
-
-    Returns
-    -------
-    Outcome
-        Its page is the index of all reports.
+    """Make a report for each level of the recipe's segment, several at once; the outcome's page is the index of all.
 
     Raises
     ------

@@ -69,20 +69,10 @@ def load(path: Path) -> tuple[Recipe, YamlFile]:
 
 
 def read_recipe(name: str, dataset: str | None, usual: str, **options: Any) -> tuple[Recipe, Request]:
-    """Read a recipe and the request that it makes.
+    """Read reports/<name>.yml and the request that it makes.
 
-    Parameters
-    ----------
-    name : str
-        Of reports/<name>.yml.
-    dataset : str or None
-        What was typed; else the recipe's, else the `usual` one.
-    **options
-        Of `read_request`, as they were typed: they come before what the recipe says.
-
-    Returns
-    -------
-    (Recipe, Request)
+    What was typed comes before what the recipe says: the data set (else the `usual` one), and the options of
+    `read_request`.
     """
     recipe, file = load(find_recipe(home() / "reports", name))
     settings = [f"{key}={value}" for key, value in recipe.settings.items()]

@@ -18,7 +18,6 @@ from churnlib.reporting.prepare import Prepared
 from churnlib.reporting.request import Request
 from churnlib.reporting.summary import Summary, Told, all_kpis, answer
 from churnlib.reporting.verify import HAN
-from churnlib.text import LANGUAGES
 
 KPI_FIELDS = ("id", "label", "value", "ci_lower", "ci_upper", "n", "unit", "previous", "year_ago", "target", "flag")
 
@@ -160,12 +159,9 @@ def need_label(need: str) -> text.Label:
     if first in ("history", "rivals", "silence"):
         return text.label(f"render.need.{first}")
     table, _, column = first.partition(".")
-    words = {}
-    for lang in LANGUAGES:
-        name = text.say(f"render.table.{table}", lang) if text.known(f"render.table.{table}") else table
-        key = "render.need.column" if column else "render.need.table"
-        words[lang] = text.say(key, lang, table=name, code=table, column=column)
-    return text.Label(**words)
+    known = f"render.table.{table}"
+    name = text.label(known) if text.known(known) else table
+    return text.label(f"render.need.{'column' if column else 'table'}", table=name, code=table, column=column)
 
 
 def write_tables(chapters: Iterable[Chapter], folder: Path) -> None:
