@@ -32,7 +32,7 @@ ODD = {
 def cohorts(data):
     unit = churn.cohort_unit(data)
     yield churn.cohort_retention(churn.cohort_counts(data, None, unit, mode=churn.cohort_mode(data)))
-    yield churn.money_retention(churn.cohort_counts(data, unit=unit, measure="money"))
+    yield churn.money_retention(churn.money_counts(data, None, unit))
     yield churn.cohort_departures(churn.cohort_period_counts(data, unit))
     projection = churn.project_retention(churn.cohort_counts(data, unit="month"), horizon=12)
     yield from (projection, projection.backtest, churn.residual_lifetime(projection))
