@@ -1,8 +1,11 @@
 """The books balance, and the tracking table follows the texts' formulas."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
-from counted import period_counts
+from counted import ABOUT, period_counts
 
 from churnlib import text
 from churnlib.about import Period
@@ -85,6 +88,14 @@ def test_the_books_give_back_no_handful_of_churned_customers():
     assert shown[["n_churned", "n_new", "churn_rate", "net_rate"]].isna().all()
     table = tracking_table(counts).table.set_index("figure")
     assert table.loc[["n_churned", "n_new", "churn_rate", "net_rate", "retention_rate"], "previous"].isna().all()
+
+
+@pytest.mark.parametrize(("last", "later"), [("2025-12", 3), ("2025-Q4", 1), ("2025-W52", 14), ("2025", None)])
+def test_new_customers_are_judged_three_months_after_they_joined(last, later):
+    counts = period_counts([200] * 20, last=last, about=replace(ABOUT, period=Period.parse(last)))
+    joined = counts.frame[["period"]].assign(n_new_judged=100, n_new_regular=range(20))
+    table = tracking_table(counts, SimpleNamespace(frame=joined)).table.set_index("figure")["value"]
+    assert table.get("conversion") == (later and (19 - later) / 100)
 
 
 def test_figures_that_the_data_cannot_give_are_left_out():

@@ -11,30 +11,13 @@ from churnlib import text
 from churnlib.show.results import Column, Finding, Result, Statement, table_columns
 from churnlib.trend.trend import SPARK, churn_rates, without_handfuls
 
-REGULAR_AFTER = 3  # months after which a new customer who stayed counts as a regular one
+REGULAR_AFTER = {"week": 14, "month": 3, "quarter": 1}  # periods in which all who joined in one have had three months
 _REGULAR = {"conversion": "n_new_regular", "conversion_again": "n_new_again"}  # figure -> its count
-_TRACKED = {  # figure -> kind of its value; shares change in points, everything else in per cent
-    "n_opening": "whole",
-    "n_new": "whole",
-    "n_reactivated": "whole",
-    "n_churned": "whole",
-    "n_churned_new": "whole",
-    "n_closing": "whole",
-    "retention_rate": "pct",
-    "churn_rate": "pct",
-    "net_rate": "pct",
-    "hazard": "ratio",
-    "money_rate": "pct",
-    "net_money_rate": "pct",
-    "revenue": "money",
-    "arpu": "money",
-    "clv_simple": "money",
-    "conversion": "pct",
-    "conversion_again": "pct",
-    "csi": "ratio",
-    "csi_response": "pct",
-    "complaints": "ratio",
-    "romi": "ratio",
+_TRACKED = {  # kind of a figure's value -> figures; shares change in points, everything else in per cent
+    "whole": "n_opening n_new n_reactivated n_churned n_churned_new n_closing",
+    "pct": "retention_rate churn_rate net_rate money_rate net_money_rate conversion conversion_again csi_response",
+    "ratio": "hazard csi complaints romi",
+    "money": "revenue arpu",
 }
 
 
@@ -164,14 +147,14 @@ def tracking_table(counts, tracked=None) -> TrackingTable:
     frame = without_handfuls(churn_rates(counts.frame), about)
     if tracked is not None:
         frame = frame.merge(tracked.frame, on="period", how="left", validate="one_to_one")
-    figures = _figures(frame).set_index("period")
-    now, before = str(about.period), str(about.period.shift(-1))
-    year = str(about.period.year_before())
+    figures = _figures(frame, about.period.unit).set_index("period")
+    kinds = {figure: kind for kind, those in _TRACKED.items() for figure in those.split()}
+    periods = [str(p) for p in (about.period, about.period.shift(-1), about.period.year_before())]
     rows = []
     for figure in figures.columns:
-        value, previous, year_ago = (figures[figure].get(p, np.nan) for p in (now, before, year))
+        value, previous, year_ago = (figures[figure].get(p, np.nan) for p in periods)
         if pd.notna(value):
-            kind = _TRACKED[figure]
+            kind = kinds[figure]
             rows.append(
                 (figure, value, previous, _moved(value, previous, kind), year_ago, _moved(value, year_ago, kind), kind)
             )
@@ -179,7 +162,7 @@ def tracking_table(counts, tracked=None) -> TrackingTable:
     return TrackingTable(about=about, table=pd.DataFrame(rows, columns=names), name="tracking_table")
 
 
-def _figures(frame: pd.DataFrame) -> pd.DataFrame:
+def _figures(frame: pd.DataFrame, unit: str) -> pd.DataFrame:
     """One row per period, one column per figure: domain formulas, nothing else."""
     out = frame[["period"]].copy()
     opening = frame["n_opening"].where(frame["n_opening"] > 0)
@@ -197,11 +180,11 @@ def _figures(frame: pd.DataFrame) -> pd.DataFrame:
     if "revenue" in frame and frame["revenue"].notna().any():
         out["revenue"] = frame["revenue"].astype(float)
         out["arpu"] = frame["revenue"] / mean_base.where(mean_base > 0)
-    if "n_new_judged" in frame:
+    if "n_new_judged" in frame and (later := REGULAR_AFTER.get(unit)):
         # judged when three months have passed: the figure of a period is about those who joined three months earlier
         name, regular = next(item for item in _REGULAR.items() if item[1] in frame)
-        judged = frame["n_new_judged"].shift(REGULAR_AFTER)
-        out[name] = frame[regular].shift(REGULAR_AFTER) / judged.where(judged > 0)
+        judged = frame["n_new_judged"].shift(later)
+        out[name] = frame[regular].shift(later) / judged.where(judged > 0)
     if "n_scores" in frame:
         out["csi"] = frame["score_sum"] / frame["n_scores"].where(frame["n_scores"] > 0)
     if "n_asked" in frame:
