@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from churnlib.about import About, Period
+from churnlib.about import YEAR, About, Period
 
 _COARSER = {"month": "quarter", "quarter": "year"}
 _STRETCH = {"week": 4, "month": 3, "quarter": 4, "year": 2}  # periods: of these are the windows that chapters sum over
@@ -84,19 +84,20 @@ def hidden_in_books(books: pd.DataFrame, about: About) -> dict[str, np.ndarray]:
     """
     flows = ("opening", "churned_opening", "churned", "churned_new", "reactivated")
     opening, of_opening, of_all, of_new, back = (books[f"n_{flow}"].to_numpy(float) for flow in flows)
-    k, margins = about.privacy_k, _stretches(books, about.period)
+    k, unit, margins = about.privacy_k, about.period.unit, _stretches(books, about.period)
     own = (books["period"] == str(about.period)).to_numpy()
 
-    def closed(risky: np.ndarray, by: np.ndarray = of_all) -> np.ndarray:
+    def closed(risky: np.ndarray, by: np.ndarray = of_all, margins: list = margins) -> np.ndarray:
         return with_partners(risky, opening, np.where(own, np.inf, by), margins, k)  # the report's own period last
 
     first = closed(is_risky(opening, of_opening, k))
     few_new = (of_new > 0) & (of_new < k) & (about.reported is None)  # told of by the report's own unit alone
     every = closed(first | is_risky(opening, of_all, k) | few_new)
-    wider = closed(every, back)
-    # what a sum leaves open of its hidden periods is how many came back in them
-    left_open = [pd.Series(np.where(wider, back, np.nan)).groupby(keys[0]).sum(min_count=1) for keys in margins]
-    is_enough = all((sums.dropna() >= k).all() for sums in left_open)
+    # all the churned are told in windows of the last year: what these leave open is how many came back in them
+    whole, last_year = margins[0][0], margins[1][0].where(lambda step: step * _STRETCH[unit] < YEAR[unit])
+    wider = closed(every, back, [[whole], [last_year]])
+    came = pd.Series(np.where(wider, back, np.nan))
+    is_enough = all((came.groupby(keys).sum(min_count=1).dropna() >= k).all() for keys in (whole, last_year))
     every = wider if is_enough else every
     hidden = {"n_churned_opening": first, "n_churned": every, "n_churned_new": every}
     return hidden | {"n_reactivated": every & is_enough, "n_new": every & (not is_enough)}

@@ -18,7 +18,7 @@ from churnlib.show.results import Result
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 ESTIMATES = """
-ChangePoints EventEffects ChurnForecast CompanionSignals MarketComparison SlicesFound ReasonChanges RivalRankings
+ChangePoints EventEffects ChurnForecast CompanionSignals MarketComparison ReasonChanges RivalRankings
 RatiosByTenure SurvivalProjection Backtest ResidualLifetime CustomerValue HazardRatios WaysOfLeaving ReturnSurvival
 MoneySurvival TrackingTable RivalDefinitions MoneyRetention RevenueBridge BilledBridge QuietCustomers ValueMigration
 ExpectedValue Concentration ServiceCost ReasonLevels ReasonsTogether LostTo LeavingProfile
@@ -137,7 +137,7 @@ def _next(period):
     return str(Period.parse(period).shift(1))
 
 
-SUMS = ("LostMoney", "AttributableReasons", "UnitFunnel")
+SUMS = ("LostMoney", "AttributableReasons", "UnitFunnel", "SlicesFound")
 
 
 def windows(results):
@@ -152,6 +152,16 @@ def windows(results):
         if name == "AttributableReasons" and r.subtitle:
             first, last = r.window
             yield {("old", t): 1 for t in year if str(first) <= t <= str(last)}, r.subtitle.values["n"]
+        if name == "ControlChart" and r.usual is not None:  # what is expected of a month follows from the others
+            rows = r.table[r.table["in_baseline"].astype(bool)]
+            yield {("old", t): 1 for t in rows["period"]}, (rows["expected"] * rows["n_opening"]).sum()
+        if name == "SlicesFound" and len(r.table):
+            total, last = r.table.iloc[-1], (period, r.before_last)
+            for first, end, rate in zip(
+                (r.first, r.before_first), last, (total.churn_rate, total.rate_before), strict=True
+            ):
+                months = [str(end.shift(-i)) for i in range(36) if end.shift(-i) >= first]
+                yield {(name, t): 1 if name == "old" else -rate for name in ("old", "open") for t in months}, 0
         if name == "UnitFunnel" and r.shown["n_churned_opening"].notna().all():
             since = [t for t in year if t >= str(r.first)]
             yield {("old", t): 1 for t in since}, r.shown["n_churned_opening"].sum()
@@ -230,7 +240,7 @@ def _ages(cohorts, ages, equal, less, truth):
         before = ("kept", r.cohort, r.age - 1) if r.age > 1 else ("new", r.cohort)
         less.append({("kept", r.cohort, r.age): 1, before: -1})
         equal.append({("kept", r.cohort, r.age): 1, ("gone", r.cohort, r.age): 1, ("new", r.cohort): -1})
-        truth |= {("gone", r.cohort, r.age): r.n_start - r.n_retained} if r.age % 6 == 0 else {}  # some of the many
+        truth |= {("gone", r.cohort, r.age): r.n_start - r.n_retained} if r.age % 12 == 0 else {}  # some of the many
     if cohorts.about.period.unit == "month":
         for age, rows in table[table["state"].isin(("complete", "small"))].groupby("age"):
             gone = {("aged", age): 1} | {("kept", c, age): 1 for c in rows["cohort"]}
@@ -253,10 +263,12 @@ def solved(said, less, wanted):
     bounds = _matrix(less, names), np.zeros(len(less)), _matrix([s for s, _ in said], names), [n for _, n in said]
     ends = {}
     for name in set(wanted) & set(names):
-        goal = np.eye(1, len(names), names[name])[0]
-        low, high = (linprog(sign * goal, *bounds, method="highs") for sign in (1, -1))
-        assert {low.status, high.status} <= {0, 3}, (name, low.message)  # else the tables contradict each other
-        ends[name] = np.ceil(low.fun - 1e-6), np.floor(1e-6 - high.fun) if high.status == 0 else np.inf
+        goal, ends[name] = np.eye(1, len(names), names[name])[0], (0, np.inf)
+        low = linprog(goal, *bounds, method="highs")
+        assert low.status == 0, (name, low.message)  # else the tables contradict each other
+        if low.fun > 0.5:  # else it may be none: one of 1 and more is not recovered
+            high = linprog(-goal, *bounds, method="highs")
+            ends[name] = np.ceil(low.fun - 1e-6), np.floor(1e-6 - high.fun) if high.status == 0 else np.inf
     return ends
 
 

@@ -66,7 +66,8 @@ class Ledger(Result):
 
     @property
     def notes(self) -> tuple[Statement, ...]:
-        return (Statement("ledger.note", {"definition": self.about.definition_note}),)
+        hidden = (self.small_note,) if self.shown["n_churned"].isna().any() else ()
+        return (Statement("ledger.note", {"definition": self.about.definition_note}), *hidden)
 
 
 def customer_ledger(counts) -> Ledger:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from churnlib.about import YEAR, Baseline
+from churnlib.show import disclosure
 from churnlib.show.results import period_values
 from churnlib.trend.changepoint import change_points
 from churnlib.trend.pchart import LONGEST, SHORTEST, control_limits, screened
@@ -20,11 +21,14 @@ ENOUGH = 12  # periods of a stretch that is preferred to an older one, or two ye
 def usual_periods(series: pd.DataFrame, about, declared: Baseline | None = None) -> tuple[np.ndarray, bool]:
     """Tell which complete periods say what is usual, and whether they are the declared ones.
 
-    Those are taken where they hold six complete periods; else a baseline is found.
+    Those are taken where they hold six complete periods; else a baseline is found, without a hidden period alone in it.
     """
     inside = declared_periods(series, declared)
     is_declared = bool(inside.sum() >= SHORTEST)
-    return (inside if is_declared or not len(series) else _found(series, about)), is_declared
+    inside = inside if is_declared or not len(series) else _found(series, about)
+    held = inside & disclosure.held_back(about, series["period"])
+    # the losses of a hidden one that is alone among them would follow from what they let expect
+    return (inside & ~held if held.sum() == 1 else inside), is_declared
 
 
 def usual_and_beyond(rates: pd.DataFrame, about) -> tuple[pd.DataFrame, set[str] | None]:
