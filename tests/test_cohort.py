@@ -69,6 +69,8 @@ def test_the_weighted_mean_is_the_pooled_rate():
     # mistake 7: 10 customers at 10 %, 990 at 90 %: pooled 89.2 %, unweighted 50 %
     result = cohort_retention(cohorts({"2025-01": [10, 1], "2025-02": [990, 891]}))
     assert result.pooled["retention"].tolist() == pytest.approx([1.0, 892 / 1000])
+    # of one step Greenwood's variance is the binomial one: R's survfit(conf.type = "log-log") of 892 of 1000
+    assert result.pooled[["ci_lower", "ci_upper"]].iloc[1].tolist() == pytest.approx([0.8710, 0.9098], abs=1e-4)
 
 
 def test_a_changing_set_of_cohorts_does_not_bend_the_line():

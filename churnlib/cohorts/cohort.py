@@ -33,7 +33,7 @@ class CohortRetention(Result):
         partly observed one the estimate of `late_retention`; missing in all others.
     pooled : pandas.DataFrame
         One row per level and age: `retention`, the mean weighted by customers over complete cells (see
-        `pooled_retention`), `n_cohorts`, `n_start`.
+        `pooled_retention`) with `ci_lower`, `ci_upper`, `n_cohorts`, `n_start`.
     mode : str
         What being retained means: see `cohort_counts`.
     cells : pandas.DataFrame
@@ -88,7 +88,8 @@ class CohortRetention(Result):
             return None
         row = told.iloc[-1]
         n = int(disclosure.in_tens(row.n_start, self.about))
-        values = {"retention": row.retention, "n": n, "cohorts": int(row.n_cohorts)}
+        values = {"retention": row.retention, "lower": row.ci_lower, "upper": row.ci_upper, "n": n}
+        values |= {"cohorts": int(row.n_cohorts)}
         return Finding(f"cohort.pooled.{self._said}", values | self._at(int(row.age)))
 
     @property
@@ -183,6 +184,7 @@ class CohortRetention(Result):
         return (
             Statement(f"cohort.note.{self._said}", values | self._words),
             Statement(f"cohort.note.states.{self._said}", {"n": self.about.min_denominator}),
+            *((self.small_note,) if self.shown["n_start"].isna().any() else ()),
         )
 
     def plot(self, ax=None):
@@ -294,11 +296,12 @@ def cohort_retention(counts) -> CohortRetention:
         table = _with_estimates(table, late_retention(frame, counts.late, state, about))
     keys = ["level", "cohort", "age", *(["first_step"] if "first_step" in frame else [])]
     table = table[[*keys, "n_start", "n_retained", "n_returned", "state", "retention", "ci_lower", "ci_upper"]]
+    is_chained = counts.mode == "stay"
     pooled = [
-        pooled_retention(part, state[part.index], is_chained=counts.mode == "stay").assign(level=level)
+        pooled_retention(part, state[part.index], about.conf_level, is_chained=is_chained).assign(level=level)
         for level, part in frame.groupby("level")
     ]
-    pooled = pd.concat(pooled, ignore_index=True) if pooled else pooled_retention(frame, state).assign(level="")
+    pooled = pd.concat(pooled, ignore_index=True) if pooled else pooled_retention(frame, state, 0.95).assign(level="")
     cells = frame.loc[np.isin(state, (COMPLETE, SMALL)), ["level", "cohort", "age", "n_start", "n_retained"]]
     given = {"pooled": pooled, "mode": counts.mode, "cells": cells}
     return CohortRetention(about=about, table=table, name="cohort_retention", **given)

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from churnlib.intervals import wilson
+
 COMPLETE, PARTLY, OPEN, EMPTY, SMALL = "complete", "partly", "open", "empty", "small"
 
 
@@ -64,7 +66,6 @@ def late_retention(frame: pd.DataFrame, late: pd.DataFrame, state: np.ndarray, a
     """
     out = pd.DataFrame(np.nan, index=frame.index, columns=["retention", "ci_lower", "ci_upper"])
     days = dict(list(late.groupby(["level", "cohort"])))
-    z = ndtri((1 + about.conf_level) / 2)
     for key, cells in frame[np.isin(state, (COMPLETE, PARTLY))].groupby(["level", "cohort"]):
         done, partly = cells[state[cells.index] == COMPLETE], cells[state[cells.index] == PARTLY]
         if done.empty or partly.empty or key not in days:
@@ -73,9 +74,7 @@ def late_retention(frame: pd.DataFrame, late: pd.DataFrame, state: np.ndarray, a
         steps = days[key][days[key]["age"] >= last.age]
         reached = np.searchsorted(steps["age"], partly["age"])
         kept, variance, n = (values[reached] for values in _carried_on(last.n_start, last.n_retained, steps))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            half = np.where(kept < 1, z * np.sqrt(variance) / -np.log(kept), 0.0)
-            told = np.column_stack([kept, kept ** np.exp(half), kept ** np.exp(-half)])
+        told = np.column_stack([kept, *log_log_bounds(kept, variance, about.conf_level)])
         told[(n < about.min_denominator) | (kept <= 0)] = np.nan
         out.loc[partly.index] = told
     return out
@@ -93,7 +92,9 @@ def _carried_on(n_start: int, n_retained: int, steps: pd.DataFrame) -> tuple[np.
     return kept, variance, np.append(n_retained, n - n_lost)
 
 
-def pooled_retention(frame: pd.DataFrame, state: np.ndarray, *, is_chained: bool = True) -> pd.DataFrame:
+def pooled_retention(
+    frame: pd.DataFrame, state: np.ndarray, conf_level: float, *, is_chained: bool = True
+) -> pd.DataFrame:
     """Give the mean retention over cohorts, weighted by customers, from complete cells only.
 
     Chained over ages: from each age to the next, only cohorts complete at the later age are followed (the sum of those
@@ -110,21 +111,39 @@ def pooled_retention(frame: pd.DataFrame, state: np.ndarray, *, is_chained: bool
     Returns
     -------
     pandas.DataFrame
-        One row per age: `retention` in [0, 1], `n_cohorts` complete at that age, their `n_start`.
+        One row per age: `retention` in [0, 1] with `ci_lower`, `ci_upper` (log(-log) with Greenwood's variance; of
+        activity Wilson's), `n_cohorts` complete at that age, their `n_start`; `n_kept` of the `n_before` that the last
+        step starts from.
 
     References
     ----------
     Mack, T. (1993). Distribution-free calculation of the standard error of chain ladder reserve estimates. ASTIN
-    Bulletin 23, 213-225, section 2: the chain-ladder factor as a weighted mean.
+    Bulletin 23, 213-225, section 2: the chain-ladder factor as a weighted mean. With customers it is Kaplan and Meier's
+    estimate, a cohort being censored at its last complete age.
     """
     told = frame[np.isin(state, (COMPLETE, SMALL))].pivot(index="cohort", columns="age", values="n_retained")
     told = told.reindex(sorted(frame["cohort"].unique()))
     start = frame.groupby("cohort")["n_start"].first()
     is_told = told.notna().to_numpy()
-    retention = pooled_shares(told.fillna(0).to_numpy(), start.to_numpy(), is_told, is_chained)
+    cells = told.fillna(0).to_numpy(), start.to_numpy(), is_told, is_chained
+    retention, (n_kept, n_before) = pooled_shares(*cells), _steps(*cells)
+    if is_chained:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            variance = ((n_before - n_kept) / (n_before * n_kept)).cumsum()
+        lower, upper = log_log_bounds(retention, variance, conf_level)
+    else:
+        lower, upper = wilson(n_kept, n_before, conf_level)
     n_start = (is_told * start.to_numpy()[:, None]).sum(axis=0)
-    rows = {"age": told.columns, "retention": retention, "n_cohorts": is_told.sum(axis=0), "n_start": n_start}
+    rows = {"age": told.columns, "retention": retention, "ci_lower": lower, "ci_upper": upper}
+    rows |= {"n_cohorts": is_told.sum(axis=0), "n_start": n_start, "n_kept": n_kept, "n_before": n_before}
     return pd.DataFrame(rows).rename_axis(columns=None)
+
+
+def log_log_bounds(share: np.ndarray, variance: np.ndarray, conf_level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Give the interval of a chained share from the variance of its logarithm; none where nobody was lost."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        half = ndtri((1 + conf_level) / 2) * np.sqrt(variance) / -np.log(share)
+        return tuple(np.where(share < 1, share ** np.exp(side * half), share) for side in (1, -1))
 
 
 def pooled_shares(kept: np.ndarray, start: np.ndarray, told: np.ndarray, is_chained: bool) -> np.ndarray:
@@ -142,9 +161,14 @@ def pooled_shares(kept: np.ndarray, start: np.ndarray, told: np.ndarray, is_chai
     numpy.ndarray, shape (..., n_ages)
         Missing from the age on at which nothing is left to compare with.
     """
+    now, before = _steps(kept, start, told, is_chained)
+    shares = np.divide(now, before, out=np.full(now.shape, np.nan), where=before > 0)
+    return shares.cumprod(axis=-1) if is_chained else shares
+
+
+def _steps(kept: np.ndarray, start: np.ndarray, told: np.ndarray, is_chained: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Sum over cohorts what is kept at each age, and what it is a share of: one age before, or at the start."""
     before = np.broadcast_to(start[..., None], kept.shape)
     if is_chained:
         before = np.concatenate([start[..., None], kept[..., :-1]], axis=-1)
-    now, before = (kept * told).sum(axis=-2), (before * told).sum(axis=-2)
-    shares = np.divide(now, before, out=np.full(now.shape, np.nan), where=before > 0)
-    return shares.cumprod(axis=-1) if is_chained else shares
+    return (kept * told).sum(axis=-2), (before * told).sum(axis=-2)

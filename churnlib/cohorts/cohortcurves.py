@@ -7,12 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
 from churnlib import text
 from churnlib.about import Period
 from churnlib.cohorts.cohort import CohortRetention, mode_label
-from churnlib.intervals import wilson
+from churnlib.cohorts.cohortcells import COMPLETE, pooled_retention
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Finding, Result, Statement, table_columns
 
@@ -121,37 +120,18 @@ def retention_curves(retention: CohortRetention) -> RetentionCurves:
         cells = cells[~disclosure.held_back(about, cells["cohort"], "new")]
     years = cells["cohort"].str[:4]
     cells["started"] = years if years[cells["age"] > 0].nunique() > 1 else cells["cohort"]
-    join = _chained if retention.mode == "stay" else _pooled
-    parts = [join(part, about).assign(**{group: name}) for name, part in cells.groupby(group)]
+    curves = {name: _curve(part, about, is_chained=retention.mode == "stay") for name, part in cells.groupby(group)}
+    parts = [curve.assign(**{group: name}) for name, curve in curves.items()]
     columns = [group, "age", "n_start", "retention", "ci_lower", "ci_upper", "is_shown"]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
     return RetentionCurves(about=about, table=table[columns], name="retention_curves", group=group, mode=retention.mode)
 
 
-def _pooled(part: pd.DataFrame, about) -> pd.DataFrame:
-    sums = _sums(part.assign(n=part["n_start"]), about)
-    lower, upper = wilson(sums["kept"], sums["n"], about.conf_level)
-    return sums.assign(retention=sums["kept"] / sums["n"], ci_lower=lower, ci_upper=upper)
-
-
-def _chained(part: pd.DataFrame, about) -> pd.DataFrame:
-    """The product over ages of those kept of those at risk; log(-log) interval, Greenwood's variance."""
-    part = part.sort_values("age", kind="stable")
-    sums = _sums(part.assign(n=part.groupby("cohort")["n_retained"].shift().fillna(part["n_start"])), about)
-    n, kept = sums["n"].to_numpy(), sums["kept"].to_numpy()
-    s = (kept / n).cumprod()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        half = ndtri((1 + about.conf_level) / 2) * np.sqrt(((n - kept) / (n * kept)).cumsum()) / -np.log(s)
-        lower, upper = (np.where(s < 1, s ** np.exp(side * half), s) for side in (1, -1))
-    return sums.assign(retention=s, ci_lower=lower, ci_upper=upper)
-
-
-def _sums(part: pd.DataFrame, about) -> pd.DataFrame:
-    """Add cohorts up by age, as long as enough customers are followed; hidden is what would give one cell back, or a
-    handful of losses."""
-    names = {"n_start": "n_start", "n": "n", "kept": "n_retained", "n_hidden": "is_hidden"}
-    sums = part.groupby("age").agg(**{name: (column, "sum") for name, column in names.items()}).reset_index()
-    lost = [sums[name] - sums["kept"] for name in ("n_start", "n")]
+def _curve(part: pd.DataFrame, about, *, is_chained: bool) -> pd.DataFrame:
+    """Pool cohorts, as long as enough customers are followed; hidden is what would give one cell back, or a handful."""
+    pooled = pooled_retention(part, np.full(len(part), COMPLETE), about.conf_level, is_chained=is_chained)
+    lost = [pooled[name] - pooled["n_kept"] for name in ("n_start", "n_before")]
     few = np.logical_or(*(each.between(1, about.privacy_k - 1) for each in lost))
-    sums = sums.assign(is_shown=(sums["n_hidden"] != 1) & ~few)
-    return sums[(sums["n_start"] >= about.min_denominator).cummin()]
+    n_hidden = pooled["age"].map(part.groupby("age")["is_hidden"].sum())
+    pooled = pooled.assign(is_shown=(n_hidden != 1) & ~few)
+    return pooled[(pooled["n_start"] >= about.min_denominator).cummin()]
