@@ -142,6 +142,22 @@ def test_the_mean_stay_lies_between_nothing_and_the_horizon():
     assert ahead["ahead"].iloc[0] == pytest.approx(result.mean_stay()[0])  # one figure for new customers
 
 
+def test_a_rule_that_needs_half_a_year_shows_no_churn_before_and_the_models_begin_after_it():
+    # half a year in which nobody can be lost, then 6 % of the first step and fewer: no curve from 0 on looks like that
+    survival = np.append(np.ones(6), beta_geometric(1.0, 15.0, 24))
+    counts = cohorts(survival, starts=30)
+    counts.about = replace(ABOUT, earliest_churn=5.5)
+    result = project_retention(counts, horizon=60)
+    assert result.model.begin == 6 and result.backtest.held
+    assert result.backtest.table["fitted_to"].eq(6 + (result.observed_to - 6) // 2).all()
+    table = result.table.set_index("age")
+    assert (table.loc[:6, ["projected", "ci_lower", "ci_upper"]] == 1).all(axis=None)
+    assert table.loc[len(survival) - 1, "projected"] == pytest.approx(survival[-1], abs=0.02)
+    assert residual_lifetime(result).table["ahead"].iloc[1] < residual_lifetime(result).table["ahead"].iloc[0]
+    counts.about = replace(ABOUT, earliest_churn=0.0)
+    assert project_retention(counts).backtest.table["largest_error"].abs().min() > 0.05
+
+
 def test_only_complete_cells_are_used():
     counts = cohorts(beta_geometric(1.0, 12.0, 24))
     counts.about = replace(ABOUT, as_of=date(2025, 12, 15))  # December is still open for who joined late in a month

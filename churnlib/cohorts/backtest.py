@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from churnlib import text
+from churnlib.about import YEAR
 from churnlib.cohorts.cohortcells import COMPLETE, SMALL, cell_states
 from churnlib.cohorts.lifemodel import MODELS, LifeModel, fit_life
 from churnlib.show.results import Column, Finding, Result, Statement
@@ -128,20 +130,26 @@ def overdispersion(cells: pd.DataFrame) -> float:
     return max(1.0, float(pearson / degrees))
 
 
-def fit_ages(kind: str, cells: pd.DataFrame, ages: pd.DataFrame) -> LifeModel:
-    """Fit a model to the first ages, its covariance widened by their overdispersion."""
+def safe_ages(ages: pd.DataFrame, about) -> int:
+    """Count the first ages at which nobody has left because the definition cannot show it so early."""
+    steps = math.ceil(about.earliest_churn * YEAR[about.period.unit] / YEAR["month"])
+    return int((ages["n_lost"].head(steps) == 0).cummin().sum())
+
+
+def fit_ages(kind: str, cells: pd.DataFrame, ages: pd.DataFrame, begin: int) -> LifeModel:
+    """Fit a model to some ages from `begin` on, its covariance widened by their overdispersion."""
     used = cells[cells["age"].isin(ages["age"])]
-    return fit_life(kind, ages["n_at_risk"], ages["n_lost"], overdispersion(used))
+    return fit_life(kind, ages["n_at_risk"], ages["n_lost"], overdispersion(used), begin)
 
 
 def backtest(cells: pd.DataFrame, ages: pd.DataFrame, about) -> Backtest:
     """Fit each model to the first half of the ages and see whether the later ones lie in its interval."""
-    cut, end, rows = len(ages) // 2, len(ages), []
-    lost = ages["n_lost"].to_numpy()
-    if end >= LEAST_AGES and lost[:cut].sum() >= about.privacy_k and (ages["observed"] > 0).all():
+    begin, end, rows = safe_ages(ages, about), len(ages), []
+    cut, lost = begin + (end - begin) // 2, ages["n_lost"].to_numpy()
+    if end - begin >= LEAST_AGES and lost[:cut].sum() >= about.privacy_k and (ages["observed"] > 0).all():
         came = np.append(1.0, ages["observed"])
         for kind in MODELS:
-            model = fit_ages(kind, cells, ages[:cut])
+            model = fit_ages(kind, cells, ages[:cut], begin)
             extra = _chance(model, cells, ages, cut)
             lower, upper = model.survival_interval(end, about.conf_level, extra)
             projected, held_out = model.survival(end), np.arange(cut + 1, end + 1)

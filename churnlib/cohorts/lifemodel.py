@@ -50,9 +50,12 @@ class LifeModel:
     covariance : numpy.ndarray, shape (2, 2)
         Widened by the overdispersion of the counts; it only scales the search of `region`.
     loglik : float
-    n_at_risk, n_lost : numpy.ndarray, shape (n_ages,)
+    n_at_risk, n_lost : numpy.ndarray, shape (n_ages - begin,)
         What it was fitted to.
     dispersion : float
+    begin : int
+        Steps at the start in which nobody can leave, because a rule needs so long to see it: the model's own first step
+        is the next one.
     """
 
     kind: str
@@ -62,6 +65,7 @@ class LifeModel:
     n_at_risk: np.ndarray
     n_lost: np.ndarray
     dispersion: float
+    begin: int = 0
 
     @property
     def alpha(self) -> float:
@@ -76,8 +80,9 @@ class LifeModel:
     def survival(self, ages: int, estimates: np.ndarray | None = None) -> np.ndarray:
         """Give the survival at ages 0, 1 ... `ages`, in [0, 1]."""
         p = self.estimates if estimates is None else estimates
-        hazard = _HAZARDS[self.kind](p, np.arange(1.0, ages + 1))
-        return np.append(1.0, np.cumprod(1 - np.clip(hazard, TINY, 1 - TINY)))
+        hazard = _HAZARDS[self.kind](p, np.arange(1.0, max(ages - self.begin, 0) + 1))
+        left = np.append(np.ones(self.begin + 1), np.cumprod(1 - np.clip(hazard, TINY, 1 - TINY)))
+        return left[: ages + 1]
 
     def region(self, conf_level: float) -> np.ndarray:
         """Give the edge of the region of parameters that the likelihood does not refuse.
@@ -147,15 +152,17 @@ class LifeModel:
             Further variance of log S: of an observed share that is to lie in the interval. Added on the scale of
             log(-log S), which keeps the bounds in [0, 1].
         """
-        told = self.interval(lambda p: self.survival(ages, p)[1:], conf_level)
-        log_s = np.log(self.survival(ages)[1:])
-        chance = ndtri((1 + conf_level) / 2) ** 2 * np.broadcast_to(extra, ages + 1)[1:] / log_s**2
+        first = self.begin + 1
+        told = self.interval(lambda p: self.survival(ages, p)[first:], conf_level)
+        log_s = np.log(self.survival(ages)[first:])
+        chance = ndtri((1 + conf_level) / 2) ** 2 * np.broadcast_to(extra, ages + 1)[first:] / log_s**2
         halves = [np.log(np.log(np.clip(bound, TINY, 1 - TINY)) / log_s) for bound in told]
         bounds = [np.exp(log_s * np.exp(np.sign(h) * np.sqrt(h**2 + chance))) for h in halves]
-        return np.append(1.0, np.minimum(bounds[0], told[0])), np.append(1.0, np.maximum(bounds[1], told[1]))
+        lower, upper = np.minimum(bounds[0], told[0]), np.maximum(bounds[1], told[1])
+        return tuple(np.append(np.ones(min(first, ages + 1)), bound) for bound in (lower, upper))
 
 
-def fit_life(kind: str, n_at_risk, n_lost, dispersion: float = 1.0) -> LifeModel:
+def fit_life(kind: str, n_at_risk, n_lost, dispersion: float = 1.0, begin: int = 0) -> LifeModel:
     """Fit one model by maximum likelihood.
 
     Parameters
@@ -165,6 +172,8 @@ def fit_life(kind: str, n_at_risk, n_lost, dispersion: float = 1.0) -> LifeModel
         Customers who completed age t - 1 and were observed at age t, and those of them lost by then, for t = 1, 2 ...
     dispersion : float
         Variance of the counts as a multiple of the binomial one (see `churnlib.cohorts.backtest.overdispersion`).
+    begin : int
+        First steps in which nobody can leave; they are left out.
 
     Returns
     -------
@@ -175,7 +184,7 @@ def fit_life(kind: str, n_at_risk, n_lost, dispersion: float = 1.0) -> LifeModel
     Fader, P. S. and Hardie, B. G. S. (2007). How to project customer retention. Journal of Interactive Marketing 21,
     76-90. Nakagawa, T. and Osaki, S. (1975). The discrete Weibull distribution. IEEE Trans. Reliability 24, 300-301.
     """
-    n, d = np.asarray(n_at_risk, float), np.asarray(n_lost, float)
+    n, d = np.asarray(n_at_risk, float)[begin:], np.asarray(n_lost, float)[begin:]
     t, hazard = np.arange(1.0, len(n) + 1), _HAZARDS[kind]
 
     def minus_loglik(p: np.ndarray) -> tuple[float, np.ndarray]:
@@ -191,7 +200,7 @@ def fit_life(kind: str, n_at_risk, n_lost, dispersion: float = 1.0) -> LifeModel
     slopes = _slopes(lambda q: hazard(q, t), best.x)
     information = slopes.T @ (slopes * (n / (h * (1 - h)))[:, None])
     spread = dispersion * np.linalg.pinv(information)
-    return LifeModel(kind, best.x, spread, -best.fun * n.sum(), n, d, dispersion)
+    return LifeModel(kind, best.x, spread, -best.fun * n.sum(), n, d, dispersion, begin)
 
 
 def _slopes(of: Callable[[np.ndarray], np.ndarray], p: np.ndarray) -> np.ndarray:

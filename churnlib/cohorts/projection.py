@@ -16,6 +16,7 @@ from churnlib.cohorts.backtest import (
     complete_cells,
     fit_ages,
     nothing_projected,
+    safe_ages,
     unit_label,
 )
 from churnlib.cohorts.lifemodel import LifeModel, residual_months
@@ -110,7 +111,10 @@ class Projection(Result):
         if self.model is None:
             return ()
         values = {"n": int(self.shown["n_at_risk"].max()), "definition": self.about.definition_note}
-        return (Statement(f"projection.note.{self.model.kind}", values),)
+        notes = [Statement(f"projection.note.{self.model.kind}", values)]
+        if begin := self.model.begin:
+            notes.append(Statement("projection.note.begin", {"begin": begin, "unit": unit_label(self.about)}))
+        return tuple(notes)
 
     def plot(self, ax=None):
         if self.model is None:
@@ -152,7 +156,7 @@ def project_retention(counts, *, horizon: int = 60) -> Projection:
     if not tested.usable:
         table = table.assign(projected=np.nan, ci_lower=np.nan, ci_upper=np.nan)
         return Projection(about=counts.about, table=table, name="projection", model=None, backtest=tested)
-    model = fit_ages(tested.best, cells, ages)
+    model = fit_ages(tested.best, cells, ages, safe_ages(ages, counts.about))
     lower, upper = model.survival_interval(horizon, counts.about.conf_level)
     table = table.assign(projected=model.survival(horizon), ci_lower=lower, ci_upper=upper)
     return Projection(about=counts.about, table=table, name="projection", model=model, backtest=tested)
