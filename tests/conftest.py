@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import matplotlib.pyplot as plt
 import pytest
 from hypothesis import settings
 
@@ -13,10 +14,11 @@ settings.load_profile("churn")
 
 @pytest.fixture(autouse=True)
 def words():
-    """Every test begins in Chinese, whatever the one before it has set."""
+    """Every test begins in Chinese and without figures, whatever the one before it has set or drawn."""
     text.set_language("zh")
     yield
     text.set_language("zh")
+    plt.close("all")
 
 
 @pytest.fixture(scope="session")

@@ -139,9 +139,15 @@ def test_cohorts_by_hand(data):
 
 
 def test_a_cell_is_complete_when_the_last_member_has_been_observed_that_long():
-    for as_of, complete, observed in (("2024-05-27", False, 1), ("2024-05-28", True, 2)):  # 8 joined on 02-29
-        counts = cohort_counts(toy(as_of=as_of))
-        cell = row(counts, cohort="2024-02", age=3)
+    # 8 joined on 02-29; a contract from the day after an end would undo the end, so that day has to be seen too
+    own = {"contracts": None}
+    for tables, as_of, complete, observed in (
+        (own, "2024-05-27", False, 1),
+        (own, "2024-05-28", True, 2),
+        ({}, "2024-05-28", False, 2),
+        ({}, "2024-05-29", True, 2),
+    ):
+        cell = row(cohort_counts(toy(as_of=as_of, tables=tables)), cohort="2024-02", age=3)
         assert (bool(cell.is_complete), cell.n_observed) == (complete, observed), as_of
 
 
