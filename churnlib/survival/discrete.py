@@ -212,6 +212,7 @@ def discrete_hazard(counts) -> DiscreteHazard:
     z = ndtri((1 + about.conf_level) / 2)
     table = fit.table.assign(level=[life.levels[g] for g in fit.table["level"]])
     with np.errstate(over="ignore"):  # an age at which hardly anybody leaves may bear any ratio
-        for name, side in (("hazard_ratio", 0), ("ci_lower", -1), ("ci_upper", 1)):
-            table[name] = np.exp(table["log_ratio"] + side * z * table["std_error"])
+        table["hazard_ratio"] = np.exp(table["log_ratio"])
+        table["ci_lower"] = np.exp(table["log_ratio"] - z * table["std_error"])
+        table["ci_upper"] = np.exp(table["log_ratio"] + z * table["std_error"])
     return DiscreteHazard(about=about, table=table, name=about.named("discrete_hazard"), fit=fit)
