@@ -1,6 +1,6 @@
 """Print the sample report, or a real one, to pictures for the eye.
 
-python -m tests.browser.look OUT [REPORT_FOLDER]
+PYTHONPATH=tests python -m browser.look OUT [REPORT_FOLDER]
 """
 
 from __future__ import annotations
