@@ -1,7 +1,7 @@
 """A report with every kind of figure, from made-up but plausible numbers: what the browser tests and the eye look at.
 
-`PYTHONPATH=tests python -m browser.look OUT` prints it to pictures. Its words and figures are in sample.yml, its drawings in
-sample_figures.py.
+`PYTHONPATH=tests python -m browser.look OUT` prints it to pictures. Its words and figures are in sample.yml, its
+drawings in sample_figures.py.
 """
 
 from __future__ import annotations
