@@ -222,6 +222,11 @@ def test_margin_and_discount_only_take_away():
 def test_the_simple_value_has_no_end_without_losses_and_stands_alone_without_a_projection():
     nothing = project_retention(cohort_cells(months=2))
     assert customer_value(booked([200] * 14), nothing).findings[0].key == "value.clv.simple_only"
+    held = project_retention(cohort_cells())
+    missed = replace(held, backtest=replace(held.backtest, table=held.backtest.table.assign(n_inside=0)))
+    for projection, rough in ((held, False), (missed, True)):
+        notes = [note.key for note in customer_value(booked([200] * 14), projection).notes]
+        assert ("value.clv.rough" in notes) == rough  # an interval that the test has refused is not left uncommented
     assert customer_value(booked([0] * 14), nothing).findings[0].key == "value.clv.unknown"
     lasting = customer_value(booked([0] * 14), project_retention(cohort_cells()))
     assert lasting.findings[0].key == "value.clv.survival_only" and said(lasting)

@@ -161,6 +161,8 @@ class CustomerValue(Result):
         Parameter: what winning a customer costs, as a multiple of keeping one for a year.
     horizon : int
         In months, of the survival-based rows; 0 without a projection.
+    is_rough : bool
+        Whether the projection did not hold in its backtest.
     """
 
     fee: float
@@ -170,6 +172,7 @@ class CustomerValue(Result):
     is_own_margin: bool
     n_lost: int
     acquisition: float
+    is_rough: bool
     module: ClassVar[str] = "value"
     folded: ClassVar[bool] = False
     columns: ClassVar[tuple[Column, ...]] = (
@@ -206,7 +209,8 @@ class CustomerValue(Result):
     def notes(self) -> tuple[Statement, ...]:
         values = {"margin": self.margin, "discount": self.discount, "revenue": self.about.revenue_note}
         source = "own" if self.is_own_margin else "given"
-        return (Statement(f"value.clv.margin_{source}", values), Statement("value.clv.note", values))
+        rough = (Statement("value.clv.rough"),) if self.is_rough else ()
+        return (*rough, Statement(f"value.clv.margin_{source}", values), Statement("value.clv.note", values))
 
 
 def customer_value(
@@ -252,6 +256,7 @@ def customer_value(
     table = table.assign(value=table["months"] * worths, ci_lower=bounds[:, 0], ci_upper=bounds[:, 1])
     given = {"fee": fee, "margin": margin, "discount": discount, "horizon": horizon, "is_own_margin": own is not None}
     given |= {"n_lost": int(year["n_churned"].sum()), "acquisition": acquisition}
+    given["is_rough"] = projection.model is not None and not projection.backtest.held
     return CustomerValue(about=about, table=table, name="customer_value", **given)
 
 
