@@ -140,6 +140,24 @@ def test_the_monthly_cohort_matrix_of_cdnow_equals_an_independent_count(purchase
         assert visits.loc[key, "n_active"] == active.get(key, 0), key
 
 
+def test_partly_observed_activity_is_the_share_of_those_whose_step_is_over(purchases):
+    # as of the middle of February 1998: members who started early in a month have been watched for one step more
+    as_of = pd.Timestamp("1998-02-15")
+    told = purchases[purchases["date"] <= as_of]
+    cohort, step = steps_since_start(told)
+    cells = told.assign(cohort=cohort, step=step)
+    starts = cells.groupby("customer").agg(start=("date", "min"), cohort=("cohort", "first"))
+    result = cohort_retention(cohort_counts(cdnow("1998-02-15"), mode="in"))
+    partly = result.table[result.table["state"] == PARTLY].dropna(subset="retention").set_index(["cohort", "age"])
+    assert len(partly) == 3 and (partly["ci_lower"] < partly["retention"]).all() and partly["n_retained"].isna().all()
+    for (month, age), row in partly.iterrows():
+        members = starts[starts["cohort"] == month]
+        over = members[members["start"] + pd.DateOffset(months=int(age) + 1) <= as_of + pd.Timedelta(days=1)]
+        active = cells[(cells["step"] == age) & cells["customer"].isin(over.index)]["customer"].nunique()
+        assert 0 < len(over) < len(members) and row["retention"] == pytest.approx(active / len(over), abs=1e-12)
+    assert not set(partly.index) & set(result.cells.set_index(["cohort", "age"]).index)  # in no sum, no comparison
+
+
 def test_in_or_after_never_completes_and_says_so():
     # January 1997, month 3: about a fifth is seen again as of June 1997, twice as many a year later
     shares = {}

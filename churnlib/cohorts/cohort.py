@@ -11,7 +11,16 @@ from scipy.stats import t
 
 from churnlib import text
 from churnlib.about import YEAR, Period
-from churnlib.cohorts.cohortcells import COMPLETE, OPEN, PARTLY, SMALL, cell_states, late_retention, pooled_retention
+from churnlib.cohorts.cohortcells import (
+    COMPLETE,
+    OPEN,
+    PARTLY,
+    SMALL,
+    cell_states,
+    late_retention,
+    pooled_retention,
+    watched_share,
+)
 from churnlib.intervals import difference, overdispersion, wilson
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
@@ -30,7 +39,7 @@ class CohortRetention(Result):
         One row per level, cohort and age: `cohort` (period), `age` in completed periods since the start, `n_start`,
         `n_retained`, `n_returned` (left and back by then, no part of the retained), `state` (see `cell_states`),
         `retention` with `ci_lower`, `ci_upper` in [0, 1]. In a complete cell it is a share with Wilson's interval, in a
-        partly observed one the estimate of `late_retention`; missing in all others.
+        partly observed one the estimate of `late_retention` or `watched_share`; missing in all others.
     pooled : pandas.DataFrame
         One row per level and age: `retention`, the mean weighted by customers over complete cells (see
         `pooled_retention`) with `ci_lower`, `ci_upper`, `n_cohorts`, `n_start`.
@@ -293,7 +302,9 @@ def cohort_retention(counts) -> CohortRetention:
         ci_upper=np.where(told, upper, np.nan),
     )
     if counts.mode == "stay":
-        table = _with_estimates(table, late_retention(frame, counts.late, state, about))
+        table = table.fillna(late_retention(frame, counts.late, state, about))
+    elif counts.mode != "after":
+        table = table.fillna(watched_share(frame, state, about))
     keys = ["level", "cohort", "age", *(["first_step"] if "first_step" in frame else [])]
     table = table[[*keys, "n_start", "n_retained", "n_returned", "state", "retention", "ci_lower", "ci_upper"]]
     is_chained = counts.mode == "stay"
@@ -305,9 +316,3 @@ def cohort_retention(counts) -> CohortRetention:
     cells = frame.loc[np.isin(state, (COMPLETE, SMALL)), ["level", "cohort", "age", "n_start", "n_retained"]]
     given = {"pooled": pooled, "mode": counts.mode, "cells": cells}
     return CohortRetention(about=about, table=table, name="cohort_retention", **given)
-
-
-def _with_estimates(table: pd.DataFrame, estimates: pd.DataFrame) -> pd.DataFrame:
-    for column in estimates.columns:
-        table[column] = table[column].fillna(estimates[column])
-    return table

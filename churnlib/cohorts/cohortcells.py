@@ -80,6 +80,29 @@ def late_retention(frame: pd.DataFrame, late: pd.DataFrame, state: np.ndarray, a
     return out
 
 
+def watched_share(frame: pd.DataFrame, state: np.ndarray, about) -> pd.DataFrame:
+    """Estimate the partly observed cells of activity: the share among the members whose step is over.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        One row per level, cohort and age with `n_observed`, `n_active_observed` (see `CohortCounts`).
+    state : numpy.ndarray of str, shape (n_rows,)
+
+    Returns
+    -------
+    pandas.DataFrame
+        As of `late_retention`; the interval is Wilson's. Neither a handful nor all but a handful is told.
+    """
+    n, active, k = frame["n_observed"], frame["n_active_observed"], about.privacy_k
+    told = (
+        (state == PARTLY) & (n >= about.min_denominator) & ~active.between(1, k - 1) & ~(n - active).between(1, k - 1)
+    )
+    lower, upper = wilson(active, n, about.conf_level)
+    estimates = {"retention": active / n.where(n > 0), "ci_lower": lower, "ci_upper": upper}
+    return pd.DataFrame(estimates, index=frame.index).where(told)
+
+
 def _carried_on(n_start: int, n_retained: int, steps: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give retention, its variance / retention^2 and those still watched, at the start and after each of the days."""
     n_lost, n_censored = (steps[column].to_numpy() for column in ("n_lost", "n_censored"))

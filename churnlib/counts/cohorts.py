@@ -93,9 +93,10 @@ def cohort_counts(
         still in their first spell), `n_returned` (of those, back in a later spell); `first_completes`, `last_completes`
         (days on which the first and the last possible member complete the age), `is_complete`, `is_truncated` (the
         cohort began before ends were recorded: its early losses are not known). By activity the row is the step after
-        the age (or the bracket that ends with it, with its `first_step`), complete one age later, with `n_active`. With
-        money or quantity also `amount`, `amount_base` (each member's first whole step, or the fee) and `amount_kept`
-        (at most that, or the fees of those who never left). Adds over levels.
+        the age (or the bracket that ends with it, with its `first_step`), complete one age later, with `n_active` and,
+        of the `n_observed` whose step is over, `n_active_observed`. With money or quantity also `amount`, `amount_base`
+        (each member's first whole step, or the fee) and `amount_kept` (at most that, or the fees of those who never
+        left). Adds over levels.
     """
     is_money = measure != "customers"
     if measure == "money":

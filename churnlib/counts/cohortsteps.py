@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 
 from churnlib import text
 from churnlib.counts.cohortages import STEP, Stayed, placed
-from churnlib.counts.histories import is_regular, stepwise
+from churnlib.counts.histories import completed, is_regular, stepwise
 from churnlib.counts.revenue import among, make_revenue
 from churnlib.counts.tenure import BLOCKS
 
@@ -43,8 +44,11 @@ class Steps:
         self.sizes = np.bincount(group, minlength=len(stayed.ages) * BLOCKS).reshape(-1, BLOCKS)
         small = group.astype(np.min_scalar_type(self.sizes.size))  # sorted in one pass
         order = np.argsort(small, kind="stable")  # cohort by cohort, and in it block by block
-        members_of = np.split(members["customer"].to_numpy()[order], self.sizes.sum(axis=1).cumsum()[:-1])
+        ends = self.sizes.sum(axis=1).cumsum()[:-1]
+        members_of = np.split(members["customer"].to_numpy()[order], ends)
         self.size = STEP[unit] if unit != "week" else 0
+        over = completed(members["start_date"].to_numpy(), data.as_of + timedelta(days=1), self.size)
+        self.over = np.split(over.astype(np.int16)[order], ends)  # steps that each member has completed
         brought = stepwise(data, members, self.size, source=table, value=value, kinds=kinds)
         self.amounts = [brought.of(*cohort) for cohort in zip(members_of, stayed.ages, strict=True)]
         self.measure, self.active = measure, [amount != 0 for amount in self.amounts]
@@ -65,9 +69,15 @@ class Steps:
             active = [np.array([seen[first : last + 1].any(axis=0) for first, last in brackets]) for seen in active]
         step = frame["age"].map({last: i for i, (_, last) in enumerate(brackets)}) if brackets else frame["age"]
         is_money = self.measure != "customers"
-        n_active = _table([np.count_nonzero(seen, axis=1) for seen in (self.active if is_money else active)])
-        sums = self._money()[:, frame["place"], step] if is_money else None
-        return frame.assign(n_active=n_active[frame["place"], step]), sums
+        cells = frame["place"], step
+        n_active = _table([np.count_nonzero(seen, axis=1) for seen in (self.active if is_money else active)])[*cells]
+        frame, sums = frame.assign(n_active=n_active), self._money()[:, *cells] if is_money else None
+        if is_money or mode == "after":
+            return frame, sums
+        lasts = np.array([last for _, last in brackets] or range(n_ages))[:, None]
+        watched = [seen & (over > lasts[: len(seen)]) for seen, over in zip(active, self.over, strict=True)]
+        observed = _table([np.count_nonzero(seen, axis=1) for seen in watched])
+        return frame.assign(n_active_observed=observed[*cells]), sums
 
     def _money(self) -> np.ndarray:
         """By block, cohort and step sum the base, what is kept of it, all amounts."""

@@ -232,6 +232,14 @@ def stepwise(data: Any, members: pd.DataFrame, size: int, **source: str) -> Step
     return Stepwise(amount, first, max(size, 1), row[earliest:].min(initial=row.max()))
 
 
+def completed(start: np.ndarray, day: date, size: int) -> np.ndarray:
+    """Give the steps that customers have completed before a day, by the days they started on (see `stepwise`)."""
+    start, day = start.astype("datetime64[D]"), np.array([np.datetime64(day, "D")])
+    if not size:
+        return (day.astype(int) - start.astype(int)) // 7
+    return (_clock(day, True) - _clock(start)) // 32 // size
+
+
 def _clock(days: np.ndarray, is_reached: bool = False) -> np.ndarray:
     """Give 32 x the month + the day of it, so that a difference // 32 is the whole months between two days; on the last
     day of a month everybody has completed it."""
