@@ -1,16 +1,23 @@
 """The churn workbook: one declared definition of churn -> counts -> statistics -> a story -> a report to be trusted.
 
-Verbs, in the order in which data flow (each is loaded when it is first used):
+The verbs that notebooks use, in the order in which data flow; each is loaded when it is first used. A result shows
+itself: finding, figure, notes, table.
 
-- data: `open_dataset`, `set_language`; `print_form`, the churn form of one customer to be filled in
-- counts: `period_counts`, `legible_counts`, `divided_counts`, `scope_counts`, `crossed_counts`, `tracking_counts`,
-  `tenure_counts`, `cohort_counts`, `reason_counts`, `response_counts`; what to count by beside segments:
-  `recently`, `features`
-- results: `tracking_table`, `customer_ledger`, `churn_trend`, `segment_rates`, `control_chart`, `change_points`,
-  `event_effects`, `churn_forecast`; `decompose_change`, `find_slices`, `unit_funnel`, `companion_signals`,
-  `market_comparison`; `kaplan_meier` ...; `cohort_retention`;
-  `stated_reasons`, `reasons_across`, `reasons_together`, `follow_up`, `lost_to`, `coded_texts`, `reconcile_levels`,
-  `reconcile_changes`; `files_read`, `rules_applied`, `what_is_counted`
+- data: `open_dataset` with `.where(...)`, `set_language`; `print_form`, the churn form of one customer to be filled in
+- counts, from data: `..._counts`; what to count by beside segments: `recently`, `features`
+- 0-data-check: `files_read`, `rules_applied`, `what_is_counted`
+- 1-trend, 1-why: `churn_trend`, `control_chart`, `change_points`, `event_effects`, `churn_forecast`, `segment_rates`,
+  `tracking_table`, `customer_ledger`; `decompose_change`, `find_slices`, `unit_funnel`, `companion_signals`,
+  `market_comparison`
+- 2-survival: `length_of_stay`, `kaplan_meier`, `survival_table`, `hazard_by_tenure`, `cumulative_incidence`,
+  `ways_of_leaving`, `proportional_hazards`, `months_stayed`, `money_survival`, `project_survival` and their tests
+- 3-cohort: `cohort_retention`, `retention_curves`, `money_retention`, `cohort_departures`, `project_retention`,
+  `residual_lifetime`
+- 4-reasons: `attributable_reasons`, `stated_reasons`, `reasons_across`, `reasons_together`, `reconcile_levels`,
+  `reconcile_changes`, `follow_up`, `lost_to`, `coded_texts`, `leaving_profile`, `holder_changes`
+- 5-definitions, 5-inactivity: `rival_definitions`, `rival_rankings`; `limit_evidence`, `still_active`
+- 6-value: `revenue_bridge`, `quiet_customers`, `value_migration`, `lost_money`, `fee_concentration`, `service_cost`,
+  `customer_value`, `expected_value`
 """
 
 from importlib import import_module
@@ -98,6 +105,7 @@ _VERBS = {
     "value.bridge": ["billed_bridge"],
     "value.quiet": ["quiet_customers"],
     "value.losses": ["lost_money"],
+    "value.buying": ["still_active"],
     "value.purchases": ["expected_value"],
     "reasons.attributable": ["attributable_reasons"],
     "reasons.leaving": ["leaving_profile"],
@@ -111,7 +119,6 @@ _VERBS = {
     "reasons.reasonchanges": ["reconcile_changes"],
     "quality.rivals": ["rival_definitions", "rival_rankings"],
     "quality.limits": ["limit_evidence"],
-    "value.buying": ["still_active"],
     "quality.quality": ["files_read", "rules_applied", "what_is_counted"],
 }
 _HOME = {verb: module for module, verbs in _VERBS.items() for verb in verbs}

@@ -1,10 +1,14 @@
-"""Counting: spells, activity, surveys in; small additive frames out. The only place that knows SQL beside the
-definitions.
+"""Counting: spells, activity, surveys in; small additive frames out. The only place that knows SQL.
 
-`periods`: the ledger of every period; `scopes`: by whom an event touched; `crossed`: by several segments at once;
-`states`: who is at risk at its end; `tenure`: who left at which tenure; `recent`: by what happened to them lately;
-`cohorts`: who stayed, by start; `reasons`: what the lost said; `tracking`: satisfaction, conversion, campaigns;
-`worth`: what customers bring and cost.
+- what churn is, as spells: `definitions` (`contracts`, `inactivity`, `decline`)
+- what all counts share: `base`; what is revenue: `revenue`; few customers: `legible`
+- by period: `periods` (the ledger), `crossed` (several segments), `scopes` (whom an event touched), `states`,
+  `tracking`, `benchmarks`
+- by tenure: `tenure`, `recent` (by what happened lately), `origins` (cut at earlier days)
+- by start: `cohorts` (`cohortages`, `cohortsteps`, `cohortmoney`), `cohortperiods`
+- money and buying: `bridge`, `worth`, `losses`, `repeats` (`histories`: what each customer brought month by month)
+- reasons: `reasons`, `answers`, `texts` (`masking`), `leavers`; what goes with losses: `panel` (`drivers`,
+  `exposures`), `leaving`, `holders`; the evidence for a limit: `evidence`
 """
 
 from churnlib.counts.answers import answer_counts
