@@ -47,8 +47,9 @@ class Steps:
         ends = self.sizes.sum(axis=1).cumsum()[:-1]
         members_of = np.split(members["customer"].to_numpy()[order], ends)
         self.size = STEP[unit] if unit != "week" else 0
-        over = completed(members["start_date"].to_numpy(), data.as_of + timedelta(days=1), self.size)
-        self.over = np.split(over.astype(np.int16)[order], ends)  # steps that each member has completed
+        if measure == "customers":  # steps that each member has completed
+            over = completed(members["start_date"].to_numpy(), data.as_of + timedelta(days=1), self.size)
+            self.over = np.split(over.astype(np.int16)[order], ends)
         brought = stepwise(data, members, self.size, source=table, value=value, kinds=kinds)
         self.amounts = [brought.of(*cohort) for cohort in zip(members_of, stayed.ages, strict=True)]
         self.measure, self.active = measure, [amount != 0 for amount in self.amounts]
