@@ -1,10 +1,11 @@
-"""Intervals for a share: of one group, between two, when months vary by more than chance; variances from blocks."""
+"""Intervals for a share: of one group, between two, when months vary by more than chance; variances from blocks; which
+of many findings to believe."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import beta
+from scipy.special import ndtri, stdtrit
+from scipy.stats import beta, false_discovery_control
 
 
 def wilson(events, n, conf_level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
@@ -126,3 +127,27 @@ def block_variance(estimates: np.ndarray) -> np.ndarray:
     """
     b = max(len(estimates), 1)
     return (b - 1) / b * np.square(estimates - estimates.mean(axis=0)).sum(axis=0)
+
+
+def jackknife_variance(estimates: np.ndarray, conf_level: float = 0.95) -> np.ndarray:
+    """Turn the estimates without each block, along the first axis, into a variance for normal intervals.
+
+    It is widened so that these have the coverage of the t interval that few blocks call for.
+    """
+    b = len(estimates)
+    if b < 2:
+        return np.full(estimates.shape[1:], np.nan)
+    widen = stdtrit(b - 1, (1 + conf_level) / 2) / ndtri((1 + conf_level) / 2)
+    return block_variance(estimates) * widen**2
+
+
+def benjamini_hochberg(p_values: np.ndarray, share: float) -> np.ndarray:
+    """Tell which of many findings to believe, so that at most a share of those believed is false.
+
+    References
+    ----------
+    Benjamini, Y. and Hochberg, Y. (1995). Controlling the false discovery rate. JRSS B 57, 289-300.
+    """
+    found = np.isfinite(p_values)
+    found[found] = false_discovery_control(p_values[found]) <= share
+    return found

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from churnlib import text
 from churnlib.about import Baseline, Period, Segment
+from churnlib.intervals import benjamini_hochberg
 from churnlib.text import Label
 from churnlib.trend.control import control_chart
-from churnlib.trend.groups import benjamini_hochberg
 
 BAD = re.compile(r"\bnan\b|\binf\b|None(?! of)|NaT|[{}]")  # what no sentence may hold
 USUAL = [200, 190, 210, 205, 195, 188, 212, 201, 199, 207, 193, 204] * 3

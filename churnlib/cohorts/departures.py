@@ -16,9 +16,9 @@ from scipy.special import ndtr, ndtri
 
 from churnlib import text
 from churnlib.about import Period
+from churnlib.intervals import benjamini_hochberg
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
-from churnlib.trend.groups import benjamini_hochberg
 
 LEAST = 6  # periods (or cohorts) under which no departure can be told from a drift
 FALSE_DISCOVERY = 0.1  # share of false ones among the departing periods that are named, and among the cohorts

@@ -11,9 +11,9 @@ from scipy.special import ndtri
 
 from churnlib import text
 from churnlib.cohorts.cohortcells import COMPLETE, SMALL, cell_states, pooled_shares
+from churnlib.intervals import jackknife_variance
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement
-from churnlib.survival.jackknife import jackknife_variance
 
 PLOTTED_AGES = 24
 

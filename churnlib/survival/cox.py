@@ -10,8 +10,8 @@ import pandas as pd
 from scipy.special import ndtri
 from scipy.stats import chi2
 
+from churnlib.intervals import jackknife_variance
 from churnlib.survival.efron import Fit, PartialLikelihood, RiskCounts, maximise, maximise_near
-from churnlib.survival.jackknife import jackknife_variance
 from churnlib.survival.lifetable import anniversary
 
 MOVES = ("tenure", "n_entered", "n_events", "n_censored")

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri, stdtrit
 
-from churnlib.intervals import block_variance
+from churnlib.intervals import jackknife_variance
 from churnlib.survival.estimators import product_limit
 from churnlib.survival.lifetable import LifeTable, arrange
 
@@ -37,18 +36,6 @@ def without_each_block(frame: pd.DataFrame, life: LifeTable, prefix: str = "n") 
     shape = (len(blocks), len(life.levels), len(life.tenure))
     d, n = parts.n_events.reshape(shape), parts.n_at_risk.reshape(shape)
     return d.sum(axis=0) - d, n.sum(axis=0) - n
-
-
-def jackknife_variance(estimates: np.ndarray, conf_level: float = 0.95) -> np.ndarray:
-    """Turn the estimates without each block, along the first axis, into a variance for normal intervals.
-
-    It is widened so that these have the coverage of the t interval that few blocks call for.
-    """
-    b = len(estimates)
-    if b < 2:
-        return np.full(estimates.shape[1:], np.nan)
-    widen = stdtrit(b - 1, (1 + conf_level) / 2) / ndtri((1 + conf_level) / 2)
-    return block_variance(estimates) * widen**2
 
 
 def log_survival_variance(frame: pd.DataFrame, life: LifeTable, prefix: str = "n") -> np.ndarray:

@@ -10,11 +10,12 @@ import pandas as pd
 from scipy.special import ndtri
 
 from churnlib import text
+from churnlib.intervals import jackknife_variance
 from churnlib.show.results import Column, Finding, Statement, table_columns
 from churnlib.survival.base import SurvivalResult, by_tenure, curve_of, main_month
 from churnlib.survival.curves import level_curves, read_levels
 from churnlib.survival.estimators import StepCurve, product_limit, survival_interval
-from churnlib.survival.jackknife import jackknife_variance, without_each_block
+from churnlib.survival.jackknife import without_each_block
 from churnlib.survival.lifetable import LifeTable, anniversary, arrange, life_table, tidy
 from churnlib.text import UsageError
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control
 
 from churnlib import text
 from churnlib.about import YEAR, About, Event, Period, Segment
-from churnlib.intervals import difference
+from churnlib.intervals import benjamini_hochberg, difference
 from churnlib.show import disclosure, plots
 from churnlib.show.results import Column, Finding, Result, Statement, period_values, table_columns
 from churnlib.text import Label
@@ -290,18 +289,6 @@ def _false_discoveries(frame: pd.DataFrame) -> pd.DataFrame:
         real = benjamini_hochberg(rows["p_value"].to_numpy(float), FALSE_DISCOVERY)
         out.loc[rows.index[~real], "beyond"] = 0
     return out
-
-
-def benjamini_hochberg(p_values: np.ndarray, share: float) -> np.ndarray:
-    """Tell which of many findings to believe, so that at most a share of those believed is false.
-
-    References
-    ----------
-    Benjamini, Y. and Hochberg, Y. (1995). Controlling the false discovery rate. JRSS B 57, 289-300.
-    """
-    found = np.isfinite(p_values)
-    found[found] = false_discovery_control(p_values[found]) <= share
-    return found
 
 
 def run_of_signals(beyond: pd.Series) -> int:
