@@ -99,7 +99,7 @@ def _dispersion(n: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray, i
     """Each row's variance over that of chance (1 where fewer than 6 periods tell), its mean losses, the periods - 1."""
     freedom = max(n.shape[1] - 1, 1)
     if n.shape[1] < 6 or n.shape[0] < 2:
-        return np.ones(len(n)), d.mean(axis=1), freedom
+        return np.ones(len(n)), d.sum(axis=1) / max(d.shape[1], 1), freedom
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = d.sum(axis=1) / n.sum(axis=1)
         expected = n * rate[:, None]
