@@ -214,7 +214,8 @@ def stepwise(data: Any, members: pd.DataFrame, size: int, **source: str) -> Step
     """
     n, start = codes(data), members["start_date"].to_numpy().astype("datetime64[D]")
     days = np.arange(start.min(), np.datetime64(data.as_of) + 1)
-    of_day, of_start = (_clock(days, True), _clock(start)) if size else (days.astype(int), start.astype(int))
+    of_day, of_start = (_clock(days, True), _clock(days)) if size else (days.astype(int), days.astype(int))
+    of_start = of_start.take((start - days[0]).astype(int))
     length = 32 if size else 7
     before = of_start.min() // length - 1  # this row takes what lies before every start
     first, phase = np.zeros(n, np.int64), np.zeros(n, np.int32)

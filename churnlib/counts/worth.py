@@ -44,12 +44,8 @@ FROM ranked GROUP BY (100 * (place - 1)) // nullif(n_all, 0)
 ORDER BY hundredth NULLS LAST
 """
 
-# One row per activity of some months: what was used, and whether that was recorded.
-USED = """
-SELECT CAST(customer AS BIGINT) AS customer, coalesce(quantity, 0) AS quantity,
-  CAST(CASE WHEN quantity IS NULL THEN 0 ELSE 1 END AS DOUBLE) AS recorded
-FROM activity WHERE date BETWEEN $first AND $last
-"""
+# One row per activity of some months of which it was recorded what was used.
+USED = "SELECT customer, quantity FROM activity WHERE date BETWEEN $first AND $last AND quantity IS NOT NULL"
 
 # A margin of 18 means 18 %.
 MARGIN = "CASE WHEN c.margin > 1 THEN c.margin / 100 ELSE c.margin END"
@@ -225,12 +221,12 @@ def quiet_counts(data: Any, by: str | None = None, *, months: int = 3, definitio
 
 def _unused(data: Any, first: Period, last: Period) -> np.ndarray:
     """Tell by code whose activity of some months came to a quantity of 0, where quantities are recorded."""
-    used, n = np.zeros((2, codes(data)))
+    used, is_recorded = np.zeros(codes(data)), np.zeros(codes(data), bool)
     if data.has("activity.quantity"):
-        for customer, quantity, recorded in data.con.batches(USED, {"first": first.first, "last": last.last}):
+        for customer, quantity in data.con.batches(USED, {"first": first.first, "last": last.last}):
             np.add.at(used, customer, quantity)
-            np.add.at(n, customer, recorded)
-    return (n > 0) & (used <= 0)
+            is_recorded[customer] = True
+    return is_recorded & (used <= 0)
 
 
 def _levels_at(data: Any, source: str, day: date, customers: np.ndarray) -> np.ndarray:
