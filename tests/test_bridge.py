@@ -4,10 +4,11 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy import BARE, canonical, toy
+from toy import ACTIVITY, BARE, canonical, toy
 
 import churnlib
 from churnlib import counts, text
@@ -46,6 +47,25 @@ def test_the_books_of_every_data_set_balance_in_customers_and_in_fees(name):
     ledger = counts.period_counts(churnlib.open_dataset(name), unit="quarter")
     for book in (customer_ledger, revenue_bridge) if "fee_closing" in ledger.frame else (customer_ledger,):
         book(ledger)  # refuses a period that does not balance, or does not open on the last one's closing
+
+
+def test_numbers_do_not_depend_on_how_many_rows_or_customers_are_summed_at_a_time(monkeypatch):
+    # and rows that tell nothing of the time looked at, or bring no amount, change none: only then are they looked for
+    def told(data):
+        bridge, quiet = counts.bridge_counts(data, "month"), counts.quiet_counts(data)
+        cohorts = [counts.cohort_counts(data, **how) for how in ({"measure": "revenue"}, {"mode": "in"})]
+        return [each.frame for each in (bridge, quiet, *cohorts)]
+
+    whole = told(toy())
+    monkeypatch.setattr("churnlib.counts.bridge.BATCH", 3)  # of some 15 customers
+    monkeypatch.setattr("churnlib.engine.BATCH", 2)  # of 19 rows
+    outside = [(1, "2025-01-13", 77700), (1, "1990-05-05", 88800), (6, "2024-05-05", None)]
+    for data in (toy(), toy(tables={"activity": [*ACTIVITY, *outside[:2]]})):
+        for frame, same in zip(told(data), whole, strict=True):
+            pd.testing.assert_frame_equal(frame, same)
+    money = toy(tables={"activity": [*ACTIVITY, outside[2]]})
+    pd.testing.assert_frame_equal(counts.bridge_counts(money, "month").frame, whole[0])
+    pd.testing.assert_frame_equal(counts.cohort_counts(money, measure="revenue").frame, whole[2])
 
 
 @settings(max_examples=30, deadline=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -63,20 +63,25 @@ def bridge_counts(data: Any, unit: str | None = None, *, definition: str | None 
 def regular_unit(data: Any, units: Iterable[str], definition: str | None = None) -> str | None:
     """Give the first of some units in which customers are billed period after period; None if there is none."""
     monthly = monthly_revenue(data, definition)
-    tried = ((unit, *_periods(monthly, unit)) for unit in units) if monthly is not None else ()
-    return next((unit for unit, periods, sums in tried if len(periods) > 1 and is_regular(sums != 0)), None)
+    tried = _tried(monthly, units) if monthly is not None else ()
+    return next((unit for unit, _, _, is_it in tried if is_it), None)
 
 
 def _regular(monthly: Monthly, units: Iterable[str]) -> tuple[str, list[Period], np.ndarray]:
-    """Sum months to the shortest unit of regular bills; the longest that the data hold twice if there is none."""
+    """Sum months to the first unit of regular bills; the longest that the data hold twice if there is none."""
     found = None
+    for *one, is_it in _tried(monthly, units):
+        found = one if found is None or len(one[1]) > 1 else found
+        if is_it:
+            break
+    return tuple(found)
+
+
+def _tried(monthly: Monthly, units: Iterable[str]) -> Iterator[tuple[str, list[Period], np.ndarray, bool]]:
+    """Give each unit with its periods, the sums of customers in them, and whether bills come period after period."""
     for unit in units:
         periods, sums = _periods(monthly, unit)
-        if found is None or len(periods) > 1:
-            found = unit, periods, sums
-        if len(periods) > 1 and is_regular(sums != 0):
-            break
-    return found
+        yield unit, periods, sums, len(periods) > 1 and is_regular(sums != 0)
 
 
 def _periods(monthly: Monthly, unit: str) -> tuple[list[Period], np.ndarray]:
